@@ -1,0 +1,60 @@
+//! The programs that run, by process number.
+//!
+//! Counts of running programs come from here and from nowhere else: a child belongs to the service and the source
+//! that started it until it has ended, whatever a reload does to the configuration meanwhile.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crate::supervisor::{ListenerId, ServiceId};
+use crate::time::Tick;
+
+/// A process number. Positive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pid(pub i32);
+
+/// One running program.
+#[derive(Clone, Copy, Debug)]
+pub struct Child {
+    /// Whose program it is.
+    pub service: ServiceId,
+    /// The listener that was called.
+    pub listener: ListenerId,
+    /// The caller, where one is known.
+    pub source: Option<IpAddr>,
+    /// When it was started.
+    pub started: Tick,
+}
+
+/// All running programs.
+#[derive(Debug, Default)]
+pub struct Children {
+    by_pid: HashMap<Pid, Child>,
+}
+
+impl Children {
+    /// Notes a program that was started.
+    pub fn insert(&mut self, pid: Pid, child: Child) {
+        self.by_pid.insert(pid, child);
+    }
+
+    /// Forgets a program that has ended.
+    pub fn remove(&mut self, pid: Pid) -> Option<Child> {
+        self.by_pid.remove(&pid)
+    }
+
+    /// How many run.
+    pub fn len(&self) -> usize {
+        self.by_pid.len()
+    }
+
+    /// Whether none runs.
+    pub fn is_empty(&self) -> bool {
+        self.by_pid.is_empty()
+    }
+
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (Pid, &Child)> {
+        self.by_pid.iter().map(|(pid, child)| (*pid, child))
+    }
+}

@@ -1,0 +1,538 @@
+//! Syntax tree → typed configuration.
+//!
+//! Names are looked up, defaults resolved, every wrong word gets its diagnostic. An entry with an error is left out
+//! and remembered as broken, so that a reload can go on with what it replaced.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::facts::{Facts, HostError};
+use super::lints;
+use super::syntax::{Entry, Families, Transport, Tree, Word};
+use crate::diagnostic::{Diagnostic, Place, printable};
+use crate::service::{
+    Broken, Builtin, Config, Credentials, Handover, Identity, Limits, ListenAddress, Listener, ListenerKey,
+    Origin, Program, Rate, Service, SocketKind, Stderr, Task, Unavailable,
+};
+use crate::source::{Sources, Span};
+
+/// What holds where a line says nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Defaults {
+    /// For programs; a built-in is limited only when its line says so.
+    pub limits: Limits,
+    /// Connections that wait in the kernel.
+    pub backlog: u32,
+    /// Whether programs get UCSPI variables.
+    pub ucspi: bool,
+    /// Where standard error goes.
+    pub stderr: Stderr,
+}
+
+/// The window of a line's `.N` and of `-R`: `CNT_INTVL` of the original.
+pub const STARTS_WINDOW: Duration = Duration::from_secs(60);
+
+/// The longest single argument that the kernel takes: `MAX_ARG_STRLEN`, 32 pages, with its end.
+const MAX_ARGUMENT: usize = 32 * 4096 - 1;
+
+/// The longest path of a Unix socket: `sun_path` without its end.
+const MAX_UNIX_PATH: usize = 107;
+
+/// Makes the typed configuration of a tree.
+pub fn check(
+    sources: &Sources,
+    tree: &Tree,
+    defaults: &Defaults,
+    facts: &mut dyn Facts,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Config {
+    let mut checker = Checker { sources, defaults, facts, diagnostics, seen: HashMap::new() };
+    let mut config = Config { files: sources.paths().map(str::to_owned).collect(), ..Config::default() };
+    for name in &tree.broken {
+        config.broken.push(checker.broken(name));
+    }
+    for entry in &tree.entries {
+        match checker.service(entry) {
+            Some(service) => {
+                checker.forget_duplicates(entry, &service, &mut config);
+                lints::run(entry, &service, checker.facts, checker.diagnostics);
+                config.services.push(service);
+            }
+            None => config.broken.push(checker.broken(&entry.name)),
+        }
+    }
+    config.services.retain(|service| !service.listeners.is_empty());
+    config
+}
+
+struct Checker<'a> {
+    sources: &'a Sources,
+    defaults: &'a Defaults,
+    facts: &'a mut dyn Facts,
+    diagnostics: &'a mut Vec<Diagnostic>,
+    /// Which service of the result, and which text, has a socket already.
+    seen: HashMap<ListenerKey, (usize, Span)>,
+}
+
+impl Checker<'_> {
+    /// `None` when a diagnostic says why the entry cannot be used.
+    fn service(&mut self, entry: &Entry) -> Option<Service> {
+        // All columns are looked at before giving up, so that one run shows all that is wrong with a line.
+        let kind = self.socket_kind(entry);
+        let listeners = kind.and_then(|kind| self.listeners(entry, kind));
+        let handover = self.handover(entry, kind);
+        let starts = self.starts(entry);
+        let task = if entry.program.value == b"internal" {
+            kind.and_then(|kind| self.builtin(entry, kind)).map(Task::Builtin)
+        } else {
+            self.program(entry, handover).map(Task::Program)
+        };
+        let mut limits = self.defaults.limits.clone();
+        if let (Some(Task::Builtin(_)), None) = (&task, &entry.starts) {
+            limits.starts = None;
+        }
+        if let Some(count) = starts? {
+            limits.starts = Some(Rate { count, window: STARTS_WINDOW });
+        }
+        Some(Service {
+            name: entry.name.value.clone(),
+            origin: self.origin(entry.span),
+            listeners: listeners?,
+            task: task?,
+            limits,
+        })
+    }
+
+    fn socket_kind(&mut self, entry: &Entry) -> Option<SocketKind> {
+        let kind = match entry.socket_type.value.as_slice() {
+            b"stream" => SocketKind::Stream,
+            b"dgram" => SocketKind::Datagram,
+            b"seqpacket" if entry.transport == Some(Transport::Unix) => SocketKind::SeqPacket,
+            b"seqpacket" => {
+                self.error("bad-socket-type", &entry.socket_type, "seqpacket works with unix sockets only")
+                    .expected = "stream or dgram".to_owned();
+                return None;
+            }
+            b"raw" | b"rdm" => {
+                let message = format!("socket type {} is not supported", quoted(&entry.socket_type));
+                self.error("bad-socket-type", &entry.socket_type, message).expected =
+                    "stream or dgram".to_owned();
+                return None;
+            }
+            _ => {
+                let message = format!("unknown socket type {}", quoted(&entry.socket_type));
+                self.error("bad-socket-type", &entry.socket_type, message).expected =
+                    "stream, dgram or seqpacket".to_owned();
+                return None;
+            }
+        };
+        if let Some(Transport::Inet { protocol, .. }) = entry.transport {
+            let other = if protocol == "tcp" { SocketKind::Datagram } else { SocketKind::Stream };
+            if kind == other {
+                self.warning(
+                    "type-and-protocol-disagree",
+                    &entry.socket_type,
+                    format!(
+                        "a {} socket has nothing to do with {}",
+                        kind.word(),
+                        printable(&entry.protocol.value)
+                    ),
+                )
+                .hint = format!(
+                    "the socket type is followed, as in openbsd-inetd: this opens a {} socket",
+                    kind.word()
+                );
+            }
+        }
+        Some(kind)
+    }
+
+    fn listeners(&mut self, entry: &Entry, kind: SocketKind) -> Option<Vec<Listener>> {
+        let send_buffer = self.buffer(entry.send_buffer.as_ref());
+        let receive_buffer = self.buffer(entry.receive_buffer.as_ref());
+        let addresses = match entry.transport {
+            Some(Transport::Unix) => self.unix_path(entry)?,
+            Some(Transport::Inet { protocol, families }) => self.inet_addresses(entry, protocol, families)?,
+            Some(Transport::Rpc) => {
+                self.error("rpc", &entry.protocol, "RPC services are not offered").hint =
+                    "the line is left out; the others run".to_owned();
+                return None;
+            }
+            None => {
+                let message = format!("unknown protocol {}", quoted(&entry.protocol));
+                self.error("bad-protocol", &entry.protocol, message).expected =
+                    "tcp, udp, tcp4, udp4, tcp6, udp6, tcp46, udp46 or unix".to_owned();
+                return None;
+            }
+        };
+        let (send_buffer, receive_buffer) = (send_buffer?, receive_buffer?);
+        let listeners = addresses.into_iter().map(|(label, address)| Listener {
+            label,
+            key: ListenerKey { address, kind },
+            send_buffer,
+            receive_buffer,
+            backlog: self.defaults.backlog,
+        });
+        Some(listeners.collect())
+    }
+
+    fn unix_path(&mut self, entry: &Entry) -> Option<Vec<(String, ListenAddress)>> {
+        let path = &entry.name;
+        let problem = if path.value.len() > MAX_UNIX_PATH {
+            format!("the socket's path is {} bytes long", path.value.len())
+        } else if !path.value.starts_with(b"/") {
+            "the socket's path is not absolute".to_owned()
+        } else {
+            return Some(vec![(self.label(entry, ""), ListenAddress::Unix(path.value.clone()))]);
+        };
+        self.error("bad-unix-path", path, problem).expected =
+            format!("an absolute path without a colon, at most {MAX_UNIX_PATH} bytes");
+        None
+    }
+
+    fn inet_addresses(
+        &mut self,
+        entry: &Entry,
+        protocol: &str,
+        families: Families,
+    ) -> Option<Vec<(String, ListenAddress)>> {
+        let port = self.port(entry, protocol)?;
+        let (v4, v6) = match families {
+            Families::V4 => (true, false),
+            Families::V6 | Families::Dual => (false, true),
+            Families::Both => (true, true),
+        };
+        let dual = families == Families::Dual;
+        // "tcp" without IPv6 in the kernel is IPv4; whoever writes a 6 wants to hear of it.
+        let v6 = v6 && (families != Families::Both || self.facts.has_ipv6());
+        // "tcp" is two sockets, logged as "tcp" and "tcp6".
+        let v6_suffix = if families == Families::Both { "6" } else { "" };
+        let mut addresses: Vec<(String, ListenAddress)> = Vec::new();
+        let mut add = |label: String, address: SocketAddr| {
+            let address = ListenAddress::Inet { address, dual };
+            if addresses.iter().all(|(_, other)| *other != address) {
+                addresses.push((label, address));
+            }
+        };
+        let (label_v4, label_v6) = (self.label(entry, ""), self.label(entry, v6_suffix));
+        if entry.hosts.is_empty() {
+            if v4 {
+                add(label_v4.clone(), SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port));
+            }
+            if v6 {
+                add(label_v6.clone(), SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port));
+            }
+        }
+        for host in &entry.hosts {
+            let v4 = if v4 { Some(self.resolve(host, false)) } else { None };
+            let v6 = if v6 { Some(self.resolve(host, true)) } else { None };
+            let mut problem = None;
+            let mut found = false;
+            for (answer, label) in [(v4, &label_v4), (v6, &label_v6)] {
+                match answer {
+                    None => {}
+                    Some(Ok(resolved)) => {
+                        for mut address in resolved {
+                            address.set_port(port);
+                            add(label.clone(), address);
+                            found = true;
+                        }
+                    }
+                    Some(Err(error)) => problem = Some(error),
+                }
+            }
+            if let (false, Some(problem)) = (found, problem) {
+                self.unknown_host(host, &entry.protocol, problem);
+            }
+        }
+        if addresses.is_empty() { None } else { Some(addresses) }
+    }
+
+    fn resolve(&mut self, host: &Word, v6: bool) -> Result<Vec<SocketAddr>, HostError> {
+        if host.value == b"*" {
+            let any = if v6 { IpAddr::from(Ipv6Addr::UNSPECIFIED) } else { Ipv4Addr::UNSPECIFIED.into() };
+            return Ok(vec![SocketAddr::new(any, 0)]);
+        }
+        match std::str::from_utf8(&host.value) {
+            Ok(name) => self.facts.host(name, v6),
+            Err(_) => Err(HostError::Unknown),
+        }
+    }
+
+    fn unknown_host(&mut self, host: &Word, protocol: &Word, error: HostError) {
+        let name = quoted(host);
+        let (message, hint) = match error {
+            HostError::Unknown => (
+                format!("{name} is not an address of this protocol's family"),
+                format!("{} asks for addresses of its own family only", printable(&protocol.value)),
+            ),
+            HostError::Failed(words) => (format!("{name} could not be looked up: {words}"), String::new()),
+        };
+        let diagnostic = self.error("unknown-host", host, message);
+        diagnostic.expected = "an address or host name of this machine, or *".to_owned();
+        diagnostic.hint = hint;
+    }
+
+    fn port(&mut self, entry: &Entry, protocol: &str) -> Option<u16> {
+        let name = &entry.name;
+        let original = format!("{}: unknown service", self.label(entry, ""));
+        if name.value.iter().all(u8::is_ascii_digit) {
+            let port = std::str::from_utf8(&name.value).ok().and_then(|digits| digits.parse().ok());
+            if let Some(port @ 1..) = port {
+                return Some(port);
+            }
+            let message = format!("{} is not a port", quoted(name));
+            let diagnostic = self.error("bad-port", name, message);
+            diagnostic.expected = "a number from 1 to 65535".to_owned();
+            diagnostic.original = original;
+            return None;
+        }
+        let port = std::str::from_utf8(&name.value).ok().and_then(|name| self.facts.port(name, protocol));
+        if port.is_none() {
+            let message = format!("unknown service {}", quoted(name));
+            let diagnostic = self.error("unknown-service", name, message);
+            diagnostic.expected = format!("a port number, or a name that /etc/services has for {protocol}");
+            diagnostic.hint = "add the name to /etc/services, or write the number".to_owned();
+            diagnostic.original = original;
+        }
+        port
+    }
+
+    /// Outer `None`: not a size. Inner `None`: nothing was said.
+    #[expect(clippy::option_option, reason = "an absent word and a wrong one are different answers")]
+    fn buffer(&mut self, word: Option<&Word>) -> Option<Option<u32>> {
+        let Some(word) = word else { return Some(None) };
+        let (digits, factor) = match word.value.as_slice() {
+            [digits @ .., b'k'] => (digits, 1024),
+            [digits @ .., b'm'] => (digits, 1024 * 1024),
+            digits => (digits, 1),
+        };
+        let size = number(digits)
+            .and_then(|size| size.checked_mul(factor))
+            .filter(|size| i32::try_from(*size).is_ok());
+        match size {
+            Some(size @ 1..) => Some(Some(size)),
+            _ => {
+                let message = format!("{} is not a buffer size", quoted(word));
+                self.error("bad-buffer-size", word, message).expected =
+                    "1 or more bytes, less than 2 GiB, k and m allowed".to_owned();
+                None
+            }
+        }
+    }
+
+    fn handover(&mut self, entry: &Entry, kind: Option<SocketKind>) -> Handover {
+        match entry.wait.value.as_slice() {
+            b"wait" => Handover::Listener,
+            b"nowait" if entry.transport == Some(Transport::Unix) && kind == Some(SocketKind::Datagram) => {
+                self.warning(
+                    "unix-datagrams-wait",
+                    &entry.wait,
+                    "a Unix datagram socket cannot be had twice",
+                )
+                .hint = "served as wait: one program at a time gets the socket".to_owned();
+                Handover::Listener
+            }
+            b"nowait" => Handover::Connection,
+            _ => {
+                let message = format!("{} is neither wait nor nowait", quoted(&entry.wait));
+                self.warning("bad-wait", &entry.wait, message).hint =
+                    "taken as nowait, as openbsd-inetd does".to_owned();
+                Handover::Connection
+            }
+        }
+    }
+
+    #[expect(clippy::option_option, reason = "an absent word and a wrong one are different answers")]
+    fn starts(&mut self, entry: &Entry) -> Option<Option<u32>> {
+        let Some(word) = &entry.starts else { return Some(None) };
+        match strtoul(&word.value) {
+            Some(count @ 1..) => Some(Some(count)),
+            _ => {
+                let message = format!("{} is not a number of starts", quoted(word));
+                let diagnostic = self.warning("bad-max", word, message);
+                diagnostic.expected = "1 or more starts a minute".to_owned();
+                diagnostic.hint = "the default is used, as openbsd-inetd does".to_owned();
+                Some(None)
+            }
+        }
+    }
+
+    fn builtin(&mut self, entry: &Entry, kind: SocketKind) -> Option<Builtin> {
+        // An argument names a built-in on a port of another name: a line that every original refuses.
+        let name = entry.arguments.first().unwrap_or(&entry.name);
+        let builtin = Builtin::by_name(&name.value);
+        if builtin.is_none() || kind == SocketKind::SeqPacket {
+            let message = format!("internal service {} unknown", printable(&name.value));
+            let diagnostic = self.error("unknown-internal", name, message.clone());
+            diagnostic.original = message;
+            diagnostic.expected = "echo, discard, chargen, daytime or time, over stream or dgram".to_owned();
+            diagnostic.hint = "on another port, name it behind the word: internal echo".to_owned();
+            return None;
+        }
+        builtin
+    }
+
+    fn program(&mut self, entry: &Entry, handover: Handover) -> Option<Program> {
+        let path = entry.program.value.clone();
+        let argv = if entry.arguments.is_empty() {
+            let base = path.rsplit(|byte| *byte == b'/').next().unwrap_or(&path);
+            vec![base.to_vec()]
+        } else {
+            entry.arguments.iter().map(|argument| argument.value.clone()).collect()
+        };
+        if let Some(long) = entry.arguments.iter().find(|argument| argument.value.len() > MAX_ARGUMENT) {
+            let message = format!("an argument of {} bytes", long.value.len());
+            self.error("argument-too-long", long, message).expected =
+                format!("at most {MAX_ARGUMENT} bytes: the kernel passes no longer one");
+            return None;
+        }
+        let identity = self.identity(&entry.owner);
+        Some(Program {
+            path,
+            argv,
+            handover,
+            identity,
+            ucspi: self.defaults.ucspi,
+            stderr: self.defaults.stderr,
+        })
+    }
+
+    fn identity(&mut self, owner: &Word) -> Identity {
+        // A command line may leave the user out; a file cannot.
+        if owner.value.is_empty() {
+            return Identity::Daemon;
+        }
+        let Ok(text) = std::str::from_utf8(&owner.value) else {
+            return self.unavailable(owner, Unavailable::NoSuchUser(printable(&owner.value)));
+        };
+        // The whole word first, since a user's name may hold dots.
+        let parts = std::iter::once((text, None))
+            .chain(text.split_once(':').map(|(user, group)| (user, Some(group))))
+            .chain(text.rsplit_once('.').map(|(user, group)| (user, Some(group))))
+            .chain(text.split_once('.').map(|(user, group)| (user, Some(group))));
+        let mut found = None;
+        for (name, group) in parts {
+            if let Some(user) = self.facts.user(name) {
+                found = Some((user, group));
+                break;
+            }
+        }
+        let Some((user, group)) = found else {
+            let name = text.split([':', '.']).next().unwrap_or(text);
+            return self.unavailable(owner, Unavailable::NoSuchUser(name.to_owned()));
+        };
+        let gid = match group.map(|group| (group, self.facts.group(group))) {
+            None => user.gid,
+            Some((_, Some(gid))) => gid,
+            Some((group, None)) => {
+                return self.unavailable(owner, Unavailable::NoSuchGroup(group.to_owned()));
+            }
+        };
+        match self.facts.unprivileged_as() {
+            None => {
+                let groups = self.facts.groups_of(&user.name, gid);
+                Identity::User(Credentials { user: user.name, uid: user.uid, gid, groups })
+            }
+            Some(own) if own.uid == user.uid && (group.is_none() || gid == own.gid) => Identity::Daemon,
+            Some(_) => self.unavailable(owner, Unavailable::NotPermitted(user.name)),
+        }
+    }
+
+    fn unavailable(&mut self, owner: &Word, why: Unavailable) -> Identity {
+        let (code, message, hint) = match &why {
+            Unavailable::NoSuchUser(name) => (
+                "unknown-user",
+                format!("no such user {name:?}"),
+                "callers are turned away until a reload finds the user",
+            ),
+            Unavailable::NoSuchGroup(name) => (
+                "unknown-group",
+                format!("no such group {name:?}"),
+                "callers are turned away until a reload finds the group",
+            ),
+            Unavailable::NotPermitted(name) => (
+                "not-permitted",
+                format!("only root can start programs as {name:?}"),
+                "run as root, or write the user that usherd runs as",
+            ),
+        };
+        self.error(code, owner, message).hint = hint.to_owned();
+        Identity::Unavailable(why)
+    }
+
+    /// An entry that stands twice: the last one wins, as with the originals.
+    fn forget_duplicates(&mut self, entry: &Entry, service: &Service, config: &mut Config) {
+        let index = config.services.len();
+        for listener in &service.listeners {
+            let Some((earlier, span)) = self.seen.insert(listener.key.clone(), (index, entry.span)) else {
+                continue;
+            };
+            if earlier == index {
+                continue;
+            }
+            config.services[earlier].listeners.retain(|other| other.key != listener.key);
+            let first = self.sources.locate(span);
+            let message = format!("{} on {} stands twice", listener.label, listener.key.address.display());
+            let hint = format!("this line is followed, not {}:{}", first.path, first.line);
+            self.diagnostics
+                .push(Diagnostic::warning("duplicate", Place::Text(entry.name.span), message).hint(hint));
+        }
+    }
+
+    fn broken(&self, name: &Word) -> Broken {
+        Broken { origin: self.origin(name.span), name: name.value.clone() }
+    }
+
+    fn origin(&self, span: Span) -> Origin {
+        Origin { file: self.sources.position(span.file), line: self.sources.locate(span).line }
+    }
+
+    fn label(&self, entry: &Entry, suffix: &str) -> String {
+        format!("{}/{}{suffix}", printable(&entry.name.value), printable(&entry.protocol.value))
+    }
+
+    fn error(&mut self, code: &'static str, word: &Word, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Diagnostic::error(code, Place::Text(word.span), message))
+    }
+
+    fn warning(&mut self, code: &'static str, word: &Word, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Diagnostic::warning(code, Place::Text(word.span), message))
+    }
+
+    fn push(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
+        self.diagnostics.push(diagnostic);
+        self.diagnostics.last_mut().expect("one was just pushed")
+    }
+}
+
+/// A word in quotes, shortened when somebody wrote a novel.
+fn quoted(word: &Word) -> String {
+    const SHOWN: usize = 60;
+    let text = printable(&word.value);
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{:?} and more", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+fn number(digits: &[u8]) -> Option<u32> {
+    if digits.first()?.is_ascii_digit() { std::str::from_utf8(digits).ok()?.parse().ok() } else { None }
+}
+
+/// As strtoul(3) with base 0, which the original uses: `010` is 8 and `0x10` is 16.
+fn strtoul(digits: &[u8]) -> Option<u32> {
+    let (digits, radix) = match digits {
+        [b'0', b'x' | b'X', rest @ ..] => (rest, 16),
+        [b'0', rest @ ..] if !rest.is_empty() => (rest, 8),
+        _ => (digits, 10),
+    };
+    let first = digits.first()?;
+    if !first.is_ascii_hexdigit() {
+        return None;
+    }
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()
+}

@@ -1,0 +1,56 @@
+//! What a check has to know about the machine.
+
+use std::net::SocketAddr;
+
+/// Answers from the machine's data bases. Each answer is looked up when it is asked for and may be remembered.
+pub trait Facts {
+    /// The user of that name, with the groups that the group data base gives it.
+    fn user(&mut self, name: &str) -> Option<User>;
+    /// The number of the group of that name.
+    fn group(&mut self, name: &str) -> Option<u32>;
+    /// All groups of a user whose primary group is `gid`, `gid` included.
+    fn groups_of(&mut self, user: &str, gid: u32) -> Vec<u32>;
+    /// The port of a service by its name or alias.
+    fn port(&mut self, service: &str, protocol: &str) -> Option<u16>;
+    /// The addresses of a host name or literal in one family, with port 0, without repetitions.
+    fn host(&mut self, name: &str, v6: bool) -> Result<Vec<SocketAddr>, HostError>;
+    /// Whether the kernel has IPv6 sockets.
+    fn has_ipv6(&mut self) -> bool;
+    /// What would keep a program from starting, as far as can be seen now.
+    fn program_fault(&mut self, path: &[u8]) -> Option<ProgramFault>;
+    /// The daemon's own user, when it is not root and so can start programs only as that one.
+    fn unprivileged_as(&mut self) -> Option<User>;
+}
+
+/// A user as the data base has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Its name.
+    pub name: String,
+    /// User id.
+    pub uid: u32,
+    /// Primary group.
+    pub gid: u32,
+}
+
+/// Why a host name has no address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostError {
+    /// The name is not known in that family.
+    Unknown,
+    /// The data base did not answer; its own words.
+    Failed(String),
+}
+
+/// What is wrong with a program's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProgramFault {
+    /// There is no such file.
+    Missing,
+    /// It is a folder, a device or a socket.
+    NotAFile,
+    /// Nobody may execute it.
+    NotExecutable,
+    /// It is a text without a `#!` line.
+    NoInterpreterLine,
+}

@@ -1,0 +1,21 @@
+//! What is legal and probably not meant, or unwise: one file for each finding.
+//!
+//! A lint sees an entry and the service that was made of it, and only ever warns.
+
+mod amplifier;
+mod program_fault;
+mod relative_program;
+mod shell_on_a_port;
+
+use super::facts::Facts;
+use super::syntax::Entry;
+use crate::diagnostic::Diagnostic;
+use crate::service::Service;
+
+/// Runs all lints over one service.
+pub fn run(entry: &Entry, service: &Service, facts: &mut dyn Facts, diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics.extend(shell_on_a_port::check(entry, service));
+    diagnostics.extend(amplifier::check(entry, service));
+    diagnostics.extend(relative_program::check(entry, service));
+    diagnostics.extend(program_fault::check(entry, service, facts));
+}

@@ -1,0 +1,24 @@
+//! A program that could not be started if somebody called now.
+
+use crate::config::facts::{Facts, ProgramFault};
+use crate::config::syntax::Entry;
+use crate::diagnostic::{Diagnostic, Place, printable};
+use crate::service::Service;
+
+pub(super) fn check(entry: &Entry, service: &Service, facts: &mut dyn Facts) -> Option<Diagnostic> {
+    let program = service.program()?;
+    let (code, problem, hint) = match facts.program_fault(&program.path)? {
+        ProgramFault::Missing => {
+            ("program-missing", "there is no such program", "install it, or disable the line")
+        }
+        ProgramFault::NotAFile => ("program-not-a-file", "this is not a file", "name the program itself"),
+        ProgramFault::NotExecutable => ("program-not-executable", "nobody may execute this", "chmod +x it"),
+        ProgramFault::NoInterpreterLine => (
+            "program-without-interpreter",
+            "this is a text without a #! line, which the kernel does not start",
+            "begin it with #!/bin/sh or the like",
+        ),
+    };
+    let message = format!("{problem}: {}", printable(&program.path));
+    Some(Diagnostic::warning(code, Place::Text(entry.program.span), message).hint(hint))
+}

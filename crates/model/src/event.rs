@@ -1,0 +1,297 @@
+//! The whole contract between the core and the shell: events in, actions out.
+//!
+//! The shell turns everything that happens (a readable socket, a signal, a child's end) into an [`Event`], hands it
+//! to [`crate::supervisor::Supervisor::handle`] and performs the [`Action`]s in order. Performing one may make the
+//! next event. Bytes of callers never pass here.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::admission::Limit;
+use crate::children::Pid;
+use crate::failure::{Errno, StartError, Step};
+use crate::service::{Builtin, Config};
+use crate::slots::Key;
+use crate::supervisor::{ListenerId, ServiceId};
+use crate::time::Tick;
+
+/// A connection that the shell holds until the core has decided.
+#[derive(Debug)]
+pub struct Pending;
+
+/// Names a connection that the shell holds.
+pub type ConnectionId = Key<Pending>;
+
+/// Something has happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A polled listener is readable.
+    Readable(ListenerId),
+    /// A connection was accepted, as [`Action::Accept`] asked.
+    Accepted {
+        /// By this listener.
+        listener: ListenerId,
+        /// It is kept under this name.
+        connection: ConnectionId,
+        /// The caller, if it has an internet address.
+        peer: Option<SocketAddr>,
+    },
+    /// The next datagram of a listener comes from here, as [`Action::PeekDatagram`] asked.
+    DatagramFrom {
+        /// On this listener.
+        listener: ListenerId,
+        /// The sender, if it has an internet address.
+        peer: Option<SocketAddr>,
+    },
+    /// Accepting, or looking at a datagram, failed.
+    AcceptFailed(ListenerId, AcceptError),
+    /// A program was started.
+    Started(Start, Pid),
+    /// No process could be made for a program.
+    NotStarted(Start, NotStarted),
+    /// A program has ended; or its child could not become the program, for this reason.
+    Ended(Pid, Exit, Option<(Step, Errno)>),
+    /// A session of a built-in service has ended.
+    SessionEnded {
+        /// Whose session it was.
+        service: ServiceId,
+        /// The caller.
+        source: Option<IpAddr>,
+    },
+    /// A built-in has dropped datagrams that could have made loops.
+    LoopsDropped(ListenerId, u32, SocketAddr),
+    /// A listener was opened.
+    Opened(ListenerId),
+    /// A listener could not be opened.
+    NotOpened(ListenerId, OpenError),
+    /// The time that [`crate::supervisor::Supervisor::next_deadline`] named has come.
+    TimerDue,
+    /// Somebody asked for a reload (SIGHUP, the control socket), or the daemon begins.
+    ReloadRequested,
+    /// The loader has answered.
+    Loaded(Box<Config>),
+    /// The loader has failed; the old configuration stands.
+    LoadFailed(String),
+    /// Try at once what waits for its next try (SIGALRM).
+    RetryRequested,
+    /// The daemon is to end (SIGTERM, SIGINT).
+    StopRequested,
+}
+
+/// What the shell is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Accept one connection and report it.
+    Accept(ListenerId),
+    /// Look who sent the next datagram, leave it where it is, and report.
+    PeekDatagram(ListenerId),
+    /// Start the service's program and report.
+    Start(Start),
+    /// Begin a session of a built-in with this connection.
+    Serve {
+        /// Whose session.
+        service: ServiceId,
+        /// Which built-in.
+        builtin: Builtin,
+        /// With whom.
+        connection: ConnectionId,
+        /// The caller.
+        source: Option<IpAddr>,
+    },
+    /// Close a connection.
+    Refuse(ConnectionId),
+    /// Take one datagram (or one connection) off a listener and drop it.
+    Skip(ListenerId),
+    /// Open a listener and report.
+    Open(ListenerId),
+    /// Apply changed buffer sizes and backlog.
+    Adjust(ListenerId),
+    /// Close a listener, and remove its file if it has one.
+    Close(ListenerId),
+    /// Look out for callers.
+    Poll(ListenerId),
+    /// Do not look out for callers; they wait in the kernel.
+    Pause(ListenerId),
+    /// Make ready what starts of this service's program need.
+    Prepare(ServiceId),
+    /// Forget what was made ready.
+    Discard(ServiceId),
+    /// Start the loader; one that runs is killed.
+    Load,
+    /// All is open that can be: tell whoever waits for that. Said after each load.
+    Ready,
+    /// Close everything and end.
+    Exit,
+    /// Say this.
+    Log(Log),
+}
+
+/// A start that was granted, and what it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Whose program.
+    pub service: ServiceId,
+    /// The listener that was called.
+    pub listener: ListenerId,
+    /// What the program gets as standard input and output.
+    pub handed: Handed,
+    /// The caller, where one is known.
+    pub peer: Option<SocketAddr>,
+}
+
+impl Start {
+    /// The caller's address, where one is known.
+    pub fn source(&self) -> Option<IpAddr> {
+        self.peer.map(|peer| peer.ip())
+    }
+}
+
+/// What a program gets as standard input and output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handed {
+    /// This accepted connection.
+    Connection(ConnectionId),
+    /// The listener's own socket, connected to the peer; the listener goes on with a new one.
+    DatagramPeer,
+    /// The listener itself, shared with the daemon.
+    Listener,
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// By exit(2), with this status.
+    Status(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl Exit {
+    /// Whether it says that all went well.
+    pub fn is_success(self) -> bool {
+        self == Exit::Status(0)
+    }
+}
+
+/// Why nobody was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AcceptError {
+    /// The caller has gone, or there was none.
+    Nobody,
+    /// Descriptors or memory have run out: the caller still waits.
+    Exhausted(Errno),
+    /// Something else, which will probably last.
+    Failed(Errno),
+}
+
+/// Why no process was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotStarted {
+    /// Processes, descriptors or memory have run out.
+    Exhausted(Errno),
+    /// The kernel refuses.
+    Failed(Errno),
+    /// The caller of a datagram service has gone: there was no datagram any more.
+    Nobody,
+}
+
+/// Why a listener could not be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenError {
+    /// The system call.
+    pub call: &'static str,
+    /// Its error.
+    pub errno: Errno,
+}
+
+/// Something that somebody may want to read. The shell finds the words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Log {
+    /// A limit began to hold callers back.
+    LimitBegan {
+        /// Of this service.
+        service: ServiceId,
+        /// Called here.
+        listener: ListenerId,
+        /// Which limit.
+        limit: Limit,
+        /// By this caller, where one is known.
+        peer: Option<SocketAddr>,
+        /// How long at the most, where that is known.
+        pause: Option<Duration>,
+        /// The kernel's error, when it is resources that have run out.
+        errno: Option<Errno>,
+    },
+    /// A limit has held nobody back for a while.
+    LimitEnded {
+        /// Of this service.
+        service: ServiceId,
+        /// Which limit.
+        limit: Limit,
+        /// From the first caller that was held back to the last.
+        lasted: Duration,
+        /// Callers that were turned away. (Those that waited were not.)
+        refused: u64,
+    },
+    /// Starts of a program fail, for a reason that was not yet said.
+    StartFailed {
+        /// The service.
+        service: ServiceId,
+        /// Called here.
+        listener: ListenerId,
+        /// Why.
+        error: StartError,
+        /// The listener rests so long.
+        pause: Option<Duration>,
+    },
+    /// A program could be started again.
+    StartRecovered(ServiceId),
+    /// A connection was given to a program.
+    Connected(Start, Pid),
+    /// A program that had a connection has ended.
+    Disconnected {
+        /// The service.
+        service: ServiceId,
+        /// Its process.
+        pid: Pid,
+        /// The caller.
+        source: Option<IpAddr>,
+        /// How.
+        exit: Exit,
+        /// After this time.
+        lasted: Duration,
+    },
+    /// A program that had the listener (`wait`) has ended, and not well.
+    WaitServerFailed(ServiceId, Exit),
+    /// A listener could not be opened; it is tried again after this time.
+    NotOpened(ListenerId, OpenError, Duration),
+    /// A listener was opened after failures.
+    OpenedAtLast(ListenerId),
+    /// Nobody could be accepted, and not for want of resources.
+    AcceptFailed(ListenerId, Errno),
+    /// A configuration was taken up.
+    Configured(Changes),
+    /// A configuration could not be had; the old one stands.
+    LoadFailed(String),
+    /// A line could not be used, and what it had replaced goes on.
+    Kept {
+        /// The service that goes on.
+        service: String,
+    },
+}
+
+/// What a reload has changed, in services.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Running as before.
+    pub kept: u32,
+    /// New.
+    pub added: u32,
+    /// Running with something changed.
+    pub changed: u32,
+    /// Gone.
+    pub removed: u32,
+}
+
+/// When a deadline is, for the shell's timer.
+pub type Deadline = Option<Tick>;

@@ -1,0 +1,36 @@
+//! The pure core of usherd.
+//!
+//! Everything that usherd decides is decided here: what a configuration says, whether a caller is let in, when a
+//! listener is polled, what a reload changes. This crate does no I/O, reads no clock, has no `unsafe` and knows no
+//! system call, so that all of it can be tested and fuzzed without a system: time comes in as a [`time::Tick`],
+//! facts about the machine through [`config::Facts`], and effects go out as [`event::Action`]s.
+//!
+//! | to learn | look in |
+//! | --- | --- |
+//! | the whole contract with the shell | [`event`] |
+//! | how text becomes a typed configuration | [`config`] |
+//! | what a service is | [`service`] |
+//! | who is let in, and when a limit pauses or refuses | [`admission`] |
+//! | what happens on an event | [`supervisor`] |
+//! | what SIGHUP changes | [`reload`] |
+//! | what `usherd status` shows | [`status`] |
+#![forbid(unsafe_code)]
+
+pub mod admission;
+pub mod backoff;
+pub mod children;
+pub mod config;
+pub mod datagram;
+pub mod diagnostic;
+pub mod environment;
+pub mod episode;
+pub mod event;
+pub mod failure;
+pub mod lifecycle;
+pub mod reload;
+pub mod service;
+pub mod slots;
+pub mod source;
+pub mod status;
+pub mod supervisor;
+pub mod time;

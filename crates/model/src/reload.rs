@@ -1,0 +1,247 @@
+//! What a new configuration changes.
+//!
+//! A reload is a transaction: the loader has read and checked everything before the core hears of it, and the plan is
+//! a value before anything is touched. A socket that both configurations mean is never closed. What a bad line or an
+//! unreadable file would have replaced goes on as it was.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::service::{Config, Identity, ListenerKey, Service, Task};
+
+/// What becomes of each service; indices count the services of the new configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan<Id> {
+    /// One for each new service: the running service that it takes over (with its counts and its programs), if any.
+    pub successors: Vec<Option<Id>>,
+    /// Running services that nothing takes over.
+    pub remove: Vec<Id>,
+    /// Sockets that are to be closed.
+    pub close: Vec<ListenerKey>,
+}
+
+/// Compares what runs with what is to run.
+///
+/// A new service takes over the running one that has the first of its sockets that is open, unless another new
+/// service has taken it over before.
+pub fn plan<'a, Id: Copy + Eq + std::hash::Hash>(
+    running: impl Iterator<Item = (Id, &'a Service)>,
+    new: &Config,
+) -> Plan<Id> {
+    let mut owners: HashMap<&ListenerKey, Id> = HashMap::new();
+    let mut ids = Vec::new();
+    for (id, service) in running {
+        ids.push(id);
+        owners.extend(service.listeners.iter().map(|listener| (&listener.key, id)));
+    }
+    let mut taken = HashSet::new();
+    let mut wanted = HashSet::new();
+    let mut successors = Vec::with_capacity(new.services.len());
+    for service in &new.services {
+        wanted.extend(service.listeners.iter().map(|listener| &listener.key));
+        let owner = service.listeners.iter().find_map(|listener| owners.get(&listener.key).copied());
+        successors.push(owner.filter(|owner| taken.insert(*owner)));
+    }
+    let remove = ids.into_iter().filter(|id| !taken.contains(id)).collect();
+    let mut close: Vec<ListenerKey> =
+        owners.keys().filter(|key| !wanted.contains(**key)).map(|key| (*key).clone()).collect();
+    close.sort();
+    Plan { successors, remove, close }
+}
+
+/// Puts into `new` what has to go on from `old`: services of files that could not be read, services whose line is
+/// bad now, and services whose user was known and is not any more. Returns the names of those.
+pub fn keep_unusable(old: &Config, new: &mut Config) -> Vec<String> {
+    let mut kept = Vec::new();
+    let mut wanted: HashMap<ListenerKey, usize> = HashMap::new();
+    for (index, service) in new.services.iter().enumerate() {
+        wanted.extend(service.listeners.iter().map(|listener| (listener.key.clone(), index)));
+    }
+    for service in &old.services {
+        let successor = service.listeners.iter().find_map(|listener| wanted.get(&listener.key).copied());
+        match successor {
+            Some(index) => {
+                let successor = &mut new.services[index];
+                if identity_is_lost(service, successor) {
+                    successor.task = service.task.clone();
+                    successor.limits = service.limits.clone();
+                    kept.push(service.display_name());
+                }
+            }
+            None if is_unusable(old, service, new) => {
+                let mut service = service.clone();
+                service.origin.file = file_number(new, &old.files[service.origin.file as usize]);
+                kept.push(service.display_name());
+                new.services.push(service);
+            }
+            None => {}
+        }
+    }
+    kept
+}
+
+/// Whether the new configuration does not really say that this service is gone.
+fn is_unusable(old: &Config, service: &Service, new: &Config) -> bool {
+    let Some(path) = old.files.get(service.origin.file as usize) else { return false };
+    let unreadable = new.unreadable.iter().any(|unreadable| {
+        unreadable == path || path.strip_prefix(unreadable.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    });
+    let broken = new.broken.iter().any(|broken| {
+        broken.name == service.name && new.files.get(broken.origin.file as usize) == Some(path)
+    });
+    unreadable || broken
+}
+
+fn identity_is_lost(old: &Service, new: &Service) -> bool {
+    match (&old.task, &new.task) {
+        (Task::Program(old), Task::Program(new)) => {
+            matches!(new.identity, Identity::Unavailable(_))
+                && !matches!(old.identity, Identity::Unavailable(_))
+        }
+        (Task::Builtin(_), Task::Program(new)) => matches!(new.identity, Identity::Unavailable(_)),
+        (Task::Builtin(_) | Task::Program(_), Task::Builtin(_)) => false,
+    }
+}
+
+fn file_number(config: &mut Config, path: &str) -> u32 {
+    let known = config.files.iter().position(|file| file == path);
+    let index = known.unwrap_or_else(|| {
+        config.files.push(path.to_owned());
+        config.files.len() - 1
+    });
+    crate::source::offset(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::{
+        AtLimit, Broken, Builtin, Handover, Limits, ListenAddress, Listener, Origin, Program, SocketKind,
+        SourcePrefix, Stderr, Unavailable,
+    };
+    use proptest::prelude::*;
+
+    fn service(name: &str, line: u32, ports: &[u16]) -> Service {
+        let listeners = ports.iter().map(|port| Listener {
+            label: format!("{name}/tcp"),
+            key: ListenerKey {
+                address: ListenAddress::Inet { address: ([0, 0, 0, 0], *port).into(), dual: false },
+                kind: SocketKind::Stream,
+            },
+            send_buffer: None,
+            receive_buffer: None,
+            backlog: 128,
+        });
+        Service {
+            name: name.as_bytes().to_vec(),
+            origin: Origin { file: 0, line },
+            listeners: listeners.collect(),
+            task: Task::Builtin(Builtin::Echo),
+            limits: Limits {
+                starts: None,
+                children: None,
+                source_starts: None,
+                source_children: None,
+                source_prefix: SourcePrefix::default(),
+                at_limit: AtLimit::Pause,
+            },
+        }
+    }
+
+    fn config(services: Vec<Service>) -> Config {
+        Config { files: vec!["/etc/inetd.conf".to_owned()], services, ..Config::default() }
+    }
+
+    fn with_identity(mut service: Service, identity: Identity) -> Service {
+        service.task = Task::Program(Program {
+            path: b"/bin/true".to_vec(),
+            argv: vec![b"true".to_vec()],
+            handover: Handover::Connection,
+            identity,
+            ucspi: false,
+            stderr: Stderr::Connection,
+        });
+        service
+    }
+
+    #[test]
+    fn an_unreadable_file_keeps_its_services() {
+        let old = config(vec![service("a", 1, &[1001])]);
+        let mut new = Config { unreadable: vec!["/etc/inetd.conf".to_owned()], ..Config::default() };
+        assert_eq!(keep_unusable(&old, &mut new), ["a"]);
+        assert_eq!(new.services.len(), 1);
+        assert_eq!(new.files, ["/etc/inetd.conf"]);
+    }
+
+    #[test]
+    fn an_unreadable_folder_keeps_the_services_of_its_files() {
+        let mut old = config(vec![service("a", 1, &[1001])]);
+        old.files = vec!["/etc/inetd.d/a".to_owned()];
+        let mut new = Config { unreadable: vec!["/etc/inetd.d".to_owned()], ..Config::default() };
+        assert_eq!(keep_unusable(&old, &mut new), ["a"]);
+        let mut other = Config { unreadable: vec!["/etc/inetd".to_owned()], ..Config::default() };
+        assert!(keep_unusable(&old, &mut other).is_empty());
+    }
+
+    #[test]
+    fn a_bad_line_keeps_the_service_it_names_and_a_removed_one_goes() {
+        let old = config(vec![service("a", 1, &[1001]), service("b", 2, &[1002])]);
+        let mut new = config(vec![]);
+        new.broken = vec![Broken { origin: Origin { file: 0, line: 1 }, name: b"a".to_vec() }];
+        assert_eq!(keep_unusable(&old, &mut new), ["a"]);
+        assert_eq!(new.services, [service("a", 1, &[1001])]);
+    }
+
+    #[test]
+    fn a_user_that_is_lost_keeps_the_old_program() {
+        let known = with_identity(service("a", 1, &[1001]), Identity::Daemon);
+        let lost = Identity::Unavailable(Unavailable::NoSuchUser("x".to_owned()));
+        let old = config(vec![known.clone()]);
+        let mut new = config(vec![with_identity(service("a", 7, &[1001]), lost)]);
+        assert_eq!(keep_unusable(&old, &mut new), ["a"]);
+        assert_eq!(new.services[0].task, known.task);
+        assert_eq!(new.services[0].origin.line, 7);
+    }
+
+    prop_compose! {
+        fn any_config()(ports in prop::collection::vec(prop::collection::hash_set(1u16..12, 1..4), 0..6)) -> Config {
+            let mut used = HashSet::new();
+            let mut services = Vec::new();
+            for (line, ports) in ports.into_iter().enumerate() {
+                let mut ports: Vec<u16> = ports.into_iter().filter(|port| used.insert(*port)).collect();
+                ports.sort_unstable();
+                if !ports.is_empty() {
+                    services.push(service(&format!("s{line}"), u32::try_from(line).expect("few lines"), &ports));
+                }
+            }
+            config(services)
+        }
+    }
+
+    proptest! {
+        /// After the plan exactly the new sockets are open, none that stays was closed, and no service has two heirs.
+        #[test]
+        fn the_plan_leads_from_the_old_to_the_new(old in any_config(), new in any_config()) {
+            let plan = plan(old.services.iter().enumerate(), &new);
+            let keys = |config: &Config| -> HashSet<ListenerKey> {
+                config.services.iter().flat_map(|service| &service.listeners).map(|l| l.key.clone()).collect()
+            };
+            let (before, after) = (keys(&old), keys(&new));
+            let closed: HashSet<ListenerKey> = plan.close.iter().cloned().collect();
+            prop_assert_eq!(&closed, &(&before - &after));
+            let heirs: Vec<usize> = plan.successors.iter().flatten().copied().collect();
+            let distinct: HashSet<usize> = heirs.iter().copied().collect();
+            prop_assert_eq!(heirs.len(), distinct.len());
+            let removed: HashSet<usize> = plan.remove.iter().copied().collect();
+            prop_assert!(removed.is_disjoint(&distinct));
+            prop_assert_eq!(removed.len() + distinct.len(), old.services.len());
+        }
+
+        #[test]
+        fn the_same_configuration_changes_nothing(config in any_config()) {
+            let plan = plan(config.services.iter().enumerate(), &config);
+            prop_assert!(plan.close.is_empty() && plan.remove.is_empty());
+            let expected: Vec<_> = (0..config.services.len()).map(Some).collect();
+            prop_assert_eq!(plan.successors, expected);
+        }
+    }
+}

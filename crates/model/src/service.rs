@@ -1,0 +1,344 @@
+//! What a service is, whichever dialect it was written in.
+//!
+//! These types cannot hold a wrong value, and nothing in them means "unset, so take the default": defaults were
+//! resolved when the configuration was checked. They hold no descriptors and no names that remain to be looked up, so
+//! a `Config` can be sent from the loader to the core as it is.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostic::printable;
+
+/// All that one load found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// The files that were read; [`Origin::file`] counts them.
+    pub files: Vec<String>,
+    /// The services, in the order of the files.
+    pub services: Vec<Service>,
+    /// Lines that name a service and could not be used: what they name goes on as it was before.
+    pub broken: Vec<Broken>,
+    /// Files and folders that could not be read: services that came from them go on as they were.
+    pub unreadable: Vec<String>,
+}
+
+/// A line that was left out, as far as it says which service it meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Broken {
+    /// Where it stands.
+    pub origin: Origin,
+    /// The service's name as written, without addresses.
+    pub name: Vec<u8>,
+}
+
+/// Where a service was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// An index of [`Config::files`].
+    pub file: u32,
+    /// From 1.
+    pub line: u32,
+}
+
+/// One service: what is started when somebody calls one of its listeners.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// The name as written: `ftp`, `2121`, `/run/x.sock`.
+    pub name: Vec<u8>,
+    /// Where it was written.
+    pub origin: Origin,
+    /// The sockets that belong to it; at least one.
+    pub listeners: Vec<Listener>,
+    /// What runs.
+    pub task: Task,
+    /// How much of it may run.
+    pub limits: Limits,
+}
+
+impl Service {
+    /// The name for people.
+    pub fn display_name(&self) -> String {
+        printable(&self.name)
+    }
+
+    /// The program, when it is not a built-in.
+    pub fn program(&self) -> Option<&Program> {
+        match &self.task {
+            Task::Program(program) => Some(program),
+            Task::Builtin(_) => None,
+        }
+    }
+}
+
+/// One socket that is listened on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// Name and protocol as the originals log them: `ftp/tcp6`.
+    pub label: String,
+    /// What tells it from all others, and cannot change while it is open.
+    pub key: ListenerKey,
+    /// `SO_SNDBUF` in bytes.
+    pub send_buffer: Option<u32>,
+    /// `SO_RCVBUF` in bytes.
+    pub receive_buffer: Option<u32>,
+    /// Connections that the kernel holds before they are accepted, as given to listen(2).
+    pub backlog: u32,
+}
+
+/// The identity of a listener: two configurations mean the same socket when these are equal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ListenerKey {
+    /// Where it is bound.
+    pub address: ListenAddress,
+    /// Its type.
+    pub kind: SocketKind,
+}
+
+/// Where a listener is bound.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ListenAddress {
+    /// An internet address and a port that is not 0.
+    Inet {
+        /// Address, port and IPv6 scope.
+        address: SocketAddr,
+        /// Whether an IPv6 socket serves IPv4 callers as well.
+        dual: bool,
+    },
+    /// A path; not empty and without NUL.
+    Unix(Vec<u8>),
+}
+
+impl ListenAddress {
+    /// Whether only this machine can call it.
+    pub fn is_local(&self) -> bool {
+        match self {
+            ListenAddress::Inet { address, .. } => address.ip().to_canonical().is_loopback(),
+            ListenAddress::Unix(_) => true,
+        }
+    }
+
+    /// As people write it.
+    pub fn display(&self) -> String {
+        match self {
+            ListenAddress::Inet { address, dual: false } if address.ip().is_unspecified() => {
+                match address.ip() {
+                    IpAddr::V4(_) => format!("*:{}", address.port()),
+                    IpAddr::V6(_) => format!("[::]:{}", address.port()),
+                }
+            }
+            ListenAddress::Inet { address, dual: true } => format!("{address} (IPv4 too)"),
+            ListenAddress::Inet { address, .. } => address.to_string(),
+            ListenAddress::Unix(path) => printable(path),
+        }
+    }
+}
+
+/// The type of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum SocketKind {
+    /// `SOCK_STREAM`.
+    Stream,
+    /// `SOCK_DGRAM`.
+    Datagram,
+    /// `SOCK_SEQPACKET`; Unix sockets only.
+    SeqPacket,
+}
+
+impl SocketKind {
+    /// Whether callers are accepted one by one.
+    pub fn has_connections(self) -> bool {
+        match self {
+            SocketKind::Stream | SocketKind::SeqPacket => true,
+            SocketKind::Datagram => false,
+        }
+    }
+
+    /// The word of the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            SocketKind::Stream => "stream",
+            SocketKind::Datagram => "dgram",
+            SocketKind::SeqPacket => "seqpacket",
+        }
+    }
+}
+
+/// What runs when somebody calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Task {
+    /// A service of our own, inside the event loop.
+    Builtin(Builtin),
+    /// A program.
+    Program(Program),
+}
+
+/// The services that need no program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Builtin {
+    /// RFC 862.
+    Echo,
+    /// RFC 863.
+    Discard,
+    /// RFC 864.
+    Chargen,
+    /// RFC 867.
+    Daytime,
+    /// RFC 868: seconds since 1900 in four bytes.
+    Time,
+}
+
+impl Builtin {
+    /// All of them.
+    pub const ALL: [Builtin; 5] =
+        [Builtin::Echo, Builtin::Discard, Builtin::Chargen, Builtin::Daytime, Builtin::Time];
+
+    /// Its name in /etc/services.
+    pub fn name(self) -> &'static str {
+        match self {
+            Builtin::Echo => "echo",
+            Builtin::Discard => "discard",
+            Builtin::Chargen => "chargen",
+            Builtin::Daytime => "daytime",
+            Builtin::Time => "time",
+        }
+    }
+
+    /// The port that the RFC gives it.
+    pub fn port(self) -> u16 {
+        match self {
+            Builtin::Echo => 7,
+            Builtin::Discard => 9,
+            Builtin::Chargen => 19,
+            Builtin::Daytime => 13,
+            Builtin::Time => 37,
+        }
+    }
+
+    /// The built-in of that name.
+    pub fn by_name(name: &[u8]) -> Option<Builtin> {
+        Builtin::ALL.into_iter().find(|builtin| builtin.name().as_bytes() == name)
+    }
+}
+
+/// A program that is started for callers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// What is executed; without NUL.
+    pub path: Vec<u8>,
+    /// All arguments, `argv[0]` first; without NUL, never empty.
+    pub argv: Vec<Vec<u8>>,
+    /// What it is given.
+    pub handover: Handover,
+    /// Whom it runs as.
+    pub identity: Identity,
+    /// Whether it gets the addresses of both ends as UCSPI variables (`PROTO`, `TCPREMOTEIP`, …).
+    pub ucspi: bool,
+    /// Where its standard error goes.
+    pub stderr: Stderr,
+}
+
+/// What a started program finds on its standard input and output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Handover {
+    /// One caller's connection (`nowait`): for datagrams, a socket that is connected to that caller.
+    Connection,
+    /// The listener itself (`wait`), which is not looked at until the program has ended.
+    Listener,
+}
+
+/// Where standard error goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stderr {
+    /// To the caller, as all inetds do.
+    Connection,
+    /// To our log, line by line.
+    Log,
+}
+
+/// Whom a program runs as.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Identity {
+    /// As the daemon itself, which is not root or has just this identity.
+    Daemon,
+    /// As this user.
+    User(Credentials),
+    /// What was asked for cannot be had: starts fail with this reason until a reload finds it.
+    Unavailable(Unavailable),
+}
+
+/// A user, looked up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    /// The user's name.
+    pub user: String,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Supplementary groups, the primary one included.
+    pub groups: Vec<u32>,
+}
+
+/// Why an identity cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unavailable {
+    /// There is no such user.
+    NoSuchUser(String),
+    /// There is no such group.
+    NoSuchGroup(String),
+    /// The daemon is not root and may only start programs as itself.
+    NotPermitted(String),
+}
+
+/// How much of a service may run. `None` is "no limit".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Starts in a stretch of time.
+    pub starts: Option<Rate>,
+    /// Programs at the same time.
+    pub children: Option<u32>,
+    /// Starts in a stretch of time for one source.
+    pub source_starts: Option<Rate>,
+    /// Programs at the same time for one source.
+    pub source_children: Option<u32>,
+    /// What counts as one source.
+    pub source_prefix: SourcePrefix,
+    /// What happens at a limit of the service or of the daemon. (At a limit of one source a caller is refused: the
+    /// source is known only once it was accepted.)
+    pub at_limit: AtLimit,
+}
+
+/// A number of starts in a stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// So many are allowed, this one included.
+    pub count: u32,
+    /// In this time, counted from the first.
+    pub window: Duration,
+}
+
+/// How many leading bits of an address make one source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourcePrefix {
+    /// 0 to 32.
+    pub v4: u8,
+    /// 0 to 128. A caller with IPv6 usually owns a /64.
+    pub v6: u8,
+}
+
+impl Default for SourcePrefix {
+    fn default() -> Self {
+        Self { v4: 32, v6: 64 }
+    }
+}
+
+/// What happens to callers beyond a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AtLimit {
+    /// They wait in the kernel's backlog until there is room.
+    Pause,
+    /// They are accepted and closed.
+    Refuse,
+}

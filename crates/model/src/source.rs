@@ -1,0 +1,147 @@
+//! Configuration text, and where in it a value came from.
+//!
+//! Spans are byte ranges of one file. They are made by the readers of a dialect and never computed by hand later, so
+//! a diagnostic always cites text that is there.
+
+/// Which file of a [`Sources`] a span lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileId(u32);
+
+/// A range of bytes in one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Span {
+    /// The file.
+    pub file: FileId,
+    /// The first byte.
+    pub start: u32,
+    /// One past the last byte; never less than `start`.
+    pub end: u32,
+}
+
+impl Span {
+    /// The smallest span that holds this one and `other`, which lies in the same file.
+    pub fn to(self, other: Span) -> Span {
+        Span { file: self.file, start: self.start.min(other.start), end: self.end.max(other.end) }
+    }
+}
+
+/// A value together with the text that it was read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// Where it stands.
+    pub span: Span,
+}
+
+impl<T> Spanned<T> {
+    /// Joins a value and its place.
+    pub fn new(value: T, span: Span) -> Self {
+        Self { value, span }
+    }
+}
+
+/// The place of a span as people name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location<'a> {
+    /// The file's path.
+    pub path: &'a str,
+    /// From 1.
+    pub line: u32,
+    /// From 1, in bytes.
+    pub column: u32,
+    /// The text of that line, without its end.
+    pub text: &'a [u8],
+}
+
+/// One file's text.
+#[derive(Debug)]
+struct Source {
+    path: String,
+    text: Vec<u8>,
+    /// The offset of each line's first byte.
+    lines: Vec<u32>,
+}
+
+/// All texts of one load, in the order in which they were read.
+#[derive(Debug, Default)]
+pub struct Sources {
+    files: Vec<Source>,
+}
+
+/// The largest text that is read: 16 MiB, some hundred thousand services. A configuration beyond it is a mistake
+/// (a log, a disk image), and spans are 32 bits wide.
+pub const MAX_TEXT: usize = 16 << 20;
+
+impl Sources {
+    /// Adds a file's text, which is cut at [`MAX_TEXT`].
+    pub fn add(&mut self, path: impl Into<String>, mut text: Vec<u8>) -> FileId {
+        text.truncate(MAX_TEXT);
+        let starts =
+            text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| offset(at + 1));
+        let lines = std::iter::once(0).chain(starts).collect();
+        self.files.push(Source { path: path.into(), text, lines });
+        FileId(offset(self.files.len() - 1))
+    }
+
+    /// The text of a file.
+    pub fn text(&self, file: FileId) -> &[u8] {
+        &self.file(file).text
+    }
+
+    /// The path of a file, as it was given.
+    pub fn path(&self, file: FileId) -> &str {
+        &self.file(file).path
+    }
+
+    /// All paths, in the order of their numbers.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|file| file.path.as_str())
+    }
+
+    /// The number of a file among [`Self::paths`].
+    pub fn position(&self, file: FileId) -> u32 {
+        file.0
+    }
+
+    /// The bytes of a span.
+    pub fn slice(&self, span: Span) -> &[u8] {
+        self.text(span.file).get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
+    /// Line, column and line text of a span's first byte.
+    pub fn locate(&self, span: Span) -> Location<'_> {
+        let file = self.file(span.file);
+        let line = file.lines.partition_point(|start| *start <= span.start).max(1);
+        let start = file.lines[line - 1];
+        let rest = file.text.get(start as usize..).unwrap_or_default();
+        let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+        Location { path: &file.path, line: offset(line), column: span.start - start + 1, text: &rest[..end] }
+    }
+
+    fn file(&self, file: FileId) -> &Source {
+        self.files.get(file.0 as usize).expect("a FileId is only made by add, and files are never removed")
+    }
+}
+
+/// A text offset as stored in a span: texts are at most [`MAX_TEXT`] long.
+pub(crate) fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_located_by_line_and_column() {
+        let mut sources = Sources::default();
+        let file = sources.add("f", b"one\n two\n\nfour".to_vec());
+        let span = Span { file, start: 5, end: 8 };
+        assert_eq!(sources.slice(span), b"two");
+        let location = sources.locate(span);
+        assert_eq!((location.line, location.column, location.text), (2, 2, b" two".as_slice()));
+        let end = sources.locate(Span { file, start: 14, end: 14 });
+        assert_eq!((end.line, end.column, end.text), (4, 5, b"four".as_slice()));
+    }
+}

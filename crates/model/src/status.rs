@@ -1,0 +1,226 @@
+//! What is shown of the daemon's state.
+//!
+//! A snapshot is plain data with the words that a person reads, made on request; nothing is kept for it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::admission::Pool;
+use crate::diagnostic::printable;
+use crate::event::OpenError;
+use crate::failure::{Errno, StartError};
+use crate::lifecycle::{Pause, Phase};
+use crate::service::{Builtin, Identity, Task, Unavailable};
+use crate::supervisor::{ServiceId, ServiceState, Supervisor};
+use crate::time::Tick;
+
+/// The whole daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Of this format; raised when a field changes its meaning.
+    pub version: u32,
+    /// Of the program.
+    pub program_version: String,
+    /// The daemon's process.
+    pub pid: u32,
+    /// Seconds since it began.
+    pub uptime_seconds: u64,
+    /// Programs that run now.
+    pub children: u32,
+    /// The most that may.
+    pub max_children: u32,
+    /// Sessions of built-ins that are open now.
+    pub sessions: u32,
+    /// Whether a configuration is being read.
+    pub loading: bool,
+    /// What the last load complained of.
+    pub diagnostics: Vec<String>,
+    /// All services.
+    pub services: Vec<ServiceStatus>,
+}
+
+/// One service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Its name.
+    pub name: String,
+    /// `file:line`.
+    pub origin: String,
+    /// The program or built-in.
+    pub program: String,
+    /// Whom it runs as.
+    pub user: String,
+    /// Programs (or sessions) that run now.
+    pub running: u32,
+    /// Callers so far.
+    pub calls: u64,
+    /// Programs started so far.
+    pub started: u64,
+    /// Starts that failed so far.
+    pub failed: u64,
+    /// Where it listens.
+    pub listeners: Vec<ListenerStatus>,
+    /// Limits that were met.
+    pub limits: Vec<LimitStatus>,
+    /// The last failed starts, oldest first.
+    pub failures: Vec<FailureStatus>,
+    /// The last lines that its programs wrote to standard error, where that comes to us.
+    pub stderr: Vec<String>,
+}
+
+/// One listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerStatus {
+    /// `name/protocol`.
+    pub label: String,
+    /// The socket type.
+    pub kind: String,
+    /// Where it is bound.
+    pub address: String,
+    /// `listening`, `paused`, `closed`, `handed-over` or `opening`.
+    pub state: String,
+    /// Why it is not listening; empty when it is.
+    pub why: String,
+    /// Seconds until it is tried again, where that is known.
+    pub seconds_left: Option<u64>,
+}
+
+/// What one limit has done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitStatus {
+    /// Which.
+    pub limit: String,
+    /// Whether it holds callers back now.
+    pub active: bool,
+    /// Callers that it turned away so far.
+    pub refused: u64,
+}
+
+/// A failed start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureStatus {
+    /// Seconds ago.
+    pub seconds_ago: u64,
+    /// How often in a row.
+    pub times: u64,
+    /// What went wrong, with the kernel's words.
+    pub error: String,
+    /// The kernel's number, where it was the kernel.
+    pub errno: Option<i32>,
+}
+
+/// What the core cannot know about a number of the kernel.
+pub type Strerror<'a> = &'a dyn Fn(Errno) -> String;
+
+/// The services of a daemon, as they are now. `stderr` has the last lines of a service's programs.
+pub fn services(
+    supervisor: &Supervisor,
+    now: Tick,
+    strerror: Strerror<'_>,
+    stderr: &dyn Fn(ServiceId) -> Vec<String>,
+) -> Vec<ServiceStatus> {
+    let mut all: Vec<ServiceStatus> = supervisor
+        .services()
+        .map(|(id, state)| ServiceStatus { stderr: stderr(id), ..service(supervisor, state, now, strerror) })
+        .collect();
+    all.sort_by(|a, b| a.origin.cmp(&b.origin).then_with(|| a.name.cmp(&b.name)));
+    all
+}
+
+/// Programs that run, and how many may.
+pub fn children(supervisor: &Supervisor) -> (u32, u32) {
+    supervisor.admission().running(Pool::Children)
+}
+
+/// Sessions of built-ins that are open.
+pub fn sessions(supervisor: &Supervisor) -> u32 {
+    supervisor.admission().running(Pool::Sessions).0
+}
+
+/// The error of a start in words, as all logs and status print it.
+pub fn describe(error: &StartError, strerror: Strerror<'_>) -> String {
+    match error {
+        StartError::Identity(Unavailable::NoSuchUser(user)) => format!("no such user: {user}"),
+        StartError::Identity(Unavailable::NoSuchGroup(group)) => format!("no such group: {group}"),
+        StartError::Identity(Unavailable::NotPermitted(user)) => format!("only root can start it as {user}"),
+        StartError::Refused { step, errno } => format!("{}: {}", step.word(), strerror(*errno)),
+    }
+}
+
+fn service(
+    supervisor: &Supervisor,
+    state: &ServiceState,
+    now: Tick,
+    strerror: Strerror<'_>,
+) -> ServiceStatus {
+    let service = state.service();
+    let path = supervisor.files().get(service.origin.file as usize).map_or("?", String::as_str);
+    let (program, user) = match &service.task {
+        Task::Builtin(builtin) => (format!("internal {}", Builtin::name(*builtin)), String::new()),
+        Task::Program(program) => {
+            let user = match &program.identity {
+                Identity::Daemon => "(own)".to_owned(),
+                Identity::User(credentials) => credentials.user.clone(),
+                Identity::Unavailable(_) => "(unavailable)".to_owned(),
+            };
+            (printable(&program.path), user)
+        }
+    };
+    let listeners = state.listeners().iter().filter_map(|id| supervisor.listener(*id));
+    let failures = state.failures().recent().map(|failure| FailureStatus {
+        seconds_ago: now.since(failure.at).as_secs(),
+        times: failure.times,
+        error: describe(&failure.error, strerror),
+        errno: match failure.error {
+            StartError::Identity(_) => None,
+            StartError::Refused { errno, .. } => Some(errno.0),
+        },
+    });
+    let limits = state.episodes().records().iter().map(|record| LimitStatus {
+        limit: record.limit.word().to_owned(),
+        active: record.episode.is_some(),
+        refused: record.refused,
+    });
+    ServiceStatus {
+        name: service.display_name(),
+        origin: format!("{path}:{}", service.origin.line),
+        program,
+        user,
+        running: state.usage().running(),
+        calls: state.counters().calls,
+        started: state.counters().started,
+        failed: state.failures().total(),
+        listeners: listeners
+            .map(|listener| {
+                let spec = listener.spec();
+                let (state, why) = phase(listener.phase(), strerror);
+                ListenerStatus {
+                    label: spec.label.clone(),
+                    kind: spec.key.kind.word().to_owned(),
+                    address: spec.key.address.display(),
+                    state: state.to_owned(),
+                    why,
+                    seconds_left: listener.phase().deadline().map(|at| at.since(now).as_secs()),
+                }
+            })
+            .collect(),
+        limits: limits.collect(),
+        failures: failures.collect(),
+        stderr: Vec::new(),
+    }
+}
+
+fn phase(phase: Phase, strerror: Strerror<'_>) -> (&'static str, String) {
+    match phase {
+        Phase::Opening => ("opening", String::new()),
+        Phase::Closed { error: OpenError { call, errno }, .. } => {
+            ("closed", format!("{call}: {}", strerror(errno)))
+        }
+        Phase::Polled => ("listening", String::new()),
+        Phase::Paused(Pause::Limit(limit, _)) => ("paused", format!("limit reached: {}", limit.word())),
+        Phase::Paused(Pause::StartFailed(_)) => ("paused", "the last start failed".to_owned()),
+        Phase::Paused(Pause::Resources(_)) => {
+            ("paused", "descriptors, memory or processes ran out".to_owned())
+        }
+        Phase::HandedOver(pid) => ("handed-over", format!("process {} has the socket", pid.0)),
+    }
+}

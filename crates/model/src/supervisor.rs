@@ -1,0 +1,840 @@
+//! All services: what is done when something happens.
+//!
+//! The supervisor holds no descriptor and calls nobody. [`Supervisor::handle`] takes one event and the time, changes
+//! its tables and says what is to be done. What is decided per caller costs no walk over services, listeners or
+//! children, and no allocation.
+//!
+//! What this module must never do: end the daemon, or forget a listener, because of anything that a caller did.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+
+use crate::admission::{Admission, Gate, Limit, Pool, Usage};
+use crate::children::{Child, Children, Pid};
+use crate::episode::{Episodes, Held};
+use crate::event::{
+    AcceptError, Action, Changes, ConnectionId, Event, Exit, Handed, Log, NotStarted, OpenError, Start,
+};
+use crate::failure::{Errno, Failures, StartError, Step};
+use crate::lifecycle::{ListenerState, Pause, Phase};
+use crate::reload;
+use crate::service::{
+    AtLimit, Config, Handover, Identity, ListenAddress, Listener, ListenerKey, Service, SocketKind, Task,
+};
+use crate::slots::{Key, Slots};
+use crate::time::Tick;
+
+/// Names a service that is configured or has programs running.
+pub type ServiceId = Key<ServiceState>;
+/// Names a listener.
+pub type ListenerId = Key<ListenerState>;
+
+/// A service as it is now.
+#[derive(Debug)]
+pub struct ServiceState {
+    service: Service,
+    /// Listeners that are configured; empty once the service is gone and only its programs are left.
+    listeners: Vec<ListenerId>,
+    usage: Usage,
+    /// Listeners that wait for one of this service's programs to end.
+    waiting: Vec<ListenerId>,
+    episodes: Episodes,
+    failures: Failures,
+    counters: Counters,
+}
+
+/// What a service has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Callers that were accepted, or programs that were started for waiting ones.
+    pub calls: u64,
+    /// Programs that were started, or sessions of a built-in.
+    pub started: u64,
+}
+
+/// How the daemon is to behave.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The most programs at the same time.
+    pub max_children: u32,
+    /// The most sessions of built-in services at the same time.
+    pub max_sessions: u32,
+    /// Whether each connection is logged.
+    pub log_connections: bool,
+}
+
+/// Something that ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    Listener(ListenerId),
+    Episodes(ServiceId),
+}
+
+/// All that is known about the services.
+#[derive(Debug)]
+pub struct Supervisor {
+    settings: Settings,
+    files: Vec<String>,
+    services: Slots<ServiceState>,
+    listeners: Slots<ListenerState>,
+    by_key: HashMap<ListenerKey, ListenerId>,
+    /// Ports on which built-ins answer datagrams.
+    builtin_ports: BTreeSet<u16>,
+    children: Children,
+    admission: Admission,
+    /// Listeners that wait for any program to end, in the order in which they were paused.
+    waiting_for_child: VecDeque<ListenerId>,
+    /// Listeners that wait for any session to end.
+    waiting_for_session: VecDeque<ListenerId>,
+    timers: BTreeSet<(Tick, Timer)>,
+}
+
+impl Supervisor {
+    /// With nothing to serve yet.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            files: Vec::new(),
+            services: Slots::default(),
+            listeners: Slots::default(),
+            by_key: HashMap::new(),
+            builtin_ports: BTreeSet::new(),
+            children: Children::default(),
+            admission: Admission::new(settings.max_children, settings.max_sessions),
+            waiting_for_child: VecDeque::new(),
+            waiting_for_session: VecDeque::new(),
+            timers: BTreeSet::new(),
+        }
+    }
+
+    /// Takes one event and adds what is to be done to `actions`.
+    pub fn handle(&mut self, event: Event, now: Tick, actions: &mut Vec<Action>) {
+        match event {
+            Event::Readable(listener) => self.readable(listener, now, actions),
+            Event::Accepted { listener, connection, peer } => {
+                self.accepted(listener, connection, peer, now, actions);
+            }
+            Event::DatagramFrom { listener, peer } => {
+                self.grant(listener, Handed::DatagramPeer, peer, now, actions);
+            }
+            Event::AcceptFailed(listener, error) => self.accept_failed(listener, error, now, actions),
+            Event::Started(start, pid) => self.started(start, pid, now, actions),
+            Event::NotStarted(start, error) => self.not_started(start, error, now, actions),
+            Event::Ended(pid, exit, failure) => self.ended(pid, exit, failure, now, actions),
+            Event::SessionEnded { service, source } => self.session_ended(service, source, actions),
+            Event::LoopsDropped(listener, count, source) => {
+                let peer = Some(source);
+                self.hold_back(listener, Limit::Loop, Held::Refused(count), peer, None, None, now, actions);
+            }
+            Event::Opened(listener) => self.opened(listener, actions),
+            Event::NotOpened(listener, error) => self.not_opened(listener, error, now, actions),
+            Event::TimerDue => self.timer_due(now, actions),
+            Event::ReloadRequested => actions.push(Action::Load),
+            Event::Loaded(config) => self.configure(*config, actions),
+            Event::LoadFailed(why) => actions.push(Action::Log(Log::LoadFailed(why))),
+            Event::RetryRequested => self.retry_all(actions),
+            Event::StopRequested => actions.push(Action::Exit),
+        }
+    }
+
+    /// When [`Event::TimerDue`] is to come.
+    pub fn next_deadline(&self) -> Option<Tick> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// A service, while it is configured or has programs running.
+    pub fn service(&self, id: ServiceId) -> Option<&ServiceState> {
+        self.services.get(id)
+    }
+
+    /// A listener, while it is configured.
+    pub fn listener(&self, id: ListenerId) -> Option<&ListenerState> {
+        self.listeners.get(id)
+    }
+
+    /// The service of a listener.
+    pub fn service_of(&self, listener: ListenerId) -> Option<&Service> {
+        let state = self.listeners.get(listener)?;
+        Some(&self.services.get(state.service)?.service)
+    }
+
+    /// All services.
+    pub fn services(&self) -> impl Iterator<Item = (ServiceId, &ServiceState)> {
+        self.services.iter()
+    }
+
+    /// All listeners.
+    pub fn listeners(&self) -> impl Iterator<Item = (ListenerId, &ListenerState)> {
+        self.listeners.iter()
+    }
+
+    /// The programs that run.
+    pub fn children(&self) -> &Children {
+        &self.children
+    }
+
+    /// The counts of programs and sessions.
+    pub fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
+    /// The files that the services come from.
+    pub fn files(&self) -> &[String] {
+        &self.files
+    }
+
+    /// Whether a built-in answers datagrams on a port.
+    pub fn is_builtin_port(&self, port: u16) -> bool {
+        self.builtin_ports.contains(&port)
+    }
+
+    fn readable(&mut self, id: ListenerId, now: Tick, actions: &mut Vec<Action>) {
+        let Some(listener) = self.listeners.get(id).filter(|listener| listener.phase.is_polled()) else {
+            return;
+        };
+        let Some(state) = self.services.get(listener.service) else { return };
+        let has_connections = listener.spec.key.kind.has_connections();
+        let handover = state.service.program().map_or(Handover::Connection, |program| program.handover);
+        let gate = self.admission.gate(pool(&state.service.task), &state.service.limits, &state.usage, now);
+        match (gate, state.service.limits.at_limit) {
+            (Gate::Open, _) => match (handover, has_connections) {
+                (Handover::Connection, true) => actions.push(Action::Accept(id)),
+                (Handover::Connection, false) => actions.push(Action::PeekDatagram(id)),
+                (Handover::Listener, _) => self.grant(id, Handed::Listener, None, now, actions),
+            },
+            (Gate::Closed(limit, until), AtLimit::Pause) => {
+                let pause = until.map(|until| until.since(now));
+                self.hold_back(id, limit, Held::Waits, None, pause, None, now, actions);
+                self.wait_for(id, limit, until, actions);
+            }
+            // Who is refused is accepted first, so that the log can say who it was.
+            (Gate::Closed(..), AtLimit::Refuse) if has_connections && handover == Handover::Connection => {
+                actions.push(Action::Accept(id));
+            }
+            (Gate::Closed(limit, _), AtLimit::Refuse) => {
+                actions.push(Action::Skip(id));
+                self.hold_back(id, limit, Held::Refused(1), None, None, None, now, actions);
+            }
+        }
+    }
+
+    fn accepted(
+        &mut self,
+        id: ListenerId,
+        connection: ConnectionId,
+        peer: Option<SocketAddr>,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some((listener, state)) = self.both(id) else {
+            actions.push(Action::Refuse(connection));
+            return;
+        };
+        listener.resources.succeed();
+        state.counters.calls += 1;
+        let gate = self.gate_of(id, now);
+        let limit = match gate {
+            Gate::Closed(limit, _) => Some(limit),
+            Gate::Open if peer.is_some_and(|peer| peer.port() == FTP_DATA) => Some(Limit::Bounce),
+            Gate::Open => None,
+        };
+        if let Some(limit) = limit {
+            actions.push(Action::Refuse(connection));
+            self.hold_back(id, limit, Held::Refused(1), peer, None, None, now, actions);
+            return;
+        }
+        self.grant(id, Handed::Connection(connection), peer, now, actions);
+    }
+
+    /// Starts what the listener is for, unless the caller's source has had enough.
+    fn grant(
+        &mut self,
+        id: ListenerId,
+        handed: Handed,
+        peer: Option<SocketAddr>,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(listener) = self.listeners.get(id) else { return };
+        let service = listener.service;
+        let Some(state) = self.services.get_mut(service) else { return };
+        let source = peer.map(|peer| peer.ip());
+        let pool = pool(&state.service.task);
+        let begun = self.admission.begin(pool, service, &state.service.limits, &mut state.usage, source, now);
+        if let Err(limit) = begun {
+            actions.push(turn_away(id, handed));
+            self.hold_back(id, limit, Held::Refused(1), peer, None, None, now, actions);
+            return;
+        }
+        let start = Start { service, listener: id, handed, peer };
+        match (&state.service.task, handed) {
+            (Task::Builtin(builtin), Handed::Connection(connection)) => {
+                state.counters.started += 1;
+                actions.push(Action::Serve { service, builtin: *builtin, connection, source });
+            }
+            // Datagrams of built-ins are answered by the shell at once; see `builtins`.
+            (Task::Builtin(_), Handed::DatagramPeer | Handed::Listener) => {
+                self.admission.end(pool, service, &state.service.limits, &mut state.usage, source);
+            }
+            (Task::Program(program), _) => match &program.identity {
+                Identity::Unavailable(why) => {
+                    let error = StartError::Identity(why.clone());
+                    self.admission.end(pool, service, &state.service.limits, &mut state.usage, source);
+                    actions.push(turn_away(id, handed));
+                    self.start_failed(&start, error, now, actions);
+                }
+                Identity::Daemon | Identity::User(_) => actions.push(Action::Start(start)),
+            },
+        }
+    }
+
+    fn started(&mut self, start: Start, pid: Pid, now: Tick, actions: &mut Vec<Action>) {
+        let child =
+            Child { service: start.service, listener: start.listener, source: start.source(), started: now };
+        self.children.insert(pid, child);
+        if let Some(listener) = self.listeners.get_mut(start.listener) {
+            listener.resources.succeed();
+        }
+        if let Some(state) = self.services.get_mut(start.service) {
+            state.counters.started += 1;
+            if !matches!(start.handed, Handed::Connection(_)) {
+                state.counters.calls += 1;
+            }
+        }
+        if start.handed == Handed::Listener {
+            self.set_phase(start.listener, Phase::HandedOver(pid), actions);
+        }
+        if self.settings.log_connections {
+            actions.push(Action::Log(Log::Connected(start, pid)));
+        }
+    }
+
+    fn not_started(&mut self, start: Start, error: NotStarted, now: Tick, actions: &mut Vec<Action>) {
+        self.release(start.service, start.source(), Pool::Children, actions);
+        match error {
+            NotStarted::Nobody => {}
+            NotStarted::Exhausted(errno) => self.rest(start.listener, errno, now, actions),
+            NotStarted::Failed(errno) => {
+                let error = StartError::Refused { step: Step::Clone, errno };
+                if !matches!(start.handed, Handed::Connection(_)) {
+                    actions.push(Action::Skip(start.listener));
+                }
+                self.start_failed(&start, error, now, actions);
+            }
+        }
+    }
+
+    fn ended(
+        &mut self,
+        pid: Pid,
+        exit: Exit,
+        failure: Option<(Step, Errno)>,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(child) = self.children.remove(pid) else { return };
+        let listener = self.listeners.get_mut(child.listener);
+        let had_listener = listener.as_ref().is_some_and(|listener| listener.phase == Phase::HandedOver(pid));
+        match failure {
+            Some((step, errno)) => {
+                let handed = if had_listener { Handed::Listener } else { Handed::DatagramPeer };
+                let datagrams = listener.is_some_and(|listener| !listener.spec.key.kind.has_connections());
+                let start = Start { service: child.service, listener: child.listener, handed, peer: None };
+                let error = StartError::Refused { step, errno };
+                if had_listener {
+                    actions.push(Action::Skip(child.listener));
+                }
+                if had_listener || datagrams {
+                    self.start_failed(&start, error, now, actions);
+                } else {
+                    self.note_failure(&start, error, None, now, actions);
+                }
+            }
+            None => {
+                if let Some(listener) = listener {
+                    listener.starting.succeed();
+                }
+                if let Some(state) = self.services.get_mut(child.service) {
+                    if state.failures.recovered() {
+                        actions.push(Action::Log(Log::StartRecovered(child.service)));
+                    }
+                    if had_listener && !exit.is_success() {
+                        actions.push(Action::Log(Log::WaitServerFailed(child.service, exit)));
+                    }
+                }
+                if had_listener {
+                    self.set_phase(child.listener, Phase::Polled, actions);
+                }
+            }
+        }
+        if self.settings.log_connections && failure.is_none() {
+            let lasted = now.since(child.started);
+            let Child { service, source, .. } = child;
+            actions.push(Action::Log(Log::Disconnected { service, pid, source, exit, lasted }));
+        }
+        self.release(child.service, child.source, Pool::Children, actions);
+    }
+
+    fn session_ended(&mut self, service: ServiceId, source: Option<IpAddr>, actions: &mut Vec<Action>) {
+        self.release(service, source, Pool::Sessions, actions);
+    }
+
+    /// Gives back what a program or a session had, and lets those go on that waited for it.
+    fn release(&mut self, id: ServiceId, source: Option<IpAddr>, pool: Pool, actions: &mut Vec<Action>) {
+        let Some(state) = self.services.get_mut(id) else { return };
+        self.admission.end(pool, id, &state.service.limits, &mut state.usage, source);
+        if state.listeners.is_empty() && state.usage.running() == 0 {
+            self.services.remove(id);
+        } else {
+            for listener in std::mem::take(&mut state.waiting) {
+                self.resume_from(listener, Limit::Children, actions);
+            }
+        }
+        let (waiting, limit) = match pool {
+            Pool::Children => (&mut self.waiting_for_child, Limit::Total),
+            Pool::Sessions => (&mut self.waiting_for_session, Limit::Sessions),
+        };
+        if let Some(listener) = waiting.pop_front() {
+            self.resume_from(listener, limit, actions);
+        }
+    }
+
+    fn resume_from(&mut self, id: ListenerId, limit: Limit, actions: &mut Vec<Action>) {
+        let phase = self.listeners.get(id).map(|listener| listener.phase);
+        if matches!(phase, Some(Phase::Paused(Pause::Limit(paused_by, _))) if paused_by == limit) {
+            self.set_phase(id, Phase::Polled, actions);
+        }
+    }
+
+    fn accept_failed(&mut self, id: ListenerId, error: AcceptError, now: Tick, actions: &mut Vec<Action>) {
+        match error {
+            AcceptError::Nobody => {}
+            AcceptError::Exhausted(errno) => self.rest(id, errno, now, actions),
+            AcceptError::Failed(errno) => {
+                actions.push(Action::Log(Log::AcceptFailed(id, errno)));
+                self.pause_for_resources(id, now, actions);
+            }
+        }
+    }
+
+    /// Something has run out: the listener rests, and says so once.
+    fn rest(&mut self, id: ListenerId, errno: Errno, now: Tick, actions: &mut Vec<Action>) {
+        let pause = self.pause_for_resources(id, now, actions);
+        self.hold_back(id, Limit::Resources, Held::Waits, None, pause, Some(errno), now, actions);
+    }
+
+    fn pause_for_resources(
+        &mut self,
+        id: ListenerId,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) -> Option<std::time::Duration> {
+        let pause = self.listeners.get_mut(id)?.resources.fail();
+        self.set_phase(id, Phase::Paused(Pause::Resources(now.after(pause))), actions);
+        Some(pause)
+    }
+
+    /// A start failed of which the next would follow at once, since the listener stays readable: it rests.
+    fn start_failed(&mut self, start: &Start, error: StartError, now: Tick, actions: &mut Vec<Action>) {
+        let rests = match start.handed {
+            Handed::Connection(_) => false,
+            Handed::DatagramPeer | Handed::Listener => true,
+        };
+        let mut pause = None;
+        if rests && let Some(listener) = self.listeners.get_mut(start.listener) {
+            let wait = listener.starting.fail();
+            self.set_phase(start.listener, Phase::Paused(Pause::StartFailed(now.after(wait))), actions);
+            pause = Some(wait);
+        }
+        self.note_failure(start, error, pause, now, actions);
+    }
+
+    fn note_failure(
+        &mut self,
+        start: &Start,
+        error: StartError,
+        pause: Option<std::time::Duration>,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(state) = self.services.get_mut(start.service) else { return };
+        if state.failures.add(error.clone(), now) {
+            let Start { service, listener, .. } = *start;
+            actions.push(Action::Log(Log::StartFailed { service, listener, error, pause }));
+        }
+    }
+
+    /// Notes that a limit held a caller back, and says so when that began.
+    #[expect(clippy::too_many_arguments, reason = "what a log line of a limit is made of")]
+    fn hold_back(
+        &mut self,
+        id: ListenerId,
+        limit: Limit,
+        held: Held,
+        peer: Option<SocketAddr>,
+        pause: Option<std::time::Duration>,
+        errno: Option<Errno>,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(service) = self.listeners.get(id).map(|listener| listener.service) else { return };
+        let Some(state) = self.services.get_mut(service) else { return };
+        let timed = state.episodes.next_end().is_some();
+        if state.episodes.hit(limit, held, now) {
+            actions.push(Action::Log(Log::LimitBegan { service, listener: id, limit, peer, pause, errno }));
+        }
+        if let (false, Some(end)) = (timed, state.episodes.next_end()) {
+            self.timers.insert((end, Timer::Episodes(service)));
+        }
+    }
+
+    fn wait_for(&mut self, id: ListenerId, limit: Limit, until: Option<Tick>, actions: &mut Vec<Action>) {
+        self.set_phase(id, Phase::Paused(Pause::Limit(limit, until)), actions);
+        match limit {
+            Limit::Total => self.waiting_for_child.push_back(id),
+            Limit::Sessions => self.waiting_for_session.push_back(id),
+            Limit::Children => {
+                if let Some((_, state)) = self.both(id) {
+                    state.waiting.push(id);
+                }
+            }
+            // These end by time, or concern one caller.
+            Limit::Starts
+            | Limit::SourceStarts
+            | Limit::SourceChildren
+            | Limit::SourceTable
+            | Limit::Bounce
+            | Limit::Loop
+            | Limit::Resources => {}
+        }
+    }
+
+    fn opened(&mut self, id: ListenerId, actions: &mut Vec<Action>) {
+        let Some(listener) = self.listeners.get_mut(id) else { return };
+        if listener.opening.failures() > 0 {
+            actions.push(Action::Log(Log::OpenedAtLast(id)));
+        }
+        listener.opening.succeed();
+        self.set_phase(id, Phase::Polled, actions);
+    }
+
+    fn not_opened(&mut self, id: ListenerId, error: OpenError, now: Tick, actions: &mut Vec<Action>) {
+        let Some(listener) = self.listeners.get_mut(id) else { return };
+        let wait = listener.opening.fail();
+        // A cause that lasts is said once; status shows it for as long as it does.
+        let is_new = match listener.phase {
+            Phase::Closed { error: before, .. } => before != error,
+            Phase::Opening => listener.opening.failures() == 1,
+            Phase::Polled | Phase::Paused(_) | Phase::HandedOver(_) => true,
+        };
+        if is_new {
+            actions.push(Action::Log(Log::NotOpened(id, error, wait)));
+        }
+        self.set_phase(id, Phase::Closed { error, retry_at: now.after(wait) }, actions);
+    }
+
+    fn timer_due(&mut self, now: Tick, actions: &mut Vec<Action>) {
+        while let Some((at, timer)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            self.timers.remove(&(at, timer));
+            match timer {
+                Timer::Listener(id) => self.wake(id, actions),
+                Timer::Episodes(id) => self.end_episodes(id, now, actions),
+            }
+        }
+    }
+
+    /// A phase has come to its end.
+    fn wake(&mut self, id: ListenerId, actions: &mut Vec<Action>) {
+        let Some(listener) = self.listeners.get(id) else { return };
+        match listener.phase {
+            Phase::Closed { .. } => actions.push(Action::Open(id)),
+            Phase::Paused(_) => self.set_phase(id, Phase::Polled, actions),
+            Phase::Opening | Phase::Polled | Phase::HandedOver(_) => {}
+        }
+    }
+
+    fn end_episodes(&mut self, service: ServiceId, now: Tick, actions: &mut Vec<Action>) {
+        let Some(state) = self.services.get_mut(service) else { return };
+        while let Some((limit, episode)) = state.episodes.take_ended(now) {
+            let lasted = episode.last.since(episode.began);
+            let refused = episode.refused;
+            actions.push(Action::Log(Log::LimitEnded { service, limit, lasted, refused }));
+        }
+        if let Some(end) = state.episodes.next_end() {
+            self.timers.insert((end, Timer::Episodes(service)));
+        }
+    }
+
+    fn retry_all(&mut self, actions: &mut Vec<Action>) {
+        let ids: Vec<ListenerId> = self.listeners.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            self.retry(id, actions);
+        }
+    }
+
+    /// Does not wait any longer for what waits for time. (What waits for a program to end goes on waiting.)
+    fn retry(&mut self, id: ListenerId, actions: &mut Vec<Action>) {
+        let Some(listener) = self.listeners.get(id) else { return };
+        if listener.phase.deadline().is_some() {
+            self.wake(id, actions);
+        }
+    }
+
+    /// Takes up a new configuration.
+    fn configure(&mut self, mut new: Config, actions: &mut Vec<Action>) {
+        let old = Config { files: self.files.clone(), services: self.configured(), ..Config::default() };
+        for service in reload::keep_unusable(&old, &mut new) {
+            actions.push(Action::Log(Log::Kept { service }));
+        }
+        let configured = self.services.iter().filter(|(_, state)| !state.listeners.is_empty());
+        let plan = reload::plan(configured.map(|(id, state)| (id, &state.service)), &new);
+        let mut changes = Changes { removed: crate::source::offset(plan.remove.len()), ..Changes::default() };
+        for key in &plan.close {
+            self.close(key, actions);
+        }
+        self.files = new.files;
+        for (service, successor) in new.services.into_iter().zip(plan.successors) {
+            match successor {
+                Some(id) => self.change(id, service, &mut changes, actions),
+                None => {
+                    changes.added += 1;
+                    self.add(service, actions);
+                }
+            }
+        }
+        for id in plan.remove {
+            actions.push(Action::Discard(id));
+            if let Some(state) = self.services.get_mut(id) {
+                state.listeners.clear();
+                if state.usage.running() == 0 {
+                    self.services.remove(id);
+                }
+            }
+        }
+        self.recount();
+        self.builtin_ports =
+            self.services.iter().flat_map(|(_, state)| builtin_ports(&state.service)).collect();
+        actions.push(Action::Log(Log::Configured(changes)));
+        actions.push(Action::Ready);
+    }
+
+    fn configured(&self) -> Vec<Service> {
+        let states = self.services.iter().map(|(_, state)| state);
+        states.filter(|state| !state.listeners.is_empty()).map(|state| state.service.clone()).collect()
+    }
+
+    fn add(&mut self, service: Service, actions: &mut Vec<Action>) {
+        let id = self.services.insert(ServiceState {
+            service,
+            listeners: Vec::new(),
+            usage: Usage::default(),
+            waiting: Vec::new(),
+            episodes: Episodes::default(),
+            failures: Failures::default(),
+            counters: Counters::default(),
+        });
+        actions.push(Action::Prepare(id));
+        self.attach(id, actions);
+    }
+
+    fn change(&mut self, id: ServiceId, service: Service, changes: &mut Changes, actions: &mut Vec<Action>) {
+        let Some(state) = self.services.get_mut(id) else { return };
+        let old = std::mem::replace(&mut state.service, service);
+        let same = |a: &Service, b: &Service| {
+            (&a.task, &a.limits, &a.listeners, &a.name) == (&b.task, &b.limits, &b.listeners, &b.name)
+        };
+        let unchanged = same(&old, &state.service);
+        let task_unchanged = old.task == state.service.task;
+        if unchanged {
+            changes.kept += 1;
+        } else {
+            changes.changed += 1;
+        }
+        if !task_unchanged {
+            actions.push(Action::Prepare(id));
+        }
+        self.attach(id, actions);
+        let listeners = self.services.get(id).map(|state| state.listeners.clone()).unwrap_or_default();
+        for listener in listeners {
+            if !unchanged {
+                self.apply_change(listener, actions);
+            }
+            self.retry_closed(listener, actions);
+        }
+    }
+
+    /// Gives a service its listeners: those that are open already, whoever had them, and new ones.
+    fn attach(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        let Some(state) = self.services.get(id) else { return };
+        let specs: Vec<Listener> = state.service.listeners.clone();
+        let mut ids = Vec::with_capacity(specs.len());
+        for spec in specs {
+            match self.by_key.get(&spec.key).copied() {
+                Some(listener) => {
+                    if let Some(listener_state) = self.listeners.get_mut(listener) {
+                        if listener_state.spec != spec && listener_state.phase.is_open() {
+                            actions.push(Action::Adjust(listener));
+                        }
+                        let moved = listener_state.service != id;
+                        listener_state.spec = spec;
+                        listener_state.service = id;
+                        if moved {
+                            self.apply_change(listener, actions);
+                        }
+                    }
+                    ids.push(listener);
+                }
+                None => {
+                    let key = spec.key.clone();
+                    let listener = self.listeners.insert(ListenerState::new(id, spec));
+                    self.by_key.insert(key, listener);
+                    ids.push(listener);
+                    actions.push(Action::Open(listener));
+                }
+            }
+        }
+        if let Some(state) = self.services.get_mut(id) {
+            state.listeners = ids;
+        }
+    }
+
+    /// A listener's service is another than before: what held it back may hold no longer. If it does, the next caller
+    /// finds out.
+    fn apply_change(&mut self, id: ListenerId, actions: &mut Vec<Action>) {
+        let Some(listener) = self.listeners.get_mut(id) else { return };
+        listener.starting.succeed();
+        let phase = listener.phase;
+        let waits = self
+            .service_of(id)
+            .and_then(Service::program)
+            .is_some_and(|program| program.handover == Handover::Listener);
+        match phase {
+            Phase::Paused(_) => self.set_phase(id, Phase::Polled, actions),
+            // The program that has the listener goes on; but who says "nowait" now wants callers served now.
+            Phase::HandedOver(_) if !waits => self.set_phase(id, Phase::Polled, actions),
+            Phase::HandedOver(_) | Phase::Polled | Phase::Opening | Phase::Closed { .. } => {}
+        }
+    }
+
+    fn retry_closed(&mut self, id: ListenerId, actions: &mut Vec<Action>) {
+        if self.listeners.get(id).is_some_and(|listener| matches!(listener.phase, Phase::Closed { .. })) {
+            self.retry(id, actions);
+        }
+    }
+
+    fn close(&mut self, key: &ListenerKey, actions: &mut Vec<Action>) {
+        let Some(id) = self.by_key.remove(key) else { return };
+        let Some(listener) = self.listeners.get(id) else { return };
+        if let Some(at) = listener.phase.deadline() {
+            self.timers.remove(&(at, Timer::Listener(id)));
+        }
+        let service = listener.service;
+        if listener.phase.is_open() {
+            actions.push(Action::Close(id));
+        }
+        self.listeners.remove(id);
+        if let Some(state) = self.services.get_mut(service) {
+            state.waiting.retain(|waiting| *waiting != id);
+        }
+        self.waiting_for_child.retain(|waiting| *waiting != id);
+        self.waiting_for_session.retain(|waiting| *waiting != id);
+    }
+
+    /// Counts the running programs of each source again, since limits and what counts as one source may have changed.
+    fn recount(&mut self) {
+        let services = &self.services;
+        let running = self.children.iter().filter_map(|(_, child)| {
+            let limits = &services.get(child.service)?.service.limits;
+            Some((child.service, limits, child.source?))
+        });
+        self.admission.recount(running);
+    }
+
+    /// The one place where a listener's phase changes: polling and timers follow it.
+    fn set_phase(&mut self, id: ListenerId, phase: Phase, actions: &mut Vec<Action>) {
+        let Some(listener) = self.listeners.get_mut(id) else { return };
+        let old = std::mem::replace(&mut listener.phase, phase);
+        if let Some(at) = old.deadline() {
+            self.timers.remove(&(at, Timer::Listener(id)));
+        }
+        if let Some(at) = phase.deadline() {
+            self.timers.insert((at, Timer::Listener(id)));
+        }
+        match (old.is_polled(), phase.is_polled()) {
+            (false, true) => actions.push(Action::Poll(id)),
+            (true, false) => actions.push(Action::Pause(id)),
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    fn gate_of(&self, id: ListenerId, now: Tick) -> Gate {
+        let state = self.listeners.get(id).and_then(|listener| self.services.get(listener.service));
+        state.map_or(Gate::Open, |state| {
+            self.admission.gate(pool(&state.service.task), &state.service.limits, &state.usage, now)
+        })
+    }
+
+    fn both(&mut self, id: ListenerId) -> Option<(&mut ListenerState, &mut ServiceState)> {
+        let listener = self.listeners.get_mut(id)?;
+        let state = self.services.get_mut(listener.service)?;
+        Some((listener, state))
+    }
+}
+
+impl ServiceState {
+    /// What it is.
+    pub fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// Its listeners; none when it is configured no longer and only its programs are left.
+    pub fn listeners(&self) -> &[ListenerId] {
+        &self.listeners
+    }
+
+    /// What it has in use.
+    pub fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    /// What its limits have done.
+    pub fn episodes(&self) -> &Episodes {
+        &self.episodes
+    }
+
+    /// Its failed starts.
+    pub fn failures(&self) -> &Failures {
+        &self.failures
+    }
+
+    /// What it has done.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+}
+
+/// The port that FTP servers call back from: a caller from there was sent by somebody else.
+const FTP_DATA: u16 = 20;
+
+fn builtin_ports(service: &Service) -> impl Iterator<Item = u16> {
+    let listeners = if service.program().is_none() { service.listeners.as_slice() } else { &[] };
+    let datagrams = listeners.iter().filter(|listener| listener.key.kind == SocketKind::Datagram);
+    datagrams.filter_map(|listener| match &listener.key.address {
+        ListenAddress::Inet { address, .. } => Some(address.port()),
+        ListenAddress::Unix(_) => None,
+    })
+}
+
+fn pool(task: &Task) -> Pool {
+    match task {
+        Task::Builtin(_) => Pool::Sessions,
+        Task::Program(_) => Pool::Children,
+    }
+}
+
+fn turn_away(listener: ListenerId, handed: Handed) -> Action {
+    match handed {
+        Handed::Connection(connection) => Action::Refuse(connection),
+        Handed::DatagramPeer | Handed::Listener => Action::Skip(listener),
+    }
+}

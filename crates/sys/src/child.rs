@@ -1,0 +1,286 @@
+//! What a child does between clone and exec, as data, and the one function that does it.
+//!
+//! The child shares its memory with the running daemon. So it allocates nothing, locks nothing, panics nowhere,
+//! touches no thread-local storage (`errno`!) and calls no library: it walks prepared steps and makes raw system
+//! calls. `cargo xtask child-check` looks for all of that in the object code of [`usherd_child_main`].
+
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+
+use crate::raw::syscall;
+
+/// The exit status of a child that did not become its program. A program can exit with it too: the error in the
+/// slot tells them apart.
+pub const FAILED: i32 = 127;
+
+/// One thing to do in the child.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Take leave of a shared descriptor table: from here on nothing that we do to descriptors reaches the daemon.
+    Descriptors,
+    /// Lead a session of its own.
+    Session,
+    /// Put the connection (or the listener) on this descriptor.
+    Connection(c_int),
+    /// Put the second thing that the child was given on this descriptor.
+    Other(c_int),
+    /// Set the supplementary groups.
+    Groups(Box<[u32]>),
+    /// Set all group ids.
+    Group(u32),
+    /// Set all user ids.
+    User(u32),
+    /// Look whether all ids are what was set.
+    Verify {
+        /// The user.
+        uid: u32,
+        /// The group.
+        gid: u32,
+    },
+    /// Restore the limit of open descriptors.
+    DescriptorLimit {
+        /// Soft.
+        soft: u64,
+        /// Hard.
+        hard: u64,
+    },
+    /// Let all signals through again.
+    Signals,
+}
+
+/// Which step failed, as the child reports it. `Exec` is the last, which every child makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+#[expect(missing_docs, reason = "each is the step of that name")]
+pub enum StepName {
+    Descriptors = 1,
+    Session,
+    Connection,
+    Other,
+    Groups,
+    Group,
+    User,
+    Verify,
+    DescriptorLimit,
+    Signals,
+    Exec,
+}
+
+impl StepName {
+    /// The step of a number that a child left.
+    pub(crate) fn from_number(number: u32) -> StepName {
+        match number {
+            1 => StepName::Descriptors,
+            2 => StepName::Session,
+            3 => StepName::Connection,
+            4 => StepName::Other,
+            5 => StepName::Groups,
+            6 => StepName::Group,
+            7 => StepName::User,
+            8 => StepName::Verify,
+            9 => StepName::DescriptorLimit,
+            10 => StepName::Signals,
+            _ => StepName::Exec,
+        }
+    }
+}
+
+/// Strings as execve(2) wants them: pointers into memory that they own, with a null at the end.
+#[derive(Debug)]
+pub struct Strings {
+    /// Never changed, since `pointers` points into them.
+    texts: Vec<CString>,
+    pointers: Vec<*const c_char>,
+}
+
+// SAFETY: the pointers lead into `texts`, which is owned and never changed; nothing is shared that is not constant.
+unsafe impl Send for Strings {}
+// SAFETY: as above: all access is reading.
+unsafe impl Sync for Strings {}
+
+impl Strings {
+    /// Takes the strings over.
+    pub fn new(texts: Vec<CString>) -> Self {
+        let pointers = texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect();
+        Self { texts, pointers }
+    }
+
+    /// The strings.
+    pub fn texts(&self) -> &[CString] {
+        &self.texts
+    }
+
+    /// The pointers, without the null.
+    pub(crate) fn pointers(&self) -> &[*const c_char] {
+        &self.pointers[..self.texts.len()]
+    }
+
+    fn as_ptr(&self) -> *const *const c_char {
+        self.pointers.as_ptr()
+    }
+}
+
+/// All that is known about a program's starts before anybody calls. Made at load time, never changed; a child that
+/// still reads it keeps it alive, whatever a reload does.
+#[derive(Debug)]
+pub struct Plan {
+    /// What to do, in order; the exec follows.
+    pub steps: Vec<Step>,
+    /// The program.
+    pub path: CString,
+    /// Its arguments.
+    pub arguments: Strings,
+    /// Its environment, but for variables of one connection.
+    pub environment: Arc<Strings>,
+}
+
+/// What one child needs, in memory that it shares with the daemon for as long as it is not the program.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Run {
+    /// The child's thread id from clone on; the kernel clears it when the child has left our memory.
+    pub(crate) tid: AtomicI32,
+    /// The step that failed, or 0; written before `errno` is.
+    pub(crate) step: AtomicU32,
+    /// Its error number.
+    pub(crate) errno: AtomicI32,
+    /// 1 from when the child has a descriptor table of its own.
+    pub(crate) has_own_table: AtomicU32,
+    pub(crate) plan: *const Plan,
+    pub(crate) environment: *const *const c_char,
+    pub(crate) connection: c_int,
+    /// -1 when there is none.
+    pub(crate) other: c_int,
+}
+
+impl Run {
+    /// Points this run at a plan whose own environment is used as it is.
+    pub(crate) fn environment_of(plan: &Plan) -> *const *const c_char {
+        plan.environment.as_ptr()
+    }
+}
+
+/// The child's only function.
+///
+/// # Safety
+///
+/// `run` must point at a [`Run`] whose pointers are valid until its `tid` is cleared.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn usherd_child_main(run: *mut c_void) -> c_int {
+    // SAFETY: the parent made this pointer from a live Run and changes only its atomics while the child is here.
+    let run = unsafe { &*run.cast::<Run>() };
+    // SAFETY: the slot keeps the plan alive until the kernel has cleared `tid`.
+    let plan = unsafe { &*run.plan };
+    for step in &plan.steps {
+        let (name, result) = perform(step, run);
+        if result < 0 {
+            fail(run, name, result);
+        }
+    }
+    let arguments =
+        [plan.path.as_ptr() as usize, plan.arguments.as_ptr() as usize, run.environment as usize, 0, 0];
+    // SAFETY: path, arguments and environment are null-terminated and outlive the call; see `tid`.
+    let result = unsafe { syscall(libc::SYS_execve, arguments) };
+    fail(run, StepName::Exec, result)
+}
+
+#[inline(always)]
+fn perform(step: &Step, run: &Run) -> (StepName, isize) {
+    match step {
+        Step::Descriptors => (StepName::Descriptors, leave_shared_table(run)),
+        Step::Session => (StepName::Session, call(libc::SYS_setsid, [0; 5])),
+        Step::Connection(to) => (StepName::Connection, duplicate(run.connection, *to)),
+        Step::Other(to) => (StepName::Other, duplicate(run.other, *to)),
+        Step::Groups(groups) => {
+            let arguments = [groups.len(), groups.as_ptr() as usize, 0, 0, 0];
+            (StepName::Groups, call(libc::SYS_setgroups, arguments))
+        }
+        Step::Group(gid) => {
+            let gid = *gid as usize;
+            (StepName::Group, call(libc::SYS_setresgid, [gid, gid, gid, 0, 0]))
+        }
+        Step::User(uid) => {
+            let uid = *uid as usize;
+            (StepName::User, call(libc::SYS_setresuid, [uid, uid, uid, 0, 0]))
+        }
+        Step::Verify { uid, gid } => (StepName::Verify, verify(*uid, *gid)),
+        Step::DescriptorLimit { soft, hard } => {
+            let limit = libc::rlimit64 { rlim_cur: *soft, rlim_max: *hard };
+            let resource = libc::RLIMIT_NOFILE as usize;
+            let arguments = [0, resource, &raw const limit as usize, 0, 0];
+            (StepName::DescriptorLimit, call(libc::SYS_prlimit64, arguments))
+        }
+        Step::Signals => {
+            let none: u64 = 0;
+            let how = libc::SIG_SETMASK as usize;
+            let arguments = [how, &raw const none as usize, 0, size_of::<u64>(), 0];
+            (StepName::Signals, call(libc::SYS_rt_sigprocmask, arguments))
+        }
+    }
+}
+
+/// `close_range(2)` from above what the child needs, which copies only what is below. A table that is not shared is
+/// left alone: everything in it is closed by exec.
+#[inline(always)]
+fn leave_shared_table(run: &Run) -> isize {
+    if run.has_own_table.load(Ordering::Relaxed) != 0 {
+        return 0;
+    }
+    let highest = if run.other > run.connection { run.other } else { run.connection };
+    let first = (highest as usize).wrapping_add(1);
+    let result = call(libc::SYS_close_range, [first, u32::MAX as usize, CLOSE_RANGE_UNSHARE, 0, 0]);
+    if result == 0 {
+        run.has_own_table.store(1, Ordering::Release);
+    }
+    result
+}
+
+/// `CLOSE_RANGE_UNSHARE` of linux/close_range.h.
+const CLOSE_RANGE_UNSHARE: usize = 2;
+
+/// dup2(2), which aarch64 does not have; dup3(2) refuses equal numbers, which the daemon never passes: its own 0, 1
+/// and 2 stay open.
+#[inline(always)]
+fn duplicate(from: c_int, to: c_int) -> isize {
+    call(libc::SYS_dup3, [from as usize, to as usize, 0, 0, 0])
+}
+
+#[inline(always)]
+fn verify(uid: u32, gid: u32) -> isize {
+    let mut ids = [0_u32; 3];
+    let place = |ids: &mut [u32; 3]| {
+        let first = ids.as_mut_ptr() as usize;
+        [first, first + size_of::<u32>(), first + 2 * size_of::<u32>(), 0, 0]
+    };
+    let arguments = place(&mut ids);
+    let result = call(libc::SYS_getresuid, arguments);
+    if result != 0 || ids != [uid, uid, uid] {
+        return -(libc::EPERM as isize);
+    }
+    let arguments = place(&mut ids);
+    let result = call(libc::SYS_getresgid, arguments);
+    if result != 0 || ids != [gid, gid, gid] {
+        return -(libc::EPERM as isize);
+    }
+    0
+}
+
+/// A system call whose pointers, if any, lead to what a reference in this function's caller holds.
+#[inline(always)]
+fn call(number: libc::c_long, arguments: [usize; 5]) -> isize {
+    // SAFETY: every caller in this file passes numbers, or addresses of values that live across the call and have
+    // the type that the kernel expects for that call.
+    unsafe { syscall(number, arguments) }
+}
+
+/// Leaves step and error where the parent finds them, and ends.
+#[inline(always)]
+fn fail(run: &Run, name: StepName, result: isize) -> ! {
+    run.errno.store((result as i32).wrapping_neg(), Ordering::Relaxed);
+    run.step.store(name as u32, Ordering::Release);
+    loop {
+        call(libc::SYS_exit_group, [FAILED as usize, 0, 0, 0, 0]);
+    }
+}

@@ -1,0 +1,198 @@
+//! The machine's data bases: users, groups, services, hosts. For the loader only: NSS may block, load modules and
+//! allocate, which the daemon itself never does.
+
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::ptr;
+
+/// A user as the data base has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passwd {
+    /// Name.
+    pub name: String,
+    /// User id.
+    pub uid: u32,
+    /// Primary group id.
+    pub gid: u32,
+}
+
+/// The most bytes that one record of the user or group data base may take: groups can have many members.
+const MAX_RECORD: usize = 4 << 20;
+
+/// The user of a name.
+pub fn user(name: &CStr) -> io::Result<Option<Passwd>> {
+    passwd(|record, buffer, found| {
+        let (text, length) = (buffer.as_mut_ptr().cast::<c_char>(), buffer.len());
+        // SAFETY: the name is terminated; record and buffer may be written, and the length is the buffer's.
+        unsafe { libc::getpwnam_r(name.as_ptr(), record, text, length, found) }
+    })
+}
+
+/// The user of a number.
+pub fn user_of_uid(uid: u32) -> io::Result<Option<Passwd>> {
+    passwd(|record, buffer, found| {
+        let (text, length) = (buffer.as_mut_ptr().cast::<c_char>(), buffer.len());
+        // SAFETY: record and buffer may be written, and the length is the buffer's.
+        unsafe { libc::getpwuid_r(uid, record, text, length, found) }
+    })
+}
+
+fn passwd(
+    call: impl FnMut(*mut libc::passwd, &mut [u8], *mut *mut libc::passwd) -> c_int,
+) -> io::Result<Option<Passwd>> {
+    look_up(call, |record: &libc::passwd| {
+        // SAFETY: a found record's name is a terminated string inside the buffer, which is still alive.
+        let name = unsafe { CStr::from_ptr(record.pw_name) };
+        Passwd { name: name.to_string_lossy().into_owned(), uid: record.pw_uid, gid: record.pw_gid }
+    })
+}
+
+/// The number of a group.
+pub fn group(name: &CStr) -> io::Result<Option<u32>> {
+    look_up(
+        |record: *mut libc::group, buffer, found| {
+            let (text, length) = (buffer.as_mut_ptr().cast::<c_char>(), buffer.len());
+            // SAFETY: the name is terminated; record and buffer may be written, and the length is the buffer's.
+            unsafe { libc::getgrnam_r(name.as_ptr(), record, text, length, found) }
+        },
+        |record| record.gr_gid,
+    )
+}
+
+/// The port of a service, by name or alias.
+pub fn service_port(name: &CStr, protocol: &CStr) -> io::Result<Option<u16>> {
+    look_up(
+        |record: *mut libc::servent, buffer, found| {
+            let (text, length) = (buffer.as_mut_ptr().cast::<c_char>(), buffer.len());
+            // SAFETY: the names are terminated; record and buffer may be written, and the length is the buffer's.
+            unsafe { getservbyname_r(name.as_ptr(), protocol.as_ptr(), record, text, length, found) }
+        },
+        // s_port is an int that holds 16 bits in network order.
+        |record| u16::from_be(u16::try_from(record.s_port & 0xffff).unwrap_or_default()),
+    )
+}
+
+unsafe extern "C" {
+    /// getservbyname_r(3), which the libc crate does not declare.
+    fn getservbyname_r(
+        name: *const c_char,
+        protocol: *const c_char,
+        record: *mut libc::servent,
+        buffer: *mut c_char,
+        length: usize,
+        found: *mut *mut libc::servent,
+    ) -> c_int;
+}
+
+/// The pattern of all `get…_r` functions: a record whose strings lie in a buffer that may be too small.
+fn look_up<Record, T>(
+    mut call: impl FnMut(*mut Record, &mut [u8], *mut *mut Record) -> c_int,
+    read: impl Fn(&Record) -> T,
+) -> io::Result<Option<T>> {
+    let mut buffer = vec![0_u8; 1024];
+    loop {
+        let mut record = MaybeUninit::uninit();
+        let mut found = ptr::null_mut();
+        match call(record.as_mut_ptr(), &mut buffer, &raw mut found) {
+            libc::ERANGE if buffer.len() < MAX_RECORD => buffer.resize(buffer.len() * 4, 0),
+            // Different data bases say "no such name" in all of these ways; see getpwnam(3).
+            0 | libc::ENOENT | libc::ESRCH | libc::EBADF | libc::EPERM if found.is_null() => return Ok(None),
+            // SAFETY: a found pointer leads to the record, which the call has filled in.
+            0 => return Ok(Some(read(unsafe { &*found }))),
+            error => return Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+}
+
+/// The groups of a user whose primary group is `gid`, that one included.
+pub fn groups_of(user: &CStr, gid: u32) -> Vec<u32> {
+    let mut groups = vec![0; 64];
+    loop {
+        let mut count = c_int::try_from(groups.len()).unwrap_or(c_int::MAX);
+        // SAFETY: the list has room for `count` ids, and the count may be written.
+        let result = unsafe { libc::getgrouplist(user.as_ptr(), gid, groups.as_mut_ptr(), &raw mut count) };
+        let needed = usize::try_from(count).unwrap_or_default();
+        if result >= 0 {
+            groups.truncate(needed);
+            return groups;
+        }
+        if needed <= groups.len() {
+            return vec![gid];
+        }
+        groups.resize(needed, 0);
+    }
+}
+
+/// Why a host name has no addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostError {
+    /// It is not known, or has none in that family.
+    Unknown,
+    /// The data base did not answer; its own words.
+    Failed(String),
+}
+
+/// The addresses of a host name or literal in one family, with port 0.
+pub fn host(name: &CStr, v6: bool) -> Result<Vec<SocketAddr>, HostError> {
+    // SAFETY: a zeroed addrinfo asks for nothing in particular.
+    let mut hints: libc::addrinfo = unsafe { std::mem::zeroed() };
+    hints.ai_family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
+    hints.ai_socktype = libc::SOCK_STREAM;
+    hints.ai_flags = libc::AI_PASSIVE;
+    let mut list = ptr::null_mut();
+    // SAFETY: the name is terminated, the hints are initialised, and the list may be written.
+    let error = unsafe { libc::getaddrinfo(name.as_ptr(), ptr::null(), &raw const hints, &raw mut list) };
+    match error {
+        0 => {}
+        libc::EAI_NONAME | libc::EAI_NODATA | EAI_ADDRFAMILY | libc::EAI_FAMILY => {
+            return Err(HostError::Unknown);
+        }
+        error => {
+            // SAFETY: gai_strerror returns a constant string for any number.
+            let words = unsafe { CStr::from_ptr(libc::gai_strerror(error)) };
+            return Err(HostError::Failed(words.to_string_lossy().into_owned()));
+        }
+    }
+    let mut addresses = Vec::new();
+    let mut next = list;
+    // SAFETY: the list is getaddrinfo's own until it is freed below; each entry leads to the next or to null.
+    while let Some(entry) = unsafe { next.as_ref() } {
+        if let Some(address) = socket_address(entry)
+            && !addresses.contains(&address)
+        {
+            addresses.push(address);
+        }
+        next = entry.ai_next;
+    }
+    // SAFETY: the list came from getaddrinfo and is not used any more.
+    unsafe { libc::freeaddrinfo(list) };
+    Ok(addresses)
+}
+
+/// `EAI_ADDRFAMILY` of netdb.h, which the libc crate does not declare.
+const EAI_ADDRFAMILY: c_int = -9;
+
+fn socket_address(entry: &libc::addrinfo) -> Option<SocketAddr> {
+    match entry.ai_family {
+        libc::AF_INET => {
+            // SAFETY: an entry of this family has an address of this type; it may be unaligned for it.
+            let address = unsafe { entry.ai_addr.cast::<libc::sockaddr_in>().read_unaligned() };
+            let ip = Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr));
+            Some(SocketAddrV4::new(ip, 0).into())
+        }
+        libc::AF_INET6 => {
+            // SAFETY: as above.
+            let address = unsafe { entry.ai_addr.cast::<libc::sockaddr_in6>().read_unaligned() };
+            let ip = Ipv6Addr::from(address.sin6_addr.s6_addr);
+            Some(SocketAddrV6::new(ip, 0, 0, address.sin6_scope_id).into())
+        }
+        _ => None,
+    }
+}
+
+/// A name for the data bases; `None` if it holds a NUL, which no name does.
+pub fn c_name(name: &str) -> Option<CString> {
+    CString::new(name).ok()
+}

@@ -1,0 +1,49 @@
+//! Calls about our own process that rustix does not offer.
+
+use std::ffi::c_int;
+use std::io;
+
+/// Makes a second process. Returns its number in the first, `None` in the second.
+///
+/// # Errors
+///
+/// What fork(2) says.
+pub fn fork() -> io::Result<Option<i32>> {
+    // SAFETY: usherd has one thread when it goes into the background, so no lock can be held by another one.
+    match crate::checked(unsafe { libc::fork() })? {
+        0 => Ok(None),
+        pid => Ok(Some(pid)),
+    }
+}
+
+/// Sets the supplementary groups of this process.
+pub fn set_groups(groups: &[u32]) -> io::Result<()> {
+    // SAFETY: the pointer leads to as many ids as the length says.
+    crate::checked(unsafe { libc::setgroups(groups.len(), groups.as_ptr()) })?;
+    Ok(())
+}
+
+/// Gives memory that is not used any more back to the kernel. What was needed for a load is not needed to serve.
+pub fn trim_heap() {
+    // SAFETY: malloc_trim takes no pointer and keeps every allocation.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0)
+    };
+}
+
+/// Ends at once, without running anything that was registered for the end: for the process that stays behind when a
+/// daemon goes into the background.
+pub fn exit_now(status: c_int) -> ! {
+    // SAFETY: _exit takes a number and does not return.
+    unsafe { libc::_exit(status) }
+}
+
+/// Marks every descriptor from `first` on as closed by exec: what we inherited is not for our children.
+pub fn close_on_exec_from(first: u32) -> io::Result<()> {
+    const CLOSE_RANGE_CLOEXEC: u32 = 4;
+    // SAFETY: the call changes flags of descriptors and touches no memory.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, CLOSE_RANGE_CLOEXEC) };
+    crate::checked(if result == 0 { 0 } else { -1 })?;
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! Signals: all blocked, those that mean something to us read from a descriptor.
+
+use std::ffi::c_int;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// A signal's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signal(pub c_int);
+
+#[expect(missing_docs, reason = "each is the signal of that name")]
+impl Signal {
+    pub const HUP: Signal = Signal(libc::SIGHUP);
+    pub const INT: Signal = Signal(libc::SIGINT);
+    pub const QUIT: Signal = Signal(libc::SIGQUIT);
+    pub const TERM: Signal = Signal(libc::SIGTERM);
+    pub const ALRM: Signal = Signal(libc::SIGALRM);
+    pub const CHLD: Signal = Signal(libc::SIGCHLD);
+    pub const USR1: Signal = Signal(libc::SIGUSR1);
+    pub const USR2: Signal = Signal(libc::SIGUSR2);
+    pub const KILL: Signal = Signal(libc::SIGKILL);
+}
+
+/// Signals that stay as they are: those by which the kernel reports our own faults, and those of job control in a
+/// terminal, which stop and continue a child before its exec as they do us.
+const LEFT_ALONE: [c_int; 11] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+    libc::SIGTRAP,
+    libc::SIGSYS,
+    libc::SIGABRT,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+    libc::SIGCONT,
+];
+
+/// Gives every signal its default action again: exec keeps what is ignored, and Rust ignores SIGPIPE, nohup SIGHUP.
+pub fn reset_dispositions() {
+    for signal in 1..=libc::SIGRTMAX() {
+        // The two that cannot be changed, and numbers that the C library keeps to itself, say EINVAL.
+        // SAFETY: SIG_DFL is no handler of ours; nothing else in this process relies on handlers by now.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
+/// Ignores a signal in this process and those that it executes.
+pub fn ignore(signal: Signal) {
+    // SAFETY: SIG_IGN is no handler of ours.
+    unsafe { libc::signal(signal.0, libc::SIG_IGN) };
+}
+
+/// Blocks every signal but those by which the kernel reports our own faults.
+pub fn block_all() -> io::Result<()> {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigfillset initialises the set that it is given.
+    unsafe { libc::sigfillset(set.as_mut_ptr()) };
+    // SAFETY: initialised just now.
+    let mut set: libc::sigset_t = unsafe { set.assume_init() };
+    for signal in LEFT_ALONE {
+        // SAFETY: the set is initialised and the number valid.
+        unsafe { libc::sigdelset(&raw mut set, signal) };
+    }
+    set_mask(&set)
+}
+
+/// Lets all signals through, as a program expects it.
+pub fn unblock_all() -> io::Result<()> {
+    set_mask(&set_of(&[]))
+}
+
+fn set_mask(set: &libc::sigset_t) -> io::Result<()> {
+    // SAFETY: the set is initialised; no old set is asked for. The process has one thread.
+    crate::checked(unsafe { libc::sigprocmask(libc::SIG_SETMASK, set, std::ptr::null_mut()) })?;
+    Ok(())
+}
+
+fn set_of(signals: &[Signal]) -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigemptyset initialises the set that it is given.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    // SAFETY: initialised just now.
+    let mut set: libc::sigset_t = unsafe { set.assume_init() };
+    for signal in signals {
+        // SAFETY: the set is initialised and the number valid.
+        unsafe { libc::sigaddset(&raw mut set, signal.0) };
+    }
+    set
+}
+
+/// A descriptor from which blocked signals are read (signalfd(2)); non-blocking, closed by exec.
+#[derive(Debug)]
+pub struct SignalFd(OwnedFd);
+
+impl SignalFd {
+    /// For these signals, which must be blocked.
+    pub fn new(signals: &[Signal]) -> io::Result<Self> {
+        let set = set_of(signals);
+        // SAFETY: the set is initialised; -1 asks for a new descriptor.
+        let fd = crate::checked(unsafe {
+            libc::signalfd(-1, &raw const set, libc::SFD_NONBLOCK | libc::SFD_CLOEXEC)
+        })?;
+        // SAFETY: the descriptor is new and nobody else's.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// The next signal and, for SIGCHLD, the child that it is about. `None` when there is none now.
+    pub fn read(&self) -> io::Result<Option<(Signal, i32)>> {
+        let mut info = MaybeUninit::<libc::signalfd_siginfo>::uninit();
+        let size = size_of::<libc::signalfd_siginfo>();
+        // SAFETY: the buffer is that large and may be written.
+        let got = unsafe { libc::read(self.0.as_raw_fd(), info.as_mut_ptr().cast(), size) };
+        match usize::try_from(got) {
+            Ok(got) if got == size => {
+                // SAFETY: the kernel has written a whole record.
+                let info = unsafe { info.assume_init() };
+                let signal = Signal(c_int::try_from(info.ssi_signo).unwrap_or_default());
+                Ok(Some((signal, i32::try_from(info.ssi_pid).unwrap_or_default())))
+            }
+            Ok(_) => Ok(None),
+            Err(_) => match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+                error if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+                error => Err(error),
+            },
+        }
+    }
+}
+
+impl AsFd for SignalFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,207 @@
+//! Built-ins over connections.
+//!
+//! A session reads only while nothing waits to be written, so what it holds is one piece at the most, and only when
+//! its reader is slow. All sessions together hold at most [`MOST_HELD`].
+
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::epoll::EventFlags;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use usherd_model::service::Builtin;
+use usherd_model::slots::{Key, Slots};
+use usherd_model::supervisor::ServiceId;
+
+use super::{Chargen, daytime, time};
+
+/// Bytes that are read at once, and so the most that one session holds.
+const PIECE: usize = 16 * 1024;
+
+/// Bytes that all sessions together hold for slow readers. A session that would hold more is ended.
+const MOST_HELD: usize = 16 * 1024 * 1024;
+
+/// Pieces that one session may write before the others have their turn.
+const TURN: usize = 4;
+
+/// One connection of a built-in.
+#[derive(Debug)]
+pub struct Session {
+    connection: OwnedFd,
+    service: ServiceId,
+    source: Option<IpAddr>,
+    work: Work,
+    /// The peer will send nothing more.
+    ended: bool,
+    /// What the poller looks for.
+    watched: EventFlags,
+}
+
+#[derive(Debug)]
+enum Work {
+    /// With what could not be written yet.
+    Echo(Vec<u8>),
+    Discard,
+    /// With the place in the pattern.
+    Chargen(usize),
+}
+
+/// Names a session.
+pub type SessionId = Key<Session>;
+
+/// All sessions.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    open: Slots<Session>,
+    held: usize,
+    buffer: Vec<u8>,
+    chargen: Chargen,
+}
+
+/// What a session waits for, or that it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// For the same as before.
+    Waits,
+    /// For these events from now on.
+    Changed(EventFlags),
+    /// It has ended; it was this service's, with this caller.
+    Over(ServiceId, Option<IpAddr>),
+}
+
+impl Sessions {
+    /// Begins a session. Those that are over at once return no name.
+    pub fn begin(
+        &mut self,
+        builtin: Builtin,
+        connection: OwnedFd,
+        service: ServiceId,
+        source: Option<IpAddr>,
+    ) -> Option<(SessionId, EventFlags)> {
+        let work = match builtin {
+            Builtin::Daytime => return answer(&connection, daytime().as_bytes()),
+            Builtin::Time => return answer(&connection, &time()),
+            Builtin::Echo => Work::Echo(Vec::new()),
+            Builtin::Discard => Work::Discard,
+            Builtin::Chargen => Work::Chargen(0),
+        };
+        let mut session =
+            Session { connection, service, source, work, ended: false, watched: EventFlags::empty() };
+        session.watched = session.waits_for();
+        let watched = session.watched;
+        Some((self.open.insert(session), watched))
+    }
+
+    /// The connection of a session.
+    pub fn connection(&self, id: SessionId) -> Option<BorrowedFd<'_>> {
+        self.open.get(id).map(|session| session.connection.as_fd())
+    }
+
+    /// Does a session's next piece of work. `None` when there is no such session any more.
+    pub fn proceed(&mut self, id: SessionId, ready: EventFlags) -> Option<Progress> {
+        let session = self.open.get_mut(id)?;
+        let held_before = session.held();
+        self.buffer.resize(PIECE, 0);
+        let goes_on = session.proceed(ready, &mut self.buffer, self.chargen.lines());
+        self.held = self.held - held_before + session.held();
+        if !goes_on || self.held > MOST_HELD {
+            return self.end(id);
+        }
+        let waits_for = session.waits_for();
+        let before = std::mem::replace(&mut session.watched, waits_for);
+        Some(if before == waits_for { Progress::Waits } else { Progress::Changed(waits_for) })
+    }
+
+    /// Ends a session.
+    pub fn end(&mut self, id: SessionId) -> Option<Progress> {
+        let session = self.open.remove(id)?;
+        self.held -= session.held();
+        Some(Progress::Over(session.service, session.source))
+    }
+}
+
+impl Session {
+    fn held(&self) -> usize {
+        match &self.work {
+            Work::Echo(rest) => rest.len(),
+            Work::Discard | Work::Chargen(_) => 0,
+        }
+    }
+
+    fn waits_for(&self) -> EventFlags {
+        let reads = if self.ended { EventFlags::empty() } else { EventFlags::IN };
+        match &self.work {
+            Work::Echo(rest) if !rest.is_empty() => EventFlags::OUT,
+            Work::Echo(_) | Work::Discard => reads,
+            Work::Chargen(_) => reads | EventFlags::OUT,
+        }
+    }
+
+    /// False when the session is over.
+    fn proceed(&mut self, ready: EventFlags, buffer: &mut [u8], chargen: &[u8]) -> bool {
+        let Session { connection, work, ended, .. } = self;
+        let readable = ready.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR);
+        match work {
+            Work::Echo(rest) => {
+                if !rest.is_empty() {
+                    let Some(sent) = write(connection, rest) else { return false };
+                    rest.drain(..sent);
+                    if rest.is_empty() {
+                        // Slow readers are the exception: what they needed is given back.
+                        *rest = Vec::new();
+                    }
+                } else if readable {
+                    let Some(got) = read(connection, buffer, ended) else { return false };
+                    let Some(sent) = write(connection, got) else { return false };
+                    rest.extend(&got[sent..]);
+                }
+                !(*ended && rest.is_empty())
+            }
+            Work::Discard => read(connection, buffer, ended).is_some() && !*ended,
+            Work::Chargen(at) => {
+                if readable && !*ended && read(connection, buffer, ended).is_none() {
+                    return false;
+                }
+                for _ in 0..TURN {
+                    let Some(sent) = write(connection, &chargen[*at..]) else { return false };
+                    if sent == 0 {
+                        break;
+                    }
+                    *at = (*at + sent) % chargen.len();
+                }
+                true
+            }
+        }
+    }
+}
+
+/// Writes an answer that is all there is. It fits into the socket's buffer.
+fn answer(connection: &OwnedFd, bytes: &[u8]) -> Option<(SessionId, EventFlags)> {
+    write(connection, bytes);
+    None
+}
+
+/// What is there to read. Notes the end of the stream in `ended`; `None` for a broken connection.
+fn read<'a>(connection: &OwnedFd, buffer: &'a mut [u8], ended: &mut bool) -> Option<&'a [u8]> {
+    match recv(connection, &mut *buffer, RecvFlags::DONTWAIT) {
+        Ok((_, 0)) => {
+            *ended = true;
+            Some(&[])
+        }
+        Ok((got, _)) => Some(&buffer[..got]),
+        Err(Errno::AGAIN | Errno::INTR) => Some(&[]),
+        Err(_) => None,
+    }
+}
+
+/// Writes what can be written now; `None` for a broken connection.
+fn write(connection: &OwnedFd, bytes: &[u8]) -> Option<usize> {
+    if bytes.is_empty() {
+        return Some(0);
+    }
+    match send(connection, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        Ok(sent) => Some(sent),
+        Err(Errno::AGAIN | Errno::INTR) => Some(0),
+        Err(_) => None,
+    }
+}

@@ -1,0 +1,245 @@
+//! The command line: one table for parsing, help, and (in xtask) man pages and completions.
+
+use clap::builder::{EnumValueParser, PossibleValue, RangedU64ValueParser};
+use clap::{Arg, ArgAction, Command, ValueEnum, value_parser};
+
+/// All of `usherd`.
+pub fn usherd() -> Command {
+    Command::new("usherd")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("The internet super-server: binds any command to a port")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(run())
+        .subcommand(serve())
+        .subcommand(demo())
+        .subcommand(check())
+        .subcommand(status())
+        .subcommand(inetd())
+}
+
+fn run() -> Command {
+    Command::new("run")
+        .about("Run the daemon in the foreground")
+        .long_about(
+            "Run the daemon in the foreground. SIGHUP reads the configuration again, SIGTERM and SIGINT end the \
+             daemon; programs that run go on.",
+        )
+        .arg(
+            Arg::new("config")
+                .short('c')
+                .long("config")
+                .value_name("PATH")
+                .action(ArgAction::Append)
+                .help("A configuration file, or a folder of them; can be given again [default: /etc/inetd.conf]"),
+        )
+        .args(daemon_args())
+        .arg(
+            Arg::new("pid-file").long("pid-file").value_name("PATH").help("Write the process number there, locked"),
+        )
+        .arg(
+            Arg::new("log-connections")
+                .long("log-connections")
+                .action(ArgAction::SetTrue)
+                .help("Log each connection"),
+        )
+        .arg(
+            Arg::new("rate")
+                .long("rate")
+                .value_name("N")
+                .value_parser(RangedU64ValueParser::<u32>::new().range(1..))
+                .help("Starts a minute of a service whose line does not say it [default: 256]"),
+        )
+}
+
+fn serve() -> Command {
+    Command::new("serve")
+        .about("Serve one program, without a configuration file")
+        .long_about(
+            "Serve one program, without a configuration file. LISTEN is a port (on this machine only), ADDRESS:PORT, \
+             *:PORT for the whole network, or a path that begins with /; udp: or udp:PORT and so on in front of it \
+             for datagrams.",
+        )
+        .override_usage("usherd serve LISTEN... [OPTIONS] -- PROGRAM [ARG...]")
+        .arg(
+            Arg::new("listen")
+                .value_name("LISTEN")
+                .required(true)
+                .num_args(1..)
+                .action(ArgAction::Append)
+                .help("Where to listen: PORT, ADDRESS:PORT, [IPV6]:PORT, *:PORT or /PATH"),
+        )
+        .arg(
+            Arg::new("program")
+                .value_name("PROGRAM")
+                .required(true)
+                .last(true)
+                .num_args(1..)
+                .value_parser(value_parser!(std::ffi::OsString))
+                .help("The program and its arguments"),
+        )
+        .arg(Arg::new("user").long("user").value_name("USER[:GROUP]").help("Run it as this user [default: yourself]"))
+        .arg(number("max", "The most programs at the same time; further callers wait"))
+        .arg(number("max-per-source", "The most programs for one source; its further callers are refused"))
+        .arg(number("rate", "Starts a minute; further callers wait"))
+        .arg(number("rate-per-source", "Starts a minute for one source; its further callers are refused"))
+        .arg(
+            Arg::new("refuse")
+                .long("refuse")
+                .action(ArgAction::SetTrue)
+                .help("At --max and --rate, refuse callers instead of letting them wait"),
+        )
+        .arg(
+            Arg::new("wait")
+                .long("wait")
+                .action(ArgAction::SetTrue)
+                .help("The program gets the listening socket, one at a time (inetd's \"wait\")"),
+        )
+        .arg(
+            Arg::new("stderr")
+                .long("stderr")
+                .value_name("WHERE")
+                .value_parser(EnumValueParser::<StderrChoice>::new())
+                .default_value("log")
+                .help("Where the program's standard error goes"),
+        )
+        .arg(Arg::new("quiet").short('q').long("quiet").action(ArgAction::SetTrue).help("Do not log connections"))
+        .args(daemon_args())
+}
+
+fn demo() -> Command {
+    Command::new("demo")
+        .about("Show it: a few services on this machine's loopback, as any user")
+        .arg(control())
+}
+
+fn check() -> Command {
+    Command::new("check")
+        .about("Say what is wrong with a configuration, and where")
+        .arg(Arg::new("path").value_name("PATH").required(true).num_args(1..).help("Files and folders"))
+        .arg(
+            Arg::new("strict")
+                .long("strict")
+                .action(ArgAction::SetTrue)
+                .help("End with status 1 when there are warnings"),
+        )
+}
+
+fn status() -> Command {
+    Command::new("status")
+        .about("Show what a running daemon is doing, and why")
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("As JSON"))
+        .arg(Arg::new("control").long("control").value_name("PATH").help("The daemon's control socket"))
+}
+
+/// The classic face, with the flags of Debian's openbsd-inetd.
+pub fn inetd() -> Command {
+    Command::new("inetd")
+        .about("As the inetd of Debian's openbsd-inetd, with its flags")
+        .version(env!("CARGO_PKG_VERSION"))
+        .override_usage(INETD_USAGE)
+        .arg(
+            Arg::new("debug")
+                .short('d')
+                .action(ArgAction::SetTrue)
+                .help("Stay in the foreground and say everything"),
+        )
+        .arg(
+            Arg::new("keep-environment")
+                .short('E')
+                .action(ArgAction::SetTrue)
+                .help("Do not clean the environment"),
+        )
+        .arg(Arg::new("foreground").short('i').action(ArgAction::SetTrue).help("Stay in the foreground"))
+        .arg(
+            Arg::new("wrap")
+                .short('l')
+                .action(ArgAction::SetTrue)
+                .help("TCP wrappers; not offered yet, so refused"),
+        )
+        .arg(
+            Arg::new("backlog")
+                .short('q')
+                .value_name("LEN")
+                .help("Connections that wait in the kernel [128]"),
+        )
+        .arg(Arg::new("rate").short('R').value_name("RATE").help("Starts a minute of one service [256]"))
+        .arg(Arg::new("config").value_name("FILE").num_args(0..).help("The configuration [/etc/inetd.conf]"))
+}
+
+/// How the original says it.
+pub const INETD_USAGE: &str = "inetd [-dEil] [-q len] [-R rate] [configuration_file]";
+
+fn daemon_args() -> [Arg; 5] {
+    [
+        control(),
+        Arg::new("backlog")
+            .long("backlog")
+            .value_name("N")
+            .value_parser(RangedU64ValueParser::<u32>::new().range(1..=65_535))
+            .default_value("128")
+            .help("Connections that wait in the kernel for one listener"),
+        Arg::new("max-children")
+            .long("max-children")
+            .value_name("N")
+            .value_parser(RangedU64ValueParser::<u32>::new().range(1..))
+            .default_value("16384")
+            .help("The most programs in all at the same time; further callers wait"),
+        Arg::new("ucspi")
+            .long("ucspi")
+            .action(ArgAction::SetTrue)
+            .help("Give programs PROTO, TCPREMOTEIP, TCPREMOTEPORT, TCPLOCALIP and TCPLOCALPORT"),
+        Arg::new("keep-environment")
+            .long("keep-environment")
+            .action(ArgAction::SetTrue)
+            .help("Give programs the whole environment, not the cleaned one"),
+    ]
+}
+
+fn control() -> Arg {
+    Arg::new("control")
+        .long("control")
+        .value_name("PATH")
+        .help("The control socket for status, or \"none\" [default: one for each user, see usherd status]")
+}
+
+fn number(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name("N")
+        .value_parser(RangedU64ValueParser::<u32>::new().range(1..))
+        .help(help)
+}
+
+/// Where standard error goes, as said on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StderrChoice {
+    /// To our log.
+    Log,
+    /// To the caller.
+    Connection,
+}
+
+impl ValueEnum for StderrChoice {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[StderrChoice::Log, StderrChoice::Connection]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            StderrChoice::Log => PossibleValue::new("log").help("to the log"),
+            StderrChoice::Connection => PossibleValue::new("connection").help("to the caller"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sound() {
+        usherd().debug_assert();
+        inetd().debug_assert();
+    }
+}

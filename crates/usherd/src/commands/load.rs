@@ -1,0 +1,63 @@
+//! `usherd load`: the loader. Reads configurations, looks names up, answers with one message, and ends.
+//!
+//! It is started by the daemon for each load and by `check`, has the daemon's rights, and is the only place where
+//! files of others are parsed and name services asked.
+
+use std::io::{Read, Write};
+
+use usherd_model::config::inetd::{self, OPENBSD};
+use usherd_model::config::syntax::Tree;
+use usherd_model::config::{Defaults, check};
+use usherd_model::diagnostic::Diagnostic;
+use usherd_model::source::Sources;
+use usherd_sys::signal::{self, Signal};
+
+use super::serve::add_command_line;
+use crate::config_files;
+use crate::exit_code::Exit;
+use crate::machine::Machine;
+use crate::message::{self, Reply, Request, SourceSpec};
+
+pub(super) fn run() -> Exit {
+    // "killall -HUP inetd" means the daemon and not us.
+    signal::ignore(Signal::HUP);
+    let _ = rustix::thread::set_name(c"usherd-load");
+    let mut request = Vec::new();
+    if std::io::stdin().lock().read_to_end(&mut request).is_err() {
+        return Exit::System;
+    }
+    let Ok(request) = message::decode::<Request>(&request) else { return Exit::Usage };
+    let Ok(reply) = message::encode(&load(&request.sources, &request.defaults)) else { return Exit::System };
+    match std::io::stdout().lock().write_all(&reply) {
+        Ok(()) => Exit::Success,
+        Err(_) => Exit::System,
+    }
+}
+
+/// Reads all sources.
+pub(super) fn load(specs: &[SourceSpec], defaults: &Defaults) -> Reply {
+    let mut sources = Sources::default();
+    let mut tree = Tree::default();
+    let mut diagnostics: Vec<Diagnostic> = Vec::new();
+    let mut unreadable = Vec::new();
+    for spec in specs {
+        match spec {
+            SourceSpec::Path(path) => {
+                let found = config_files::read(path, &mut sources, &mut diagnostics);
+                for file in found.files {
+                    inetd::parse(&sources, file, &OPENBSD, &mut tree, &mut diagnostics);
+                }
+                unreadable.extend(found.unreadable);
+            }
+            SourceSpec::Text { name, text } => {
+                let file = sources.add(name.as_str(), text.clone());
+                inetd::parse(&sources, file, &OPENBSD, &mut tree, &mut diagnostics);
+            }
+            SourceSpec::Command(command) => add_command_line(command, &mut sources, &mut tree),
+        }
+    }
+    let mut config = check::check(&sources, &tree, defaults, &mut Machine::default(), &mut diagnostics);
+    config.unreadable = unreadable;
+    let reports = diagnostics.iter().map(|diagnostic| diagnostic.report(&sources)).collect();
+    Reply { config, reports }
+}

@@ -1,0 +1,131 @@
+//! The faces of the program, one file each.
+
+mod check;
+mod demo;
+mod inetd;
+mod load;
+mod run;
+mod serve;
+mod status;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::ArgMatches;
+use usherd_model::config::check::{Defaults, STARTS_WINDOW};
+use usherd_model::environment::Inherit;
+use usherd_model::service::{AtLimit, Limits, Rate, SourcePrefix, Stderr};
+
+use crate::cli;
+use crate::exit_code::Exit;
+use crate::startup::{self, ControlPath, Options};
+
+/// Runs the face that the arguments name.
+pub fn run(arguments: Vec<OsString>) -> Exit {
+    // The loader is started for every reload: it does without the command line's machinery.
+    if arguments.get(1).is_some_and(|word| word == "load") {
+        return load::run();
+    }
+    let name = arguments.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();
+    if name == "inetd" {
+        return inetd::run(&arguments);
+    }
+    let matches = match cli::usherd().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => return say_usage(&error),
+    };
+    match matches.subcommand() {
+        Some(("run", matches)) => run::run(matches),
+        Some(("serve", matches)) => serve::run(matches),
+        Some(("demo", matches)) => demo::run(matches),
+        Some(("check", matches)) => check::run(matches),
+        Some(("status", matches)) => status::run(matches),
+        Some(("inetd", matches)) => inetd::run_matches(matches),
+        _ => Exit::Usage,
+    }
+}
+
+/// Prints help where it was asked for, and the complaint where something is wrong.
+fn say_usage(error: &clap::Error) -> Exit {
+    // Nothing can be done about a reader that has gone.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage } else { Exit::Success }
+}
+
+/// Says on standard error why a command ends, and with what status.
+#[expect(clippy::print_stderr, reason = "this is where commands speak")]
+fn fail(face: &str, error: &dyn std::error::Error, exit: Exit) -> Exit {
+    let mut text = format!("{face}: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    eprintln!("{text}");
+    exit
+}
+
+/// Serves, and says why not.
+fn serve(face: &str, options: Options) -> Exit {
+    match startup::serve(options) {
+        Ok(()) => Exit::Success,
+        Err(error) => fail(face, &error, error.exit()),
+    }
+}
+
+/// The limits of a service that says nothing: a rate, if any, and callers beyond it wait.
+fn limits(rate: Option<u32>) -> Limits {
+    Limits {
+        starts: rate.map(per_minute),
+        children: None,
+        source_starts: None,
+        source_children: None,
+        source_prefix: SourcePrefix::default(),
+        at_limit: AtLimit::Pause,
+    }
+}
+
+fn per_minute(count: u32) -> Rate {
+    Rate { count, window: STARTS_WINDOW }
+}
+
+/// `TOOMANY` of openbsd-inetd: starts of one service in a minute.
+const STARTS_A_MINUTE: u32 = 256;
+
+/// Sessions of built-in services at the same time. Each takes a descriptor and some hundred bytes.
+fn max_sessions() -> u32 {
+    const MOST: u64 = 8192;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    // Half of the descriptors stay for listeners and programs.
+    let share = limit.maximum.unwrap_or(2 * MOST) / 2;
+    u32::try_from(share.min(MOST)).unwrap_or(u32::MAX)
+}
+
+fn defaults(matches: &ArgMatches, limits: Limits, stderr: Stderr) -> Defaults {
+    Defaults {
+        limits,
+        backlog: matches.get_one::<u32>("backlog").copied().unwrap_or(128),
+        ucspi: matches.get_flag("ucspi"),
+        stderr,
+    }
+}
+
+fn inherit(matches: &ArgMatches) -> Inherit {
+    if matches.get_flag("keep-environment") { Inherit::All } else { Inherit::Cleaned }
+}
+
+fn control_path(matches: &ArgMatches) -> ControlPath {
+    match matches.get_one::<String>("control").map(String::as_str) {
+        None => ControlPath::Default,
+        Some("none") => ControlPath::Absent,
+        Some(path) => ControlPath::At(absolute(path)),
+    }
+}
+
+/// A path that means the same after the daemon has gone to the root folder.
+fn absolute(path: &str) -> String {
+    match std::path::absolute(path) {
+        Ok(path) => path.to_string_lossy().into_owned(),
+        Err(_) => path.to_owned(),
+    }
+}

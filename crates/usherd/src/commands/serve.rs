@@ -1,0 +1,166 @@
+//! `usherd serve`: one service from the command line.
+
+use std::os::unix::ffi::OsStringExt;
+
+use clap::ArgMatches;
+use usherd_model::config::syntax::{Entry, Families, Transport, Tree, Word};
+use usherd_model::service::{AtLimit, Limits, Stderr};
+use usherd_model::source::{FileId, Sources, Span, Spanned};
+use usherd_model::supervisor::Settings;
+
+use super::{control_path, defaults, inherit, limits, max_sessions, per_minute};
+use crate::cli::StderrChoice;
+use crate::exit_code::Exit;
+use crate::message::{CommandLine, SourceSpec};
+use crate::startup::{Background, Options, Speech};
+
+pub(super) fn run(matches: &ArgMatches) -> Exit {
+    let number = |name: &str| matches.get_one::<u32>(name).copied();
+    let program = matches.get_many::<std::ffi::OsString>("program").into_iter().flatten();
+    let command = CommandLine {
+        listen: matches.get_many::<String>("listen").into_iter().flatten().cloned().collect(),
+        user: matches.get_one::<String>("user").cloned().unwrap_or_default(),
+        wait: matches.get_flag("wait"),
+        program: program.map(|word| word.clone().into_vec()).collect(),
+    };
+    let limits = Limits {
+        children: number("max"),
+        source_children: number("max-per-source"),
+        source_starts: number("rate-per-source").map(per_minute),
+        at_limit: if matches.get_flag("refuse") { AtLimit::Refuse } else { AtLimit::Pause },
+        ..limits(number("rate"))
+    };
+    let stderr = match matches.get_one("stderr") {
+        Some(StderrChoice::Connection) => Stderr::Connection,
+        Some(StderrChoice::Log) | None => Stderr::Log,
+    };
+    let options = Options {
+        sources: vec![SourceSpec::Command(resolve_program(command))],
+        defaults: defaults(matches, limits, stderr),
+        settings: Settings {
+            max_children: number("max-children").unwrap_or(u32::MAX),
+            max_sessions: max_sessions(),
+            log_connections: !matches.get_flag("quiet"),
+        },
+        speech: Speech::Stderr,
+        pid_file: None,
+        control: control_path(matches),
+        background: Background::Foreground,
+        inherit: inherit(matches),
+        on_ready: Box::new(|_| {}),
+    };
+    super::serve("usherd serve", options)
+}
+
+/// Looks a program without a slash up in `PATH`, as people at a prompt expect it; a relative path is made absolute
+/// before the daemon leaves the folder. `argv[0]` stays as it was written.
+fn resolve_program(mut command: CommandLine) -> CommandLine {
+    let Some(first) = command.program.first().cloned() else { return command };
+    let name = String::from_utf8_lossy(&first).into_owned();
+    let found = if name.contains('/') {
+        Some(super::absolute(&name))
+    } else {
+        let path = std::env::var("PATH").unwrap_or_default();
+        path.split(':')
+            .map(|folder| format!("{folder}/{name}"))
+            .find(|path| std::path::Path::new(path).is_file())
+    };
+    command.program.insert(0, found.map_or(first, String::into_bytes));
+    command
+}
+
+/// Adds the service of a command line to the tree, with a text of its own for diagnostics to cite.
+pub(super) fn add_command_line(command: &CommandLine, sources: &mut Sources, tree: &mut Tree) {
+    let mut text = Vec::new();
+    let mut spans = Vec::new();
+    let words = command.listen.iter().map(String::as_bytes).chain([command.user.as_bytes()]);
+    for word in words.chain(command.program.iter().map(Vec::as_slice)) {
+        let start = text.len();
+        text.extend(word);
+        spans.push((start, text.len()));
+        text.push(b' ');
+    }
+    let file = sources.add("command line", text);
+    let word = |index: usize, value: &[u8]| {
+        let (start, end) = spans.get(index).copied().unwrap_or_default();
+        Spanned::new(value.to_vec(), span(file, start, end))
+    };
+    let user = command.listen.len();
+    let program: Vec<Word> =
+        command.program.iter().enumerate().map(|(index, value)| word(user + 1 + index, value)).collect();
+    let Some((path, arguments)) = program.split_first() else { return };
+    for (index, listen) in command.listen.iter().enumerate() {
+        let place = Place::of(listen);
+        let at = |value: &str| word(index, value.as_bytes());
+        tree.entries.push(Entry {
+            span: word(index, b"").span.to(path.span),
+            name: at(place.port),
+            hosts: place.hosts.iter().map(|host| at(host)).collect(),
+            socket_type: at(place.socket_type),
+            protocol: at(place.protocol),
+            transport: Some(place.transport),
+            send_buffer: None,
+            receive_buffer: None,
+            wait: at(if command.wait { "wait" } else { "nowait" }),
+            starts: None,
+            owner: word(user, command.user.as_bytes()),
+            program: path.clone(),
+            arguments: arguments.to_vec(),
+        });
+    }
+}
+
+/// A LISTEN word, taken apart.
+#[derive(Debug, PartialEq, Eq)]
+struct Place<'a> {
+    port: &'a str,
+    hosts: Vec<&'a str>,
+    socket_type: &'static str,
+    protocol: &'static str,
+    transport: Transport,
+}
+
+impl<'a> Place<'a> {
+    /// A bare port is this machine's alone: the whole network must be written out.
+    fn of(word: &'a str) -> Self {
+        let (protocol, rest) = match word.split_once(':') {
+            Some(("udp", rest)) => ("udp", rest),
+            Some(("tcp", rest)) => ("tcp", rest),
+            _ => ("tcp", word),
+        };
+        let socket_type = if protocol == "udp" { "dgram" } else { "stream" };
+        if rest.starts_with('/') {
+            let transport = Transport::Unix;
+            return Place { port: rest, hosts: Vec::new(), socket_type, protocol: "unix", transport };
+        }
+        let (hosts, port) = match rest.rsplit_once(':') {
+            None => (vec!["127.0.0.1", "::1"], rest),
+            Some((host, port)) => (vec![host.trim_start_matches('[').trim_end_matches(']')], port),
+        };
+        let transport = Transport::Inet { protocol, families: Families::Both };
+        Place { port, hosts, socket_type, protocol, transport }
+    }
+}
+
+fn span(file: FileId, start: usize, end: usize) -> Span {
+    let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    Span { file, start: offset(start), end: offset(end) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_port_is_for_this_machine_only() {
+        assert_eq!(Place::of("2000").hosts, ["127.0.0.1", "::1"]);
+        assert_eq!(Place::of("*:2000").hosts, ["*"]);
+        assert_eq!(Place::of("[2001:db8::1]:2000").hosts, ["2001:db8::1"]);
+        let datagrams = Place::of("udp:192.0.2.1:53");
+        assert_eq!(
+            (datagrams.hosts, datagrams.port, datagrams.socket_type),
+            (vec!["192.0.2.1"], "53", "dgram")
+        );
+        assert_eq!(Place::of("/run/x.sock").transport, Transport::Unix);
+    }
+}

@@ -1,0 +1,127 @@
+//! `usherd status`: asks a running daemon, and shows the answer.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use clap::ArgMatches;
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::geteuid;
+use usherd_model::status::{ListenerStatus, ServiceStatus, Snapshot};
+
+use crate::control;
+use crate::exit_code::Exit;
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the command answers")]
+pub(super) fn run(matches: &ArgMatches) -> Exit {
+    let path = matches.get_one::<String>("control").cloned().unwrap_or_else(control::default_path);
+    let answer = match ask(&path) {
+        Ok(answer) => answer,
+        Err(error) => {
+            eprintln!("usherd status: {path}: {error}");
+            eprintln!("hint: is the daemon running, as this user or with --control?");
+            return Exit::Unavailable;
+        }
+    };
+    if matches.get_flag("json") {
+        println!("{answer}");
+        return Exit::Success;
+    }
+    match serde_json::from_str::<Snapshot>(&answer) {
+        Ok(snapshot) => {
+            print!("{}", text(&snapshot));
+            Exit::Success
+        }
+        Err(error) => {
+            eprintln!("usherd status: {path}: not an answer of this version: {error}");
+            Exit::Unavailable
+        }
+    }
+}
+
+fn ask(path: &str) -> std::io::Result<String> {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let mut connection = UnixStream::connect(path)?;
+    // The path may lie in a folder that others can write to.
+    let peer = socket_peercred(&connection)?;
+    if !peer.uid.is_root() && peer.uid != geteuid() {
+        return Err(std::io::Error::other("the socket is somebody else's"));
+    }
+    connection.set_read_timeout(Some(PATIENCE))?;
+    connection.set_write_timeout(Some(PATIENCE))?;
+    connection.write_all(b"status\n")?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer)?;
+    if answer.is_empty() {
+        return Err(std::io::Error::other("the daemon does not answer (only root and its own user may ask)"));
+    }
+    Ok(answer)
+}
+
+fn text(snapshot: &Snapshot) -> String {
+    let mut out = format!(
+        "usherd {} (process {}), up {}; {} of at most {} programs, {} sessions{}\n\n",
+        snapshot.program_version,
+        snapshot.pid,
+        duration(snapshot.uptime_seconds),
+        snapshot.children,
+        snapshot.max_children,
+        snapshot.sessions,
+        if snapshot.loading { "; reading its configuration" } else { "" },
+    );
+    for service in &snapshot.services {
+        out.push_str(&service_text(service));
+    }
+    if !snapshot.diagnostics.is_empty() {
+        out.push_str("\nThe configuration:\n");
+        for line in &snapshot.diagnostics {
+            out.push_str(&format!("  {line}\n"));
+        }
+    }
+    out
+}
+
+fn service_text(service: &ServiceStatus) -> String {
+    let user = if service.user.is_empty() { String::new() } else { format!(" as {}", service.user) };
+    let mut out = format!(
+        "{}  {}{user}  ({})\n    {} running, {} calls, {} started, {} failed\n",
+        service.name,
+        service.program,
+        service.origin,
+        service.running,
+        service.calls,
+        service.started,
+        service.failed
+    );
+    for listener in &service.listeners {
+        out.push_str(&format!("    {}\n", listener_text(listener)));
+    }
+    for limit in &service.limits {
+        let now = if limit.active { "holds callers back now" } else { "held callers back" };
+        out.push_str(&format!("    limit on {} {now}; {} refused\n", limit.limit, limit.refused));
+    }
+    for failure in &service.failures {
+        let ago = duration(failure.seconds_ago);
+        out.push_str(&format!("    start failed {ago} ago, {} times: {}\n", failure.times, failure.error));
+    }
+    for line in &service.stderr {
+        out.push_str(&format!("    stderr: {line}\n"));
+    }
+    out
+}
+
+fn listener_text(listener: &ListenerStatus) -> String {
+    let ListenerStatus { address, kind, state, why, seconds_left, .. } = listener;
+    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+    let left = seconds_left.map_or_else(String::new, |seconds| format!(", trying again in {seconds} s"));
+    format!("{address} {kind}  {state}{why}{left}")
+}
+
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}

@@ -1,0 +1,117 @@
+//! Configuration files and folders → texts.
+//!
+//! Only regular files are opened for reading, and no more than [`MAX_TEXT`] bytes are read: a pipe, a device or a
+//! disk image in place of a configuration costs a diagnostic and no time.
+
+use std::fs::{File, read_dir};
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use usherd_model::diagnostic::{Diagnostic, Place};
+use usherd_model::source::{FileId, MAX_TEXT, Sources};
+
+/// What came of a path.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Texts that were read.
+    pub files: Vec<FileId>,
+    /// Files and folders that could not be read.
+    pub unreadable: Vec<String>,
+}
+
+/// Files in a folder that are left alone: what editors and packages leave behind, and hidden ones.
+const LEFTOVERS: [&str; 7] = ["~", ".bak", ".orig", ".rej", ".swp", ".tmp", ".disabled"];
+
+/// Reads a file, or the files of a folder in the order of their names.
+pub fn read(path: &str, sources: &mut Sources, diagnostics: &mut Vec<Diagnostic>) -> Found {
+    let mut result = Found::default();
+    if Path::new(path).is_dir() {
+        match names(path) {
+            Ok(names) => {
+                for name in names {
+                    let path = format!("{}/{name}", path.trim_end_matches('/'));
+                    // Links to folders and sockets among the files are none of ours.
+                    if Path::new(&path).is_dir() {
+                        continue;
+                    }
+                    read_file(&path, sources, diagnostics, &mut result);
+                }
+            }
+            Err(error) => unreadable(path, &error.to_string(), diagnostics, &mut result),
+        }
+    } else {
+        read_file(path, sources, diagnostics, &mut result);
+    }
+    result
+}
+
+fn names(folder: &str) -> std::io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in read_dir(folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let leftover = LEFTOVERS.iter().any(|ending| name.ends_with(ending)) || name.contains(".dpkg-");
+        if !name.starts_with('.') && !leftover {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn read_file(path: &str, sources: &mut Sources, diagnostics: &mut Vec<Diagnostic>, result: &mut Found) {
+    match text(path) {
+        Ok(text) => match not_text(&text) {
+            None => result.files.push(sources.add(path, text)),
+            Some(why) => unreadable(path, why, diagnostics, result),
+        },
+        Err(why) => unreadable(path, &why, diagnostics, result),
+    }
+}
+
+fn text(path: &str) -> Result<Vec<u8>, String> {
+    // Without waiting for the other end of a pipe, and without making a terminal ours.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = open(path, flags, Mode::empty()).map_err(|error| words(error.into()))?;
+    let found = fstat(&file).map_err(|error| words(error.into()))?;
+    match FileType::from_raw_mode(found.st_mode) {
+        FileType::RegularFile => {}
+        FileType::Directory => return Err("it is a folder".to_owned()),
+        _ => return Err("it is not a file but a device, a pipe or a socket".to_owned()),
+    }
+    let mut text = Vec::new();
+    let limit = u64::try_from(MAX_TEXT + 1).unwrap_or(u64::MAX);
+    File::from(file).take(limit).read_to_end(&mut text).map_err(words)?;
+    if text.len() > MAX_TEXT {
+        return Err(format!("it is larger than {} MiB", MAX_TEXT >> 20));
+    }
+    Ok(text)
+}
+
+fn words(error: std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "there is no such file".to_owned(),
+        ErrorKind::PermissionDenied => "it may not be read".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Why bytes are no configuration at all. A text with a few odd bytes is one; its lines are looked at.
+fn not_text(text: &[u8]) -> Option<&'static str> {
+    if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
+        return Some("it is in UTF-16; save it as UTF-8 or ASCII");
+    }
+    let head = &text[..text.len().min(4096)];
+    let zeroes = head.iter().filter(|byte| **byte == 0).count();
+    if zeroes > head.len() / 10 { Some("it is a binary file") } else { None }
+}
+
+fn unreadable(path: &str, why: &str, diagnostics: &mut Vec<Diagnostic>, result: &mut Found) {
+    let message = format!("cannot be read: {why}");
+    diagnostics.push(
+        Diagnostic::error("unreadable", Place::File(path.to_owned()), message)
+            .hint("on a reload, services that came from here go on as they are")
+            .original(format!("{path}: {why}")),
+    );
+    result.unreadable.push(path.to_owned());
+}

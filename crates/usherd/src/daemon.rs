@@ -1,0 +1,676 @@
+//! The event loop: what happens becomes an event, what the core wants done is done.
+//!
+//! One thread, one epoll. Nothing here waits for anybody: not for a caller, a child, the loader, the log, or a client
+//! of the control socket. Nothing here decides: that is the core's, `usherd_model::supervisor`.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::epoll::EventFlags;
+use rustix::fs::{Mode, OFlags, open};
+use rustix::net::getsockname;
+use usherd_model::children::Pid;
+use usherd_model::diagnostic::Severity;
+use usherd_model::event::{AcceptError, Action, ConnectionId, Event, Exit, Handed, Log, NotStarted, Start};
+use usherd_model::failure::Errno;
+use usherd_model::service::{Builtin, SocketKind};
+use usherd_model::slots::{Key, Slots};
+use usherd_model::status::{self, Snapshot};
+use usherd_model::supervisor::{ListenerId, ServiceId, Settings, Supervisor};
+use usherd_model::time::Tick;
+use usherd_sys::child::FAILED;
+use usherd_sys::signal::{Signal, SignalFd};
+use usherd_sys::spawn::Spawner;
+
+use crate::builtins::{self, Datagrams, SessionId, Sessions};
+use crate::control::{self, ClientId, Control};
+use crate::errno::{self, from_io, from_rustix, is_exhaustion};
+use crate::listeners::{Listeners, SplitError, datagram_builtin};
+use crate::loader::{self, Loader};
+use crate::log::{Level, Logger, Record, describe};
+use crate::message::Reply;
+use crate::notify::ServiceManager;
+use crate::poller::{Poller, Token};
+use crate::programs::{Programs, UcspiValues, failed_step};
+use crate::reap::Reaper;
+use crate::stderr_log::StderrLog;
+use crate::{clock, descriptors};
+
+/// What a daemon is made of at start; see `startup`.
+pub struct Parts {
+    /// How it behaves.
+    pub settings: Settings,
+    /// Where its configuration comes from.
+    pub loader: Loader,
+    /// Starts children.
+    pub spawner: Spawner,
+    /// Makes programs ready.
+    pub programs: Programs,
+    /// Speaks.
+    pub logger: Logger,
+    /// Hears signals.
+    pub signals: SignalFd,
+    /// Is asked.
+    pub control: Option<Control>,
+    /// Is told.
+    pub manager: ServiceManager,
+    /// What happens when all is open for the first time.
+    pub on_ready: Box<dyn FnOnce(&Supervisor)>,
+}
+
+/// A daemon.
+pub struct Daemon {
+    supervisor: Supervisor,
+    poller: Poller,
+    listeners: Listeners,
+    programs: Programs,
+    spawner: Spawner,
+    reaper: Reaper,
+    sessions: Sessions,
+    datagrams: Datagrams,
+    stderr_log: StderrLog,
+    loader: Loader,
+    loader_pid: Option<Pid>,
+    control: Option<Control>,
+    manager: ServiceManager,
+    logger: Logger,
+    signals: SignalFd,
+    on_ready: Option<Box<dyn FnOnce(&Supervisor)>>,
+    /// Connections that the core has not decided about.
+    pending: Slots<OwnedFd>,
+    /// Kept so that the daemon can be asked and can reload when descriptors have run out.
+    reserve: Option<OwnedFd>,
+    events: VecDeque<Event>,
+    actions: Vec<Action>,
+    ended: Vec<(Pid, Exit)>,
+    diagnostics: Vec<String>,
+    began: Tick,
+    now: Tick,
+    ending: bool,
+    /// Why the daemon cannot start, found with the first load.
+    failure: Option<String>,
+}
+
+/// With children that have not left our descriptor table, the loop looks again so soon.
+const SETTLE: Duration = Duration::from_millis(1);
+
+impl Daemon {
+    /// Puts a daemon together.
+    pub fn new(parts: Parts) -> rustix::io::Result<Self> {
+        let Parts { settings, loader, spawner, programs, logger, signals, control, manager, on_ready } =
+            parts;
+        let poller = Poller::new()?;
+        poller.add(&signals, Token::Signals, EventFlags::IN)?;
+        if let Some(control) = &control {
+            poller.add(control.socket(), Token::Control, EventFlags::IN)?;
+        }
+        let now = clock::now();
+        Ok(Self {
+            supervisor: Supervisor::new(settings),
+            poller,
+            listeners: Listeners::default(),
+            programs,
+            spawner,
+            reaper: Reaper::default(),
+            sessions: Sessions::default(),
+            datagrams: Datagrams::default(),
+            stderr_log: StderrLog::default(),
+            loader,
+            loader_pid: None,
+            control,
+            manager,
+            logger,
+            signals,
+            on_ready: Some(on_ready),
+            pending: Slots::default(),
+            reserve: open_reserve(),
+            events: VecDeque::new(),
+            actions: Vec::new(),
+            ended: Vec::new(),
+            diagnostics: Vec::new(),
+            began: now,
+            now,
+            ending: false,
+            failure: None,
+        })
+    }
+
+    /// Serves until it is told to end.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot start. Once it serves there is none.
+    pub fn run(mut self) -> Result<(), String> {
+        self.raise(Event::ReloadRequested);
+        while !self.ending {
+            let timeout = self.timeout();
+            if let Err(error) = self.poller.wait(timeout) {
+                return Err(format!("epoll_wait: {error}"));
+            }
+            self.now = clock::now();
+            for index in 0..self.poller.len() {
+                if let Some((token, ready)) = self.poller.event(index) {
+                    self.dispatch(token, ready);
+                }
+            }
+            self.look_at_the_clock();
+        }
+        self.finish();
+        match self.failure {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+
+    fn timeout(&mut self) -> Option<Duration> {
+        let deadlines = [
+            self.supervisor.next_deadline(),
+            self.loader.deadline(),
+            self.manager.deadline(),
+            self.control.as_ref().and_then(Control::deadline),
+        ];
+        let next = deadlines.into_iter().flatten().min().map(|next| next.since(self.now));
+        let settle = if self.spawner.settle() { Some(SETTLE) } else { None };
+        next.into_iter().chain(settle).min()
+    }
+
+    fn look_at_the_clock(&mut self) {
+        if self.supervisor.next_deadline().is_some_and(|next| next <= self.now) {
+            self.raise(Event::TimerDue);
+        }
+        if let Some(why) = self.loader.expire(self.now) {
+            self.load_failed(why);
+        }
+        if let Some(control) = &mut self.control {
+            control.expire(self.now);
+        }
+        self.manager.keep_alive(self.now);
+        if self.reserve.is_none() {
+            self.reserve = open_reserve();
+        }
+    }
+
+    fn dispatch(&mut self, token: Token, ready: EventFlags) {
+        match token {
+            Token::Signals => self.read_signals(),
+            Token::Listener(listener) => self.called(listener),
+            Token::Child(pid) => {
+                if let Some(exit) = self.reaper.collect(pid) {
+                    self.child_ended(pid, exit);
+                }
+            }
+            Token::Session(session) => self.proceed(session, ready),
+            Token::Loader => self.read_loader(),
+            Token::Stderr(service) => self.read_stderr(service),
+            Token::Control => self.accept_client(),
+            Token::Client(client) => self.converse(client),
+        }
+    }
+
+    /// Hands an event to the core and does what it wants done, until nothing is left.
+    fn raise(&mut self, event: Event) {
+        self.events.push_back(event);
+        let mut actions = std::mem::take(&mut self.actions);
+        while let Some(event) = self.events.pop_front() {
+            self.supervisor.handle(event, self.now, &mut actions);
+            for action in actions.drain(..) {
+                self.perform(action);
+            }
+        }
+        self.actions = actions;
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Accept(listener) => self.accept(listener),
+            Action::PeekDatagram(listener) => {
+                let event = match self.listeners.peek(listener) {
+                    Ok(peer) => Event::DatagramFrom { listener, peer },
+                    Err(error) => Event::AcceptFailed(listener, error),
+                };
+                self.events.push_back(event);
+            }
+            Action::Start(start) => {
+                let event = self.start(start);
+                self.events.push_back(event);
+            }
+            Action::Serve { service, builtin, connection, source } => {
+                self.serve(service, builtin, connection, source);
+            }
+            Action::Refuse(connection) => drop(self.take(connection)),
+            Action::Skip(listener) => {
+                if let Some(state) = self.supervisor.listener(listener) {
+                    self.listeners.skip(listener, state.spec().key.kind);
+                }
+            }
+            Action::Open(listener) => self.open(listener),
+            Action::Adjust(listener) => self.adjust(listener),
+            Action::Close(listener) => self.listeners.close(listener),
+            Action::Poll(listener) => self.poll(listener),
+            Action::Pause(listener) => {
+                if let Some(socket) = self.listeners.socket(listener) {
+                    self.poller.remove(socket);
+                }
+            }
+            Action::Prepare(service) => self.prepare(service),
+            Action::Discard(service) => {
+                self.programs.discard(service);
+                self.stderr_log.forget(service);
+            }
+            Action::Load => self.load(),
+            Action::Ready => self.ready(),
+            Action::Exit => self.ending = true,
+            Action::Log(log) => self.log(&log),
+        }
+    }
+
+    fn log(&mut self, log: &Log) {
+        self.logger.log(&describe(log, &self.supervisor));
+    }
+
+    // Callers.
+
+    fn called(&mut self, listener: ListenerId) {
+        let Some(state) = self.supervisor.listener(listener) else { return };
+        let kind = state.spec().key.kind;
+        let task = self.supervisor.service_of(listener).map(|service| &service.task);
+        match task.and_then(|task| datagram_builtin(task, kind)) {
+            Some(builtin) => self.answer_datagrams(listener, builtin),
+            None => self.raise(Event::Readable(listener)),
+        }
+    }
+
+    fn answer_datagrams(&mut self, listener: ListenerId, builtin: Builtin) {
+        let Some(socket) = self.listeners.socket(listener) else { return };
+        let supervisor = &self.supervisor;
+        let dropped = self.datagrams.serve(builtin, socket, &|port| supervisor.is_builtin_port(port));
+        if let Some(dropped) = dropped {
+            self.raise(Event::LoopsDropped(listener, dropped.count, dropped.source));
+        }
+    }
+
+    fn accept(&mut self, listener: ListenerId) {
+        let event = match self.listeners.accept(listener) {
+            Ok((connection, peer)) => {
+                let connection = connection_id(self.pending.insert(connection));
+                Event::Accepted { listener, connection, peer }
+            }
+            Err(error) => Event::AcceptFailed(listener, error),
+        };
+        self.events.push_back(event);
+    }
+
+    fn take(&mut self, connection: ConnectionId) -> Option<OwnedFd> {
+        self.pending.remove(pending_key(connection))
+    }
+
+    // Programs.
+
+    fn start(&mut self, start: Start) -> Event {
+        match self.try_start(start) {
+            Ok(pid) => {
+                self.reaper.watch(pid, self.now);
+                Event::Started(start, pid)
+            }
+            Err(error) => Event::NotStarted(start, error),
+        }
+    }
+
+    fn try_start(&mut self, start: Start) -> Result<Pid, NotStarted> {
+        let handed = match start.handed {
+            Handed::Connection(connection) => self.take(connection).ok_or(NotStarted::Nobody)?,
+            Handed::Listener => self.listeners.share(start.listener).map_err(not_started)?,
+            Handed::DatagramPeer => self.split(start.listener)?,
+        };
+        if self.programs.get(start.service).is_none() {
+            self.prepare(start.service);
+        }
+        let no_pipe = NotStarted::Exhausted(from_rustix(rustix::io::Errno::MFILE));
+        let program = self.programs.get(start.service).ok_or(no_pipe)?;
+        let values = if program.ucspi { ucspi_values(&handed, start.peer) } else { None };
+        let pairs = values.as_ref().map(UcspiValues::pairs);
+        let variables = pairs.as_ref().map_or(&[][..], |pairs| &pairs[..]);
+        let table = descriptors::table(self.listeners.count());
+        let stderr = program.stderr_for_children();
+        match self.spawner.spawn(&program.plan, handed, stderr, variables, table) {
+            Ok(pid) => Ok(Pid(pid)),
+            Err(error) if is_exhaustion(from_io(&error)) => Err(NotStarted::Exhausted(from_io(&error))),
+            Err(error) => Err(NotStarted::Failed(from_io(&error))),
+        }
+    }
+
+    /// The socket for the sender of the next datagram; the listener goes on with another one.
+    fn split(&mut self, listener: ListenerId) -> Result<OwnedFd, NotStarted> {
+        let Some(state) = self.supervisor.listener(listener) else { return Err(NotStarted::Nobody) };
+        let Some(service) = self.supervisor.service_of(listener) else { return Err(NotStarted::Nobody) };
+        if let Some(socket) = self.listeners.socket(listener) {
+            self.poller.remove(socket);
+        }
+        let split = self.listeners.split(listener, state.spec(), &service.task);
+        // Whatever came of it, the listener's socket, old or new, is looked at.
+        if let Some(socket) = self.listeners.socket(listener)
+            && let Err(error) = self.poller.add(socket, Token::Listener(listener), EventFlags::IN)
+        {
+            return Err(not_started(error));
+        }
+        match split {
+            Ok(socket) => Ok(socket),
+            Err(SplitError::Nobody) => {
+                self.listeners.skip(listener, SocketKind::Datagram);
+                Err(NotStarted::Nobody)
+            }
+            Err(SplitError::Refused(error)) if is_exhaustion(error.errno) => {
+                Err(NotStarted::Exhausted(error.errno))
+            }
+            Err(SplitError::Refused(error)) => Err(NotStarted::Failed(error.errno)),
+        }
+    }
+
+    fn prepare(&mut self, id: ServiceId) {
+        let Some(state) = self.supervisor.service(id) else { return };
+        let Some(program) = state.service().program() else {
+            self.programs.discard(id);
+            return;
+        };
+        if let Err(error) = self.programs.prepare(id, program) {
+            let text = format!("{}: no pipe for the standard error: {error}", state.service().display_name());
+            self.logger.log(&Record::new(Level::Error, "prepare-failed", text));
+            return;
+        }
+        let pipe = self.programs.get(id).and_then(|prepared| prepared.stderr.as_ref());
+        if let Some(pipe) = pipe {
+            // What cannot be looked at now fills the pipe, and its programs wait.
+            let _ = self.poller.add(&pipe.read, Token::Stderr(id), EventFlags::IN);
+        }
+    }
+
+    fn read_stderr(&mut self, id: ServiceId) {
+        let Some(pipe) = self.programs.get(id).and_then(|prepared| prepared.stderr.as_ref()) else { return };
+        let name =
+            self.supervisor.service(id).map_or_else(String::new, |state| state.service().display_name());
+        let logger = &mut self.logger;
+        self.stderr_log.read(id, &pipe.read, |line| {
+            let record = Record::new(Level::Info, "stderr", format!("{name}: stderr: {line}"));
+            logger.log(&record.field("service", name.as_str()));
+        });
+    }
+
+    // Children.
+
+    fn read_signals(&mut self) {
+        let mut sweep = false;
+        while let Ok(Some((signal, _))) = self.signals.read() {
+            match signal {
+                Signal::CHLD => sweep = true,
+                Signal::HUP => self.raise(Event::ReloadRequested),
+                Signal::TERM | Signal::INT | Signal::QUIT => self.raise(Event::StopRequested),
+                Signal::ALRM => self.raise(Event::RetryRequested),
+                // Means nothing to us, and must not end us.
+                Signal(_) => {}
+            }
+        }
+        if sweep {
+            self.sweep();
+        }
+    }
+
+    fn sweep(&mut self) {
+        let poller = &self.poller;
+        let register = |pid: Pid, fd: &OwnedFd| poller.add(fd, Token::Child(pid), EventFlags::IN).is_ok();
+        let mut ended = std::mem::take(&mut self.ended);
+        self.reaper.sweep(self.now, register, |pid, exit| ended.push((pid, exit)));
+        for (pid, exit) in ended.drain(..) {
+            self.child_ended(pid, exit);
+        }
+        self.ended = ended;
+    }
+
+    fn child_ended(&mut self, pid: Pid, exit: Exit) {
+        if self.loader_pid == Some(pid) {
+            self.loader_pid = None;
+            return;
+        }
+        let failed = if exit == Exit::Status(FAILED) { self.spawner.take_failure(pid.0) } else { None };
+        let failure = failed.map(|failed| (failed_step(failed.step), Errno(failed.errno)));
+        self.raise(Event::Ended(pid, exit, failure));
+    }
+
+    // Built-in sessions.
+
+    fn serve(
+        &mut self,
+        service: ServiceId,
+        builtin: Builtin,
+        connection: ConnectionId,
+        source: Option<std::net::IpAddr>,
+    ) {
+        let over = Event::SessionEnded { service, source };
+        let Some(connection) = self.take(connection) else {
+            self.events.push_back(over);
+            return;
+        };
+        let Some((session, flags)) = self.sessions.begin(builtin, connection, service, source) else {
+            self.events.push_back(over);
+            return;
+        };
+        let added = match self.sessions.connection(session) {
+            Some(connection) => self.poller.add(connection, Token::Session(session), flags),
+            None => Ok(()),
+        };
+        if added.is_err() {
+            self.sessions.end(session);
+            self.events.push_back(over);
+        }
+    }
+
+    fn proceed(&mut self, session: SessionId, ready: EventFlags) {
+        match self.sessions.proceed(session, ready) {
+            None | Some(builtins::Progress::Waits) => {}
+            Some(builtins::Progress::Over(service, source)) => {
+                self.raise(Event::SessionEnded { service, source })
+            }
+            Some(builtins::Progress::Changed(flags)) => {
+                if let Some(connection) = self.sessions.connection(session) {
+                    // It is in the poller already: changing its flags needs no memory.
+                    let _ = self.poller.change(connection, Token::Session(session), flags);
+                }
+            }
+        }
+    }
+
+    // Listeners.
+
+    fn open(&mut self, id: ListenerId) {
+        let Some(state) = self.supervisor.listener(id) else { return };
+        let Some(service) = self.supervisor.service_of(id) else { return };
+        let event = match self.listeners.open(id, state.spec(), &service.task) {
+            Ok(()) => Event::Opened(id),
+            Err(error) => Event::NotOpened(id, error),
+        };
+        self.events.push_back(event);
+    }
+
+    fn adjust(&mut self, id: ListenerId) {
+        let Some(state) = self.supervisor.listener(id) else { return };
+        if let Err(error) = self.listeners.adjust(id, state.spec()) {
+            let text = format!("{}: {}: {}", state.spec().label, error.call, errno::words(error.errno));
+            self.logger.log(&Record::new(Level::Error, "adjust-failed", text));
+        }
+    }
+
+    fn poll(&mut self, id: ListenerId) {
+        let Some(socket) = self.listeners.socket(id) else { return };
+        if let Err(error) = self.poller.add(socket, Token::Listener(id), EventFlags::IN) {
+            self.events.push_back(Event::AcceptFailed(id, AcceptError::Exhausted(from_rustix(error))));
+        }
+    }
+
+    // The configuration.
+
+    fn load(&mut self) {
+        self.manager.reloading();
+        let table = descriptors::table(self.listeners.count());
+        self.reserve = None;
+        let started = self.loader.start(&mut self.spawner, table, self.now);
+        match started {
+            Ok(pid) => {
+                self.loader_pid = Some(pid);
+                self.reaper.watch(pid, self.now);
+                let added =
+                    self.loader.reply().map(|reply| self.poller.add(reply, Token::Loader, EventFlags::IN));
+                if let Some(Err(error)) = added {
+                    self.loader.stop();
+                    self.load_failed(format!("epoll: {error}"));
+                }
+            }
+            Err(why) => self.load_failed(why),
+        }
+    }
+
+    fn read_loader(&mut self) {
+        match self.loader.read() {
+            loader::Progress::Waits => {}
+            loader::Progress::Done(Ok(reply)) => self.loaded(*reply),
+            loader::Progress::Done(Err(why)) => self.load_failed(why),
+        }
+    }
+
+    fn loaded(&mut self, reply: Reply) {
+        let Reply { config, reports } = reply;
+        self.diagnostics = reports.iter().map(usherd_model::diagnostic::Report::line).collect();
+        for report in &reports {
+            let level = match report.severity {
+                Severity::Error => Level::Error,
+                Severity::Warning => Level::Warning,
+            };
+            if !report.original.is_empty() {
+                let record = Record::new(level, "original", report.original.clone());
+                self.logger.log_original(&record.original(report.original.clone()));
+            }
+            let record = Record::new(level, "configuration", report.line())
+                .field("code", report.code.clone())
+                .field("place", report.position());
+            self.logger.log(&record);
+        }
+        if self.on_ready.is_some() && config.services.is_empty() && !config.unreadable.is_empty() {
+            self.give_up(format!("cannot read {}", config.unreadable.join(", ")));
+            return;
+        }
+        self.raise(Event::Loaded(Box::new(config)));
+        usherd_sys::process::trim_heap();
+    }
+
+    fn load_failed(&mut self, why: String) {
+        if self.on_ready.is_some() {
+            self.give_up(why);
+        } else {
+            self.raise(Event::LoadFailed(why));
+            self.manager.ready(self.supervisor.services().count());
+        }
+    }
+
+    /// Ends a daemon that has not begun to serve.
+    fn give_up(&mut self, why: String) {
+        self.failure = Some(why);
+        self.ending = true;
+    }
+
+    fn ready(&mut self) {
+        self.manager.ready(self.supervisor.services().count());
+        if let Some(on_ready) = self.on_ready.take() {
+            on_ready(&self.supervisor);
+        }
+    }
+
+    // Those who ask.
+
+    fn accept_client(&mut self) {
+        let Some(control) = &mut self.control else { return };
+        let mut accepted = control.accept(self.now);
+        if accepted.is_err_and(|error| is_exhaustion(from_rustix(error))) {
+            // Whoever wants to know what is wrong when descriptors have run out gets the reserve.
+            self.reserve = None;
+            accepted = control.accept(self.now);
+        }
+        let Ok(Some(client)) = accepted else { return };
+        let added =
+            control.connection(client).map(|fd| self.poller.add(fd, Token::Client(client), EventFlags::IN));
+        if !matches!(added, Some(Ok(()))) {
+            control.end(client);
+        }
+    }
+
+    fn converse(&mut self, client: ClientId) {
+        let Some(control) = &mut self.control else { return };
+        let mut progress = control.proceed(client);
+        if let control::Progress::Asks(control::Request::Status) = progress {
+            let answer = serde_json::to_vec(&self.snapshot()).unwrap_or_default();
+            let Some(control) = &mut self.control else { return };
+            progress = control.answer(client, answer);
+        }
+        let Some(control) = &mut self.control else { return };
+        match progress {
+            control::Progress::Reads | control::Progress::Asks(_) => {}
+            control::Progress::Writes => {
+                if let Some(connection) = control.connection(client) {
+                    let _ = self.poller.change(connection, Token::Client(client), EventFlags::OUT);
+                }
+            }
+            control::Progress::Over => control.end(client),
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let (children, max_children) = status::children(&self.supervisor);
+        Snapshot {
+            version: 1,
+            program_version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_seconds: self.now.since(self.began).as_secs(),
+            children,
+            max_children,
+            sessions: status::sessions(&self.supervisor),
+            loading: self.loader.is_running(),
+            diagnostics: self.diagnostics.clone(),
+            services: status::services(&self.supervisor, self.now, &errno::words, &|id| {
+                self.stderr_log.last(id)
+            }),
+        }
+    }
+
+    /// Leaves nothing behind but the programs that run.
+    fn finish(&mut self) {
+        self.manager.stopping();
+        self.loader.stop();
+        self.listeners.close_all();
+        if let Some(control) = &self.control {
+            control.remove_file();
+        }
+    }
+}
+
+/// The core names a connection by the place where the shell keeps it.
+fn connection_id(key: Key<OwnedFd>) -> ConnectionId {
+    ConnectionId::unpack(key.pack())
+}
+
+fn pending_key(connection: ConnectionId) -> Key<OwnedFd> {
+    Key::unpack(connection.pack())
+}
+
+fn open_reserve() -> Option<OwnedFd> {
+    let null = open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    descriptors::move_up(null).ok()
+}
+
+fn ucspi_values(connection: &OwnedFd, peer: Option<SocketAddr>) -> Option<UcspiValues> {
+    let local = getsockname(connection.as_fd()).ok().and_then(|address| SocketAddr::try_from(address).ok());
+    Some(UcspiValues::new(peer?, local?))
+}
+
+fn not_started(error: rustix::io::Errno) -> NotStarted {
+    let errno = from_rustix(error);
+    if is_exhaustion(errno) { NotStarted::Exhausted(errno) } else { NotStarted::Failed(errno) }
+}

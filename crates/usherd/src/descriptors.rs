@@ -1,0 +1,62 @@
+//! Where descriptors stand in our table.
+//!
+//! What lives long is moved up, to [`FIRST_LONG_LIVED`] and beyond, so that connections get the low numbers: a child
+//! that shares our table copies only what is below its connection (see `usherd_sys::spawn`).
+
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::fcntl_dupfd_cloexec;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use usherd_sys::spawn::Table;
+
+/// Numbers below are for connections on their way to a child.
+pub const FIRST_LONG_LIVED: i32 = 64;
+
+/// Up to so many listeners a child gets a copy of the table: copying costs less than leaving a shared one.
+const COPIED_TABLE: usize = 128;
+
+/// The most descriptors that we ask for: more than ports there are, and a table of that size takes 8 MiB.
+const MOST: u64 = 1 << 20;
+
+/// Gives a descriptor a number that is out of the way of connections.
+pub fn move_up(fd: OwnedFd) -> rustix::io::Result<OwnedFd> {
+    fcntl_dupfd_cloexec(&fd, FIRST_LONG_LIVED)
+}
+
+/// How children get our table when so many listeners are in it.
+pub fn table(listeners: usize) -> Table {
+    if listeners <= COPIED_TABLE { Table::Copied } else { Table::Shared }
+}
+
+/// Makes sure that 0, 1 and 2 are open, and that nothing else that we inherited is passed on.
+pub fn sanitise() -> rustix::io::Result<()> {
+    loop {
+        let fd = open("/dev/null", OFlags::RDWR, Mode::empty())?;
+        if std::os::fd::AsRawFd::as_raw_fd(&fd) > 2 {
+            break;
+        }
+        // It has become one of the three, for good.
+        std::mem::forget(fd);
+    }
+    usherd_sys::process::close_on_exec_from(3).map_err(|_| rustix::io::Errno::INVAL)
+}
+
+/// Takes as many descriptors as we may. Returns the limit as it was, which children get back.
+pub fn raise_limit() -> Rlimit {
+    let original = getrlimit(Resource::Nofile);
+    let hard = original.maximum.unwrap_or(MOST).min(MOST);
+    if original.current.is_some_and(|soft| soft < hard) {
+        // Without it we have fewer; each that is missing later costs its listener or its caller and is said.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(hard), maximum: original.maximum });
+    }
+    original
+}
+
+/// Replaces 0, 1 and 2 by the null device.
+pub fn detach_stdio() -> rustix::io::Result<()> {
+    let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)
+}

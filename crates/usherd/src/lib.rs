@@ -1,0 +1,36 @@
+//! usherd: the thin shell around `usherd_model`.
+//!
+//! [`main`] picks the face by the name that the program was called by, or by its first word. Each face is a file of
+//! `commands`; those that serve go through `startup` into `daemon`, the event loop.
+#![forbid(unsafe_code)]
+
+mod builtins;
+mod cli;
+mod clock;
+mod commands;
+mod config_files;
+mod control;
+mod daemon;
+mod descriptors;
+mod errno;
+mod exit_code;
+mod listeners;
+mod loader;
+mod log;
+mod machine;
+mod message;
+mod notify;
+mod pid_file;
+mod poller;
+mod programs;
+mod reap;
+mod render;
+mod startup;
+mod stderr_log;
+
+use std::process::ExitCode;
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    commands::run(std::env::args_os().collect()).into()
+}

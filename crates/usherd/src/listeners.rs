@@ -1,0 +1,338 @@
+//! Listening sockets: opening, accepting, closing.
+//!
+//! A socket that is open stays open until its key leaves the configuration. All are closed by exec. What must never
+//! happen here: replacing a Unix socket that somebody serves, or a file that is not a socket.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{FileType, Mode, OFlags, Stat, fcntl_getfl, fcntl_setfl, lstat, stat, unlink};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvFlags, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, bind,
+    connect, listen, recvfrom, socket_with, sockopt,
+};
+use rustix::process::umask;
+use usherd_model::event::{AcceptError, OpenError};
+use usherd_model::lifecycle::ListenerState;
+use usherd_model::service::{Builtin, ListenAddress, Listener, SocketKind, Task};
+use usherd_model::slots::Side;
+use usherd_model::supervisor::ListenerId;
+
+use crate::descriptors;
+use crate::errno::{from_rustix, is_exhaustion};
+
+/// All open listeners.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    open: Side<ListenerState, Open>,
+    count: usize,
+}
+
+/// An open listener.
+#[derive(Debug)]
+struct Open {
+    socket: OwnedFd,
+    /// As the socket is now: a program that gets it expects it to block, the daemon must not be blocked by it.
+    blocks: bool,
+    /// The file of a Unix socket, so that it is removed only while it is still ours.
+    file: Option<SocketFile>,
+}
+
+#[derive(Debug)]
+struct SocketFile {
+    path: Vec<u8>,
+    device: u64,
+    inode: u64,
+}
+
+impl Listeners {
+    /// Opens a listener.
+    pub fn open(&mut self, id: ListenerId, spec: &Listener, task: &Task) -> Result<(), OpenError> {
+        let (socket, file) = open(spec, task)?;
+        self.open.insert(id, Open { socket, blocks: false, file });
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Closes a listener and removes its file.
+    pub fn close(&mut self, id: ListenerId) {
+        if let Some(open) = self.open.remove(id) {
+            self.count -= 1;
+            open.remove_file();
+        }
+    }
+
+    /// Closes all.
+    pub fn close_all(&mut self) {
+        let ids: Vec<ListenerId> = self.open.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            self.close(id);
+        }
+    }
+
+    /// How many are open.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The socket of a listener.
+    pub fn socket(&self, id: ListenerId) -> Option<BorrowedFd<'_>> {
+        self.open.get(id).map(|open| open.socket.as_fd())
+    }
+
+    /// Applies changed buffer sizes and backlog.
+    pub fn adjust(&self, id: ListenerId, spec: &Listener) -> Result<(), OpenError> {
+        let Some(open) = self.open.get(id) else { return Ok(()) };
+        set_buffers(&open.socket, spec)?;
+        if spec.key.kind.has_connections() {
+            listen(&open.socket, backlog(spec)).map_err(at("listen"))?;
+        }
+        Ok(())
+    }
+
+    /// Accepts one connection, which blocks, as programs expect it.
+    pub fn accept(&mut self, id: ListenerId) -> Result<(OwnedFd, Option<SocketAddr>), AcceptError> {
+        let Some(open) = self.open.get_mut(id) else { return Err(AcceptError::Nobody) };
+        open.set_blocking(false);
+        match acceptfrom_with(&open.socket, SocketFlags::CLOEXEC) {
+            Ok((connection, peer)) => Ok((connection, peer.and_then(internet_address))),
+            Err(error) => Err(accept_error(error)),
+        }
+    }
+
+    /// Looks who sent the next datagram and leaves it where it is.
+    pub fn peek(&self, id: ListenerId) -> Result<Option<SocketAddr>, AcceptError> {
+        let Some(open) = self.open.get(id) else { return Err(AcceptError::Nobody) };
+        let mut nothing = [0_u8; 1];
+        match recvfrom(&open.socket, &mut nothing[..], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Ok((_, _, peer)) => Ok(peer.and_then(internet_address)),
+            Err(error) => Err(accept_error(error)),
+        }
+    }
+
+    /// Takes one datagram, or one connection, off a listener and drops it. A caller may have gone meanwhile.
+    pub fn skip(&mut self, id: ListenerId, kind: SocketKind) {
+        if kind.has_connections() {
+            let _ = self.accept(id);
+        } else if let Some(open) = self.open.get(id) {
+            let mut nothing = [0_u8; 1];
+            let _ = recvfrom(&open.socket, &mut nothing[..], RecvFlags::DONTWAIT);
+        }
+    }
+
+    /// A second descriptor of the listener, for a program that takes it over (`wait`).
+    pub fn share(&mut self, id: ListenerId) -> rustix::io::Result<OwnedFd> {
+        let open = self.open.get_mut(id).ok_or(Errno::BADF)?;
+        open.set_blocking(true);
+        rustix::io::fcntl_dupfd_cloexec(&open.socket, 3)
+    }
+
+    /// Gives away the listener's socket, connected to the sender of the next datagram, and puts a new one in its
+    /// place, which is bound before: a datagram that comes in between has a socket to come to.
+    ///
+    /// Datagrams of others that were queued behind the first one stay in the socket that is given away.
+    pub fn split(&mut self, id: ListenerId, spec: &Listener, task: &Task) -> Result<OwnedFd, SplitError> {
+        let open = self.open.get_mut(id).ok_or(SplitError::Nobody)?;
+        let mut nothing = [0_u8; 1];
+        let (_, _, peer) = recvfrom(&open.socket, &mut nothing[..], RecvFlags::PEEK | RecvFlags::DONTWAIT)
+            .map_err(|_| SplitError::Nobody)?;
+        // A sender without an address (an unbound Unix socket) cannot be connected to: it cannot be answered either.
+        let peer = peer.ok_or(SplitError::Nobody)?;
+        let (replacement, file) = open_inet(spec, task, Sharing::WithOurOwn).map_err(SplitError::Refused)?;
+        connect(&open.socket, &peer).map_err(|error| SplitError::Refused(at("connect")(error)))?;
+        let old = std::mem::replace(open, Open { socket: replacement, blocks: false, file });
+        Ok(old.socket)
+    }
+}
+
+/// Why a datagram socket could not be given away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SplitError {
+    /// There is no datagram, or none that could be answered.
+    Nobody,
+    /// The kernel refused the replacement.
+    Refused(OpenError),
+}
+
+impl Open {
+    fn set_blocking(&mut self, blocks: bool) {
+        if self.blocks != blocks && set_blocking(&self.socket, blocks).is_ok() {
+            self.blocks = blocks;
+        }
+    }
+
+    fn remove_file(&self) {
+        let Some(file) = &self.file else { return };
+        if stat(file.path.as_slice()).is_ok_and(|now| (now.st_dev, now.st_ino) == (file.device, file.inode)) {
+            let _ = unlink(file.path.as_slice());
+        }
+    }
+}
+
+fn open(spec: &Listener, task: &Task) -> Result<(OwnedFd, Option<SocketFile>), OpenError> {
+    match &spec.key.address {
+        ListenAddress::Inet { .. } => open_inet(spec, task, Sharing::WithNobody),
+        ListenAddress::Unix(path) => open_unix(path, spec),
+    }
+}
+
+/// Whether another socket may have the same address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    WithNobody,
+    /// The one that is about to be given to a child.
+    WithOurOwn,
+}
+
+fn open_inet(
+    spec: &Listener,
+    task: &Task,
+    sharing: Sharing,
+) -> Result<(OwnedFd, Option<SocketFile>), OpenError> {
+    let ListenAddress::Inet { address, dual } = &spec.key.address else {
+        return Err(at("socket")(Errno::AFNOSUPPORT));
+    };
+    let v6 = address.is_ipv6();
+    let socket = new_socket(if v6 { AddressFamily::INET6 } else { AddressFamily::INET }, spec.key.kind)?;
+    if v6 {
+        sockopt::set_ipv6_v6only(&socket, !dual).map_err(at("setsockopt (IPV6_V6ONLY)"))?;
+    }
+    let stream = spec.key.kind.has_connections();
+    // For streams this lets us bind while old connections linger; it never allows two listeners. For datagrams it
+    // would allow two servers, so it comes after the bind, for the sockets that children will hold; see below.
+    if stream || sharing == Sharing::WithOurOwn {
+        sockopt::set_socket_reuseaddr(&socket, true).map_err(at("setsockopt (SO_REUSEADDR)"))?;
+    }
+    set_buffers(&socket, spec)?;
+    match bind(&socket, address) {
+        // A server that another inetd started has the socket still, and shares it as all inetds make it do.
+        Err(Errno::ADDRINUSE) if !stream => {
+            sockopt::set_socket_reuseaddr(&socket, true).map_err(at("setsockopt (SO_REUSEADDR)"))?;
+            bind(&socket, address).map_err(at("bind"))?;
+        }
+        result => result.map_err(at("bind"))?,
+    }
+    if stream {
+        if matches!(task, Task::Builtin(_)) {
+            // Accepted sockets inherit it: a peer that is dead ends its session.
+            let _ = sockopt::set_socket_keepalive(&socket, true);
+        }
+        listen(&socket, backlog(spec)).map_err(at("listen"))?;
+    } else {
+        sockopt::set_socket_reuseaddr(&socket, true).map_err(at("setsockopt (SO_REUSEADDR)"))?;
+        if matches!(task, Task::Builtin(_)) && address.ip().is_unspecified() {
+            usherd_sys::datagram::ask_for_destination(socket.as_fd(), v6).map_err(|error| OpenError {
+                call: "setsockopt (PKTINFO)",
+                errno: crate::errno::from_io(&error),
+            })?;
+        }
+    }
+    Ok((descriptors::move_up(socket).map_err(at("dup"))?, None))
+}
+
+/// Opens a Unix socket with mode 0666 (the umask of the original is 0111), in place of one that nobody serves.
+fn open_unix(path: &[u8], spec: &Listener) -> Result<(OwnedFd, Option<SocketFile>), OpenError> {
+    let address = SocketAddrUnix::new(path).map_err(at("bind"))?;
+    remove_stale(path, &address, spec.key.kind)?;
+    let socket = new_socket(AddressFamily::UNIX, spec.key.kind)?;
+    set_buffers(&socket, spec)?;
+    let old = umask(Mode::from_raw_mode(0o111));
+    let bound = bind(&socket, &address);
+    umask(old);
+    bound.map_err(at("bind"))?;
+    if spec.key.kind.has_connections() {
+        listen(&socket, backlog(spec)).map_err(at("listen"))?;
+    }
+    let Stat { st_dev: device, st_ino: inode, .. } = stat(path).map_err(at("stat"))?;
+    let file = SocketFile { path: path.to_vec(), device, inode };
+    Ok((descriptors::move_up(socket).map_err(at("dup"))?, Some(file)))
+}
+
+/// Removes the file of a socket that nobody serves any more.
+fn remove_stale(path: &[u8], address: &SocketAddrUnix, kind: SocketKind) -> Result<(), OpenError> {
+    match lstat(path) {
+        Err(_) => return Ok(()),
+        Ok(found) if FileType::from_raw_mode(found.st_mode) != FileType::Socket => {
+            return Err(at("bind")(Errno::ADDRINUSE));
+        }
+        Ok(_) => {}
+    }
+    let probe = new_socket(AddressFamily::UNIX, kind)?;
+    match connect(&probe, address) {
+        // PROTOTYPE: it is alive and of another type; AGAIN: it is alive and its backlog is full.
+        Ok(()) | Err(Errno::PROTOTYPE | Errno::AGAIN) => Err(at("bind")(Errno::ADDRINUSE)),
+        Err(Errno::CONNREFUSED) => unlink(path).map_err(at("unlink")),
+        Err(error) => Err(at("connect")(error)),
+    }
+}
+
+fn new_socket(family: AddressFamily, kind: SocketKind) -> Result<OwnedFd, OpenError> {
+    let kind = match kind {
+        SocketKind::Stream => SocketType::STREAM,
+        SocketKind::Datagram => SocketType::DGRAM,
+        SocketKind::SeqPacket => SocketType::SEQPACKET,
+    };
+    socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None).map_err(at("socket"))
+}
+
+fn set_buffers(socket: &OwnedFd, spec: &Listener) -> Result<(), OpenError> {
+    if let Some(size) = spec.send_buffer {
+        sockopt::set_socket_send_buffer_size(socket, size as usize).map_err(at("setsockopt (SO_SNDBUF)"))?;
+    }
+    if let Some(size) = spec.receive_buffer {
+        sockopt::set_socket_recv_buffer_size(socket, size as usize).map_err(at("setsockopt (SO_RCVBUF)"))?;
+    }
+    Ok(())
+}
+
+fn backlog(spec: &Listener) -> i32 {
+    i32::try_from(spec.backlog).unwrap_or(i32::MAX)
+}
+
+fn set_blocking(socket: &OwnedFd, blocks: bool) -> rustix::io::Result<()> {
+    let flags = fcntl_getfl(socket)?;
+    let flags = if blocks { flags - OFlags::NONBLOCK } else { flags | OFlags::NONBLOCK };
+    fcntl_setfl(socket, flags)
+}
+
+fn internet_address(address: SocketAddrAny) -> Option<SocketAddr> {
+    SocketAddr::try_from(address).ok()
+}
+
+fn accept_error(error: Errno) -> AcceptError {
+    let errno = from_rustix(error);
+    match error {
+        // accept(2): network errors of the new connection are to be treated like "nobody there". AGAIN is not
+        // exhaustion here, and neither is the rest of this list.
+        Errno::AGAIN
+        | Errno::INTR
+        | Errno::CONNABORTED
+        | Errno::CONNRESET
+        | Errno::CONNREFUSED
+        | Errno::PROTO
+        | Errno::NETDOWN
+        | Errno::NETUNREACH
+        | Errno::HOSTDOWN
+        | Errno::HOSTUNREACH
+        | Errno::NONET
+        | Errno::NOPROTOOPT
+        | Errno::OPNOTSUPP
+        | Errno::PERM
+        | Errno::TIMEDOUT => AcceptError::Nobody,
+        _ if is_exhaustion(errno) => AcceptError::Exhausted(errno),
+        _ => AcceptError::Failed(errno),
+    }
+}
+
+fn at(call: &'static str) -> impl Fn(Errno) -> OpenError {
+    move |error| OpenError { call, errno: from_rustix(error) }
+}
+
+/// The built-in that answers datagrams of a listener, if it is one.
+pub fn datagram_builtin(task: &Task, kind: SocketKind) -> Option<Builtin> {
+    match (task, kind) {
+        (Task::Builtin(builtin), SocketKind::Datagram) => Some(*builtin),
+        _ => None,
+    }
+}

@@ -1,0 +1,295 @@
+//! Words for what the core says.
+
+use std::net::{IpAddr, SocketAddr};
+
+use usherd_model::admission::Limit;
+use usherd_model::diagnostic::printable;
+use usherd_model::event::{Changes, Exit, Log};
+use usherd_model::failure::{Errno, StartError, Step};
+use usherd_model::service::{Identity, Service, Unavailable};
+use usherd_model::status;
+use usherd_model::supervisor::{ListenerId, ServiceId, Supervisor};
+
+use super::{Level, Record};
+use crate::errno;
+
+/// Finds the words for an entry. Names are looked up in `supervisor`, which still has what the entry speaks of.
+pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
+    let names = Names(supervisor);
+    match log {
+        Log::LimitBegan { service, listener, limit, peer, pause, errno } => {
+            limit_began(names, *service, *listener, *limit, *peer, *pause, *errno)
+        }
+        Log::LimitEnded { service, limit, lasted, refused } => {
+            let name = names.service(*service);
+            let text = format!(
+                "{name}: limit on {} no longer met; it was for {} s, {refused} callers were turned away",
+                limit.word(),
+                lasted.as_secs()
+            );
+            Record::new(Level::Notice, "limit-ended", text)
+                .field("service", name)
+                .field("limit", limit.word())
+                .field("lasted", format!("{}s", lasted.as_secs()))
+                .field("refused", refused.to_string())
+        }
+        Log::StartFailed { service, listener, error, pause } => {
+            start_failed(names, *service, *listener, error, *pause)
+        }
+        Log::StartRecovered(service) => {
+            let name = names.service(*service);
+            Record::new(Level::Notice, "start-recovered", format!("{name}: programs can be started again"))
+                .field("service", name)
+        }
+        Log::Connected(start, pid) => {
+            let name = names.service(start.service);
+            let peer = start.peer.map_or_else(String::new, |peer| peer.to_string());
+            let from = if peer.is_empty() { String::new() } else { format!(" from {peer}") };
+            Record::new(Level::Info, "connected", format!("{name}: connection{from}, process {}", pid.0))
+                .field("service", name)
+                .field("listener", names.listener(start.listener))
+                .field("peer", peer)
+                .field("pid", pid.0.to_string())
+        }
+        Log::Disconnected { service, pid, source, exit, lasted } => {
+            let name = names.service(*service);
+            let took = format!("{:.3}s", lasted.as_secs_f64());
+            let text = format!("{name}: process {} ended, {} after {took}", pid.0, exit_words(*exit));
+            Record::new(Level::Info, "disconnected", text)
+                .field("service", name)
+                .field("peer", source.as_ref().map_or_else(String::new, IpAddr::to_string))
+                .field("pid", pid.0.to_string())
+                .field("exit", exit_words(*exit))
+                .field("duration", took)
+        }
+        Log::WaitServerFailed(service, exit) => {
+            let path = names.program(*service);
+            let text = format!("{path}: {}", exit_words(*exit));
+            Record::new(Level::Warning, "wait-server-failed", text.clone())
+                .field("service", names.service(*service))
+                .field("program", path)
+                .field("exit", exit_words(*exit))
+                .original(text)
+        }
+        Log::NotOpened(listener, error, wait) => {
+            let label = names.listener(*listener);
+            let address = names.address(*listener);
+            let words = errno::words(error.errno);
+            let text = format!(
+                "{label}: cannot listen on {address}: {}: {words}; {}trying again every while, first in {} s",
+                error.call,
+                advice(error.errno),
+                wait.as_secs()
+            );
+            Record::new(Level::Error, "not-opened", text)
+                .field("listener", label.clone())
+                .field("address", address)
+                .field("call", error.call)
+                .field("error", words.clone())
+                .original(format!("{label}: {}: {words}", error.call))
+        }
+        Log::OpenedAtLast(listener) => {
+            let label = names.listener(*listener);
+            let address = names.address(*listener);
+            Record::new(Level::Notice, "opened", format!("{label}: listening on {address} now"))
+                .field("listener", label)
+                .field("address", address)
+        }
+        Log::AcceptFailed(listener, error) => {
+            let label = names.listener(*listener);
+            let words = errno::words(*error);
+            let name = label.split('/').next().unwrap_or_default().to_owned();
+            Record::new(Level::Warning, "accept-failed", format!("{label}: accept: {words}"))
+                .field("listener", label)
+                .field("error", words.clone())
+                .original(format!("accept (for {name}): {words}"))
+        }
+        Log::Configured(Changes { kept, added, changed, removed }) => {
+            let text = format!(
+                "configured: {} services ({kept} as before, {added} new, {changed} changed), {removed} gone",
+                kept + added + changed
+            );
+            Record::new(Level::Notice, "configured", text)
+                .field("kept", kept.to_string())
+                .field("added", added.to_string())
+                .field("changed", changed.to_string())
+                .field("removed", removed.to_string())
+        }
+        Log::LoadFailed(why) => {
+            let text = format!("the configuration could not be read: {why}; going on as before");
+            Record::new(Level::Error, "load-failed", text).field("reason", why.clone())
+        }
+        Log::Kept { service } => {
+            let text = format!("{service}: the new line cannot be used; the service goes on as it was");
+            Record::new(Level::Warning, "kept", text).field("service", service.clone())
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Names<'a>(&'a Supervisor);
+
+impl Names<'_> {
+    fn service(self, id: ServiceId) -> String {
+        self.0.service(id).map_or_else(|| "?".to_owned(), |state| state.service().display_name())
+    }
+
+    fn program(self, id: ServiceId) -> String {
+        let program = self.0.service(id).and_then(|state| state.service().program());
+        program.map_or_else(|| "?".to_owned(), |program| printable(&program.path))
+    }
+
+    fn listener(self, id: ListenerId) -> String {
+        self.0.listener(id).map_or_else(|| "?".to_owned(), |state| state.spec().label.clone())
+    }
+
+    fn address(self, id: ListenerId) -> String {
+        self.0.listener(id).map_or_else(|| "?".to_owned(), |state| state.spec().key.address.display())
+    }
+}
+
+fn limit_began(
+    names: Names<'_>,
+    service: ServiceId,
+    listener: ListenerId,
+    limit: Limit,
+    peer: Option<SocketAddr>,
+    pause: Option<std::time::Duration>,
+    errno: Option<Errno>,
+) -> Record {
+    let label = names.listener(listener);
+    let seconds = pause.map_or(0, |pause| pause.as_secs() + u64::from(pause.subsec_nanos() > 0));
+    let from = peer.map_or_else(String::new, |peer| format!(" from {peer}"));
+    let (level, text) = match limit {
+        Limit::Starts if pause.is_some() => (
+            Level::Error,
+            format!("{label}: as many starts a minute as allowed; callers wait, for {seconds} s at the most"),
+        ),
+        Limit::Starts => (Level::Error, format!("{label}: as many starts a minute as allowed; refusing")),
+        Limit::Children => {
+            (Level::Warning, format!("{label}: as many programs run as allowed; callers wait"))
+        }
+        Limit::Total => {
+            (Level::Warning, format!("{label}: as many programs run in all as allowed; callers wait"))
+        }
+        Limit::Sessions => {
+            (Level::Warning, format!("{label}: as many sessions are open as allowed; callers wait"))
+        }
+        Limit::SourceStarts | Limit::SourceChildren | Limit::SourceTable => {
+            (Level::Warning, format!("{label}: refusing calls{from}: limit on {}", limit.word()))
+        }
+        Limit::Bounce => {
+            (Level::Warning, format!("{label}: refusing calls{from}: they come from the ftp data port"))
+        }
+        Limit::Loop => {
+            (Level::Warning, format!("{label}: dropping datagrams{from} that could go in circles"))
+        }
+        Limit::Resources => {
+            let words = errno.map(errno::words).unwrap_or_default();
+            let text = format!(
+                "{label}: {words}; callers wait, trying again in {} ms",
+                pause.unwrap_or_default().as_millis()
+            );
+            (Level::Error, text)
+        }
+    };
+    let original = match limit {
+        Limit::Starts => format!(
+            "{label} server failing (looping), service terminated for {} min",
+            seconds.div_ceil(60).max(1)
+        ),
+        Limit::Resources => errno.map_or_else(String::new, |errno| {
+            format!("accept (for {}): {}", names.service(service), errno::words(errno))
+        }),
+        Limit::Children
+        | Limit::Total
+        | Limit::Sessions
+        | Limit::SourceStarts
+        | Limit::SourceChildren
+        | Limit::SourceTable
+        | Limit::Bounce
+        | Limit::Loop => String::new(),
+    };
+    Record::new(level, "limit-began", text)
+        .field("service", names.service(service))
+        .field("listener", label)
+        .field("limit", limit.word())
+        .field("peer", peer.map_or_else(String::new, |peer| peer.to_string()))
+        .original(original)
+}
+
+fn start_failed(
+    names: Names<'_>,
+    id: ServiceId,
+    listener: ListenerId,
+    error: &StartError,
+    pause: Option<std::time::Duration>,
+) -> Record {
+    let program = names.program(id);
+    let words = status::describe(error, &errno::words);
+    let name = names.service(id);
+    let rest = pause.map_or_else(String::new, |pause| format!("; trying again in {} s", pause.as_secs()));
+    let service = names.0.service(id).map(|state| state.service());
+    Record::new(Level::Error, "start-failed", format!("{name}: cannot start {program}: {words}{rest}"))
+        .field("service", name.clone())
+        .field("listener", names.listener(listener))
+        .field("program", program.clone())
+        .field("error", words)
+        .original(original_of_start_failure(&name, &program, &names.listener(listener), service, error))
+}
+
+fn original_of_start_failure(
+    name: &str,
+    program: &str,
+    label: &str,
+    service: Option<&Service>,
+    error: &StartError,
+) -> String {
+    let (step, errno) = match error {
+        StartError::Identity(Unavailable::NoSuchUser(user)) => {
+            return format!("getpwnam: {user}: No such user");
+        }
+        StartError::Identity(Unavailable::NoSuchGroup(group)) => {
+            return format!("getgrnam: {group}: No such group");
+        }
+        StartError::Identity(Unavailable::NotPermitted(_)) => return String::new(),
+        StartError::Refused { step, errno } => (*step, errno::words(*errno)),
+    };
+    let credentials = service.and_then(Service::program).and_then(|program| match &program.identity {
+        Identity::User(credentials) => Some(credentials),
+        Identity::Daemon | Identity::Unavailable(_) => None,
+    });
+    match (step, credentials) {
+        (Step::Exec, _) => format!("execv {program}: {errno}"),
+        (Step::Clone, _) => format!("fork: {errno}"),
+        (Step::Session, _) => format!("{name}: setsid: {errno}"),
+        (Step::Groups, Some(user)) => format!("{label}: can't initgroups({}): {errno}", user.user),
+        (Step::Group, Some(user)) => format!("{label}: can't set gid {}: {errno}", user.gid),
+        (Step::User, Some(user)) => format!("{label}: can't set uid {}: {errno}", user.uid),
+        (Step::Groups | Step::Group | Step::User, None)
+        | (Step::Verify | Step::Limit | Step::Descriptors | Step::Signals, _) => String::new(),
+    }
+}
+
+fn exit_words(exit: Exit) -> String {
+    match exit {
+        Exit::Status(status) => format!("exit status {status}"),
+        Exit::Signal(signal) => format!("exit signal {signal}"),
+    }
+}
+
+/// What to do about a socket that cannot be opened.
+fn advice(errno: Errno) -> &'static str {
+    let error = rustix::io::Errno::from_raw_os_error(errno.0);
+    if error == rustix::io::Errno::ACCESS {
+        "ports below 1024 need root or CAP_NET_BIND_SERVICE; "
+    } else if error == rustix::io::Errno::ADDRINUSE {
+        "another program has it (ss -lnp shows which); "
+    } else if error == rustix::io::Errno::ADDRNOTAVAIL {
+        "this machine does not have that address (yet); "
+    } else if error == rustix::io::Errno::AFNOSUPPORT {
+        "this kernel does not speak that protocol; "
+    } else {
+        ""
+    }
+}

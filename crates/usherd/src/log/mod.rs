@@ -1,0 +1,174 @@
+//! What the daemon says, and where to.
+//!
+//! A record has words for people, fields for machines, and, where the original says something about the same thing,
+//! the original's line to the letter. Logging never blocks and never fails: what cannot be written now is counted,
+//! and the count is written when there is room again.
+
+mod describe;
+mod sink;
+
+pub use describe::describe;
+pub use sink::{Sink, Syslog, Terminal};
+
+use crate::clock;
+
+/// How much a record matters; the numbers are those of syslog(3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// A service does not work as it should.
+    Error = 3,
+    /// Something was not as expected.
+    Warning = 4,
+    /// Something that an administrator did.
+    Notice = 5,
+    /// A connection, and the like.
+    Info = 6,
+}
+
+impl Level {
+    fn word(self) -> &'static str {
+        match self {
+            Level::Error => "error",
+            Level::Warning => "warning",
+            Level::Notice => "notice",
+            Level::Info => "info",
+        }
+    }
+}
+
+/// Something to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// How much it matters.
+    pub level: Level,
+    /// What happened, in one word.
+    pub event: &'static str,
+    /// The same in words for people.
+    pub text: String,
+    /// The same in fields.
+    pub fields: Vec<(&'static str, String)>,
+    /// What the original says about it; empty when it says nothing.
+    pub original: String,
+}
+
+impl Record {
+    /// A record without fields.
+    pub fn new(level: Level, event: &'static str, text: impl Into<String>) -> Self {
+        Self { level, event, text: text.into(), fields: Vec::new(), original: String::new() }
+    }
+
+    /// Adds a field; an empty value is left out.
+    pub fn field(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        let value = value.into();
+        if !value.is_empty() {
+            self.fields.push((name, value));
+        }
+        self
+    }
+
+    /// Adds what the original says.
+    pub fn original(mut self, original: impl Into<String>) -> Self {
+        self.original = original.into();
+        self
+    }
+}
+
+/// How records are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A line of words, with the time: for a terminal.
+    People,
+    /// `key=value` pairs.
+    Fields,
+    /// As openbsd-inetd writes to syslog; words where it says nothing.
+    Original,
+}
+
+/// Writes records.
+#[derive(Debug)]
+pub struct Logger {
+    sink: Sink,
+    format: Format,
+    lost: u64,
+}
+
+impl Logger {
+    /// Writes to `sink` in this format.
+    pub fn new(sink: Sink, format: Format) -> Self {
+        Self { sink, format, lost: 0 }
+    }
+
+    /// Writes one record, or counts it as lost.
+    pub fn log(&mut self, record: &Record) {
+        if self.lost > 0 {
+            let text = format!("{} log lines were lost", self.lost);
+            if !self.write(&Record::new(Level::Warning, "log-lost", text)) {
+                self.lost += 1;
+                return;
+            }
+            self.lost = 0;
+        }
+        if !self.write(record) {
+            self.lost += 1;
+        }
+    }
+
+    /// Writes what only the original says, where its lines are wanted.
+    pub fn log_original(&mut self, record: &Record) {
+        if self.format == Format::Original {
+            self.log(record);
+        }
+    }
+
+    fn write(&mut self, record: &Record) -> bool {
+        let line = match self.format {
+            Format::People => people(record),
+            Format::Fields => fields(record),
+            Format::Original if !record.original.is_empty() => record.original.clone(),
+            Format::Original => record.text.clone(),
+        };
+        self.sink.write(record.level, &line)
+    }
+}
+
+fn people(record: &Record) -> String {
+    let time = clock::local();
+    let mark = match record.level {
+        Level::Error => "error: ",
+        Level::Warning => "warning: ",
+        Level::Notice | Level::Info => "",
+    };
+    format!("{:02}:{:02}:{:02} {mark}{}", time.hour, time.minute, time.second, record.text)
+}
+
+fn fields(record: &Record) -> String {
+    let mut line = format!("level={} event={}", record.level.word(), record.event);
+    for (name, value) in &record.fields {
+        line.push_str(&format!(" {name}={}", quote(value)));
+    }
+    line.push_str(&format!(" msg={}", quote(&record.text)));
+    line
+}
+
+/// A value as it is when it is one plain word, otherwise in quotes.
+fn quote(value: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:[]@*+,%".contains(c);
+    if !value.is_empty() && value.chars().all(plain) { value.to_owned() } else { format!("{value:?}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_quoted_when_they_must_be() {
+        let record = Record::new(Level::Error, "start-failed", "cannot start it")
+            .field("service", "ftp/tcp")
+            .field("error", "No such \"file\"\n")
+            .field("nothing", "");
+        assert_eq!(
+            fields(&record),
+            r#"level=error event=start-failed service=ftp/tcp error="No such \"file\"\n" msg="cannot start it""#
+        );
+    }
+}

@@ -1,0 +1,124 @@
+//! Where log lines go: the standard error or syslog. Neither is ever waited for.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, send, socket_with,
+};
+
+use super::Level;
+use crate::clock;
+
+/// Where lines go.
+#[derive(Debug)]
+pub enum Sink {
+    /// Standard error.
+    Terminal(Terminal),
+    /// The system's log.
+    Syslog(Syslog),
+}
+
+impl Sink {
+    /// Writes one line; false when it could not be written now.
+    pub(super) fn write(&mut self, level: Level, line: &str) -> bool {
+        match self {
+            Sink::Terminal(terminal) => terminal.write(line),
+            Sink::Syslog(syslog) => syslog.write(level, line),
+        }
+    }
+}
+
+/// Standard error, by a description of our own that does not block: the one that we inherited is shared with
+/// programs that do not expect that.
+#[derive(Debug)]
+pub struct Terminal {
+    own: Option<OwnedFd>,
+}
+
+impl Terminal {
+    /// Opens the standard error anew.
+    pub fn new() -> Self {
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::APPEND | OFlags::NOCTTY | OFlags::CLOEXEC;
+        // A socket (as systemd gives) cannot be opened anew; it is written to without waiting.
+        let own = open("/proc/self/fd/2", flags, Mode::empty()).ok();
+        Self { own: own.and_then(|fd| crate::descriptors::move_up(fd).ok()) }
+    }
+
+    fn write(&self, line: &str) -> bool {
+        let line = format!("{line}\n");
+        let written = match &self.own {
+            Some(fd) => rustix::io::write(fd, line.as_bytes()),
+            None => {
+                let stderr = rustix::stdio::stderr();
+                match send(stderr, line.as_bytes(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                    Err(Errno::NOTSOCK) => rustix::io::write(stderr, line.as_bytes()),
+                    result => result,
+                }
+            }
+        };
+        written.is_ok()
+    }
+}
+
+impl Default for Terminal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// syslog(3)'s socket, with its format, without its waiting.
+#[derive(Debug)]
+pub struct Syslog {
+    ident: String,
+    socket: Option<OwnedFd>,
+}
+
+/// `LOG_DAEMON`, shifted as in a priority.
+const DAEMON: u8 = 3 << 3;
+
+impl Syslog {
+    /// Lines will begin with `ident[pid]`.
+    pub fn new(ident: &str) -> Self {
+        Self { ident: ident.to_owned(), socket: None }
+    }
+
+    fn write(&mut self, level: Level, line: &str) -> bool {
+        let time = clock::local();
+        let priority = DAEMON | level as u8;
+        let text = format!(
+            "<{priority}>{} {:2} {:02}:{:02}:{:02} {}[{}]: {line}",
+            clock::MONTHS[time.month % 12],
+            time.day,
+            time.hour,
+            time.minute,
+            time.second,
+            self.ident,
+            std::process::id(),
+        );
+        // A log daemon that was restarted has another socket: one try with the old one, one with a new one.
+        for _ in 0..2 {
+            let Some(socket) = self.socket.take().or_else(Self::connect) else { return false };
+            match send(&socket, text.as_bytes(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Ok(_) => {
+                    self.socket = Some(socket);
+                    return true;
+                }
+                Err(Errno::AGAIN | Errno::NOBUFS) => {
+                    self.socket = Some(socket);
+                    return false;
+                }
+                Err(_) => {}
+            }
+        }
+        false
+    }
+
+    fn connect() -> Option<OwnedFd> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None).ok()?;
+        connect(socket.as_fd(), &SocketAddrUnix::new("/dev/log").ok()?).ok()?;
+        crate::descriptors::move_up(socket).ok()
+    }
+}

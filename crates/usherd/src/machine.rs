@@ -1,0 +1,105 @@
+//! The machine's data bases, as the configuration asks them. Every answer is remembered: a thousand lines ask for the
+//! same user once.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rustix::net::{AddressFamily, SocketType, socket};
+use rustix::process::geteuid;
+use usherd_model::config::{Facts, HostError, ProgramFault, User};
+use usherd_sys::names;
+
+/// The machine that this process runs on.
+#[derive(Debug, Default)]
+pub struct Machine {
+    users: HashMap<String, Option<User>>,
+    groups: HashMap<String, Option<u32>>,
+    memberships: HashMap<(String, u32), Vec<u32>>,
+    ports: HashMap<(String, String), Option<u16>>,
+    hosts: HashMap<(String, bool), Result<Vec<SocketAddr>, HostError>>,
+}
+
+impl Facts for Machine {
+    fn user(&mut self, name: &str) -> Option<User> {
+        let look_up = |name: &str| {
+            let found = names::user(&names::c_name(name)?).ok().flatten()?;
+            Some(User { name: found.name, uid: found.uid, gid: found.gid })
+        };
+        self.users.entry(name.to_owned()).or_insert_with_key(|name| look_up(name)).clone()
+    }
+
+    fn group(&mut self, name: &str) -> Option<u32> {
+        let look_up = |name: &str| names::group(&names::c_name(name)?).ok().flatten();
+        *self.groups.entry(name.to_owned()).or_insert_with_key(|name| look_up(name))
+    }
+
+    fn groups_of(&mut self, user: &str, gid: u32) -> Vec<u32> {
+        let look_up = |key: &(String, u32)| match names::c_name(&key.0) {
+            Some(name) => names::groups_of(&name, gid),
+            None => vec![gid],
+        };
+        self.memberships.entry((user.to_owned(), gid)).or_insert_with_key(look_up).clone()
+    }
+
+    fn port(&mut self, service: &str, protocol: &str) -> Option<u16> {
+        let look_up = |key: &(String, String)| {
+            names::service_port(&names::c_name(&key.0)?, &names::c_name(&key.1)?).ok().flatten()
+        };
+        *self.ports.entry((service.to_owned(), protocol.to_owned())).or_insert_with_key(look_up)
+    }
+
+    fn host(&mut self, name: &str, v6: bool) -> Result<Vec<SocketAddr>, HostError> {
+        let look_up = |key: &(String, bool)| {
+            let name = names::c_name(&key.0).ok_or(HostError::Unknown)?;
+            names::host(&name, v6).map_err(|error| match error {
+                names::HostError::Unknown => HostError::Unknown,
+                names::HostError::Failed(words) => HostError::Failed(words),
+            })
+        };
+        self.hosts.entry((name.to_owned(), v6)).or_insert_with_key(look_up).clone()
+    }
+
+    fn has_ipv6(&mut self) -> bool {
+        socket(AddressFamily::INET6, SocketType::DGRAM, None).is_ok()
+    }
+
+    fn program_fault(&mut self, path: &[u8]) -> Option<ProgramFault> {
+        // The daemon looks for a relative path in its own folder, the root.
+        let path = Path::new("/").join(OsStr::from_bytes(path));
+        let Ok(found) = path.metadata() else { return Some(ProgramFault::Missing) };
+        if !found.is_file() {
+            return Some(ProgramFault::NotAFile);
+        }
+        if found.permissions().mode() & 0o111 == 0 {
+            return Some(ProgramFault::NotExecutable);
+        }
+        let mut head = [0_u8; 64];
+        // What may not be read may still be executed.
+        let got = File::open(&path).and_then(|mut file| file.read(&mut head)).ok()?;
+        if is_text_without_interpreter(&head[..got]) { Some(ProgramFault::NoInterpreterLine) } else { None }
+    }
+
+    fn unprivileged_as(&mut self) -> Option<User> {
+        let uid = geteuid();
+        if uid.is_root() {
+            return None;
+        }
+        let known = names::user_of_uid(uid.as_raw()).ok().flatten();
+        let gid = rustix::process::getegid().as_raw();
+        Some(match known {
+            Some(found) => User { name: found.name, uid: found.uid, gid },
+            None => User { name: uid.as_raw().to_string(), uid: uid.as_raw(), gid },
+        })
+    }
+}
+
+fn is_text_without_interpreter(head: &[u8]) -> bool {
+    let text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+    !head.starts_with(b"#!") && head.iter().all(text)
+}

@@ -1,0 +1,77 @@
+//! What the core and the loader say to each other.
+//!
+//! One request, one reply, each a version and one postcard value. The request comes in a memory file, the reply goes
+//! through a pipe; the core believes the loader's words (it has the core's rights) but not its length.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use usherd_model::config::Defaults;
+use usherd_model::diagnostic::Report;
+use usherd_model::service::Config;
+
+/// What is to be loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Where from, in order.
+    pub sources: Vec<SourceSpec>,
+    /// What holds where a line says nothing else.
+    pub defaults: Defaults,
+}
+
+/// Where services come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SourceSpec {
+    /// A file, or a folder whose files are read.
+    Path(String),
+    /// A text that is no file, with a name for diagnostics.
+    Text {
+        /// What diagnostics call it.
+        name: String,
+        /// The text.
+        text: Vec<u8>,
+    },
+    /// One service from a command line.
+    Command(CommandLine),
+}
+
+/// The words of `usherd serve`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandLine {
+    /// Where to listen, each as written.
+    pub listen: Vec<String>,
+    /// Whom to run as; empty for the daemon's own user.
+    pub user: String,
+    /// Whether the program gets the listener.
+    pub wait: bool,
+    /// The program and its arguments.
+    pub program: Vec<Vec<u8>>,
+}
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// All that could be used.
+    pub config: Config,
+    /// What is to be said about it.
+    pub reports: Vec<Report>,
+}
+
+/// Raised with every change of the types here. Core and loader are one file, so this can only differ when something
+/// is very wrong.
+const VERSION: u8 = 1;
+
+/// The most that a reply may take: some hundred thousand services.
+pub const MOST: usize = 64 << 20;
+
+/// A message as bytes.
+pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, postcard::Error> {
+    postcard::to_extend(message, vec![VERSION])
+}
+
+/// A message from bytes.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, postcard::Error> {
+    match bytes.split_first() {
+        Some((&VERSION, rest)) => postcard::from_bytes(rest),
+        _ => Err(postcard::Error::DeserializeBadEncoding),
+    }
+}

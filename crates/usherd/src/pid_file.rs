@@ -1,0 +1,65 @@
+//! The pid file: one line, locked for as long as the daemon lives, removed at its end.
+//!
+//! The lock, not the number, says whether a daemon runs, so a file that a crash left behind is just taken over.
+
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, ftruncate, open, unlink};
+use rustix::io::Errno;
+
+/// A pid file of ours.
+#[derive(Debug)]
+pub struct PidFile {
+    path: String,
+    file: OwnedFd,
+}
+
+/// Why there is none.
+#[derive(Debug)]
+pub enum PidFileError {
+    /// Another daemon holds it.
+    Held(String),
+    /// It cannot be written.
+    Refused(String, Errno),
+}
+
+impl std::fmt::Display for PidFileError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            PidFileError::Held(path) => write!(f, "another daemon runs: it holds {path}"),
+            PidFileError::Refused(path, error) => write!(f, "{path}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for PidFileError {}
+
+impl PidFile {
+    /// Takes the file and locks it; the number is written by [`Self::write`].
+    pub fn take(path: &str) -> Result<Self, PidFileError> {
+        let refused = |error| PidFileError::Refused(path.to_owned(), error);
+        // Not through a link: the folder may be writable by others.
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = open(path, flags, Mode::from_raw_mode(0o644)).map_err(refused)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::AGAIN) => return Err(PidFileError::Held(path.to_owned())),
+            Err(error) => return Err(refused(error)),
+        }
+        Ok(Self { path: path.to_owned(), file: crate::descriptors::move_up(file).map_err(refused)? })
+    }
+
+    /// Writes the number of this process.
+    pub fn write(&self) -> Result<(), PidFileError> {
+        let refused = |error| PidFileError::Refused(self.path.clone(), error);
+        ftruncate(&self.file, 0).map_err(refused)?;
+        let line = format!("{}\n", std::process::id());
+        rustix::io::pwrite(&self.file, line.as_bytes(), 0).map_err(refused)?;
+        Ok(())
+    }
+
+    /// Removes the file.
+    pub fn remove(self) {
+        let _ = unlink(self.path.as_str());
+    }
+}

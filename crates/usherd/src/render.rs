@@ -1,0 +1,50 @@
+//! Diagnostics for people: the cited line with a mark under the place.
+
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
+use usherd_model::diagnostic::{Report, Severity};
+
+/// One finding as several lines of text.
+pub fn render(report: &Report, colours: Colours) -> String {
+    let level = match report.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let title = level.primary_title(report.message.as_str()).id(report.code.as_str());
+    let mut group = match &report.excerpt {
+        Some(excerpt) => {
+            let place = format!("{}:{}:{}", report.path, excerpt.line, excerpt.column);
+            let (start, end) = excerpt.mark;
+            // A place behind the end of the line still gets a mark.
+            let end = end.max(start);
+            let snippet = Snippet::source(excerpt.text.clone())
+                .line_start(excerpt.line as usize)
+                .annotation(AnnotationKind::Primary.span(start..end).label(report.expected.clone()));
+            title.element(Origin::path(place)).element(snippet)
+        }
+        None => {
+            let group = title.element(Origin::path(report.path.clone()));
+            if report.expected.is_empty() {
+                group
+            } else {
+                group.element(Level::NOTE.message(format!("expected {}", report.expected)))
+            }
+        }
+    };
+    if !report.hint.is_empty() {
+        group = group.element(Level::HELP.message(report.hint.as_str()));
+    }
+    let renderer = match colours {
+        Colours::Plain => Renderer::plain(),
+        Colours::Terminal => Renderer::styled(),
+    };
+    renderer.render(&[group])
+}
+
+/// Whether colours are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colours {
+    /// No.
+    Plain,
+    /// Yes.
+    Terminal,
+}

@@ -1,0 +1,278 @@
+//! From a called program to a serving daemon: the privilege timeline, top to bottom.
+//!
+//! Nothing of what a caller can reach exists before the process is in the state that it keeps; no child is started
+//! before descriptors, signals, groups and capabilities are what children may inherit.
+
+use std::os::fd::OwnedFd;
+
+use rustix::fs::Mode;
+use rustix::process::{chdir, geteuid, getgid, getuid, setsid, umask};
+use rustix::thread::{CapabilitySet, capabilities, clear_ambient_capability_set, set_capabilities};
+use usherd_model::config::Defaults;
+use usherd_model::environment::Inherit;
+use usherd_model::supervisor::{Settings, Supervisor};
+use usherd_sys::signal::{self, Signal, SignalFd};
+use usherd_sys::spawn::{Memory, Spawner};
+
+use crate::control::Control;
+use crate::daemon::{Daemon, Parts};
+use crate::exit_code::Exit;
+use crate::loader::Loader;
+use crate::log::{Format, Level, Logger, Record, Sink, Syslog, Terminal};
+use crate::message::{Request, SourceSpec};
+use crate::notify::ServiceManager;
+use crate::pid_file::{PidFile, PidFileError};
+use crate::programs::{Own, Programs};
+use crate::{clock, control, descriptors};
+
+/// What a face asks for.
+pub struct Options {
+    /// Where the services come from.
+    pub sources: Vec<SourceSpec>,
+    /// What holds where a line says nothing else.
+    pub defaults: Defaults,
+    /// How the daemon behaves.
+    pub settings: Settings,
+    /// Where it speaks, and how.
+    pub speech: Speech,
+    /// Its pid file.
+    pub pid_file: Option<String>,
+    /// Its control socket.
+    pub control: ControlPath,
+    /// Whether it goes into the background.
+    pub background: Background,
+    /// What programs inherit of the environment.
+    pub inherit: Inherit,
+    /// What happens when all is open for the first time.
+    pub on_ready: Box<dyn FnOnce(&Supervisor)>,
+}
+
+/// Where a daemon speaks, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speech {
+    /// On standard error: for people on a terminal, as fields otherwise.
+    Stderr,
+    /// On standard error, for people.
+    People,
+    /// To syslog, under this name, as the original does.
+    Syslog(&'static str),
+}
+
+/// Where the control socket is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ControlPath {
+    /// Nowhere.
+    Absent,
+    /// Where `usherd status` looks; if another daemon is there, this one does without.
+    Default,
+    /// Here.
+    At(String),
+}
+
+/// Whether a daemon stays with the one who started it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Background {
+    /// It stays.
+    Foreground,
+    /// It leaves; who started it waits until all is open.
+    Detached,
+}
+
+/// Why a daemon did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// A call that must not fail failed.
+    System(&'static str, std::io::Error),
+    /// There is no pid file.
+    PidFile(PidFileError),
+    /// There is no control socket.
+    Control(String, rustix::io::Errno),
+    /// The first load failed.
+    Configuration(String),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            StartError::System(call, _) => write!(f, "{call}"),
+            StartError::PidFile(error) => write!(f, "{error}"),
+            StartError::Control(path, error) => write!(f, "control socket {path}: {error}"),
+            StartError::Configuration(why) => write!(f, "{why}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            StartError::System(_, error) => Some(error),
+            StartError::PidFile(_) | StartError::Control(..) | StartError::Configuration(_) => None,
+        }
+    }
+}
+
+impl StartError {
+    /// How the program ends.
+    pub fn exit(&self) -> Exit {
+        match self {
+            StartError::System(..) | StartError::Control(..) => Exit::System,
+            StartError::PidFile(PidFileError::Held(_)) => Exit::Running,
+            StartError::PidFile(PidFileError::Refused(..)) => Exit::System,
+            StartError::Configuration(_) => Exit::Config,
+        }
+    }
+}
+
+/// Becomes the daemon that a face asks for, and serves until it is told to end.
+pub fn serve(options: Options) -> Result<(), StartError> {
+    let Options { sources, defaults, settings, speech, pid_file, control, background, inherit, on_ready } =
+        options;
+    descriptors::sanitise().map_err(system("descriptors"))?;
+    signal::reset_dispositions();
+    signal::block_all().map_err(|error| StartError::System("sigprocmask", error))?;
+    umask(Mode::from_raw_mode(0o022));
+    chdir("/").map_err(system("chdir"))?;
+    let own = forget_groups()?;
+    forget_inheritable_capabilities();
+    let limit = descriptors::raise_limit();
+    // The file is taken here, so that "another daemon runs" is said where it is read.
+    let pid_file = pid_file.as_deref().map(PidFile::take).transpose().map_err(StartError::PidFile)?;
+    let launcher = match background {
+        Background::Foreground => None,
+        Background::Detached => Some(detach()?),
+    };
+    if let Some(pid_file) = &pid_file {
+        pid_file.write().map_err(StartError::PidFile)?;
+    }
+    let mut logger = logger(speech);
+    let control = open_control(&control, &mut logger)?;
+    let memory = memory(&mut logger);
+    let result = Daemon::new(Parts {
+        settings,
+        loader: Loader::new(Request { sources, defaults }),
+        spawner: Spawner::new(memory),
+        programs: Programs::new(inherit, limit, own),
+        logger,
+        signals: SignalFd::new(&[
+            Signal::HUP,
+            Signal::TERM,
+            Signal::INT,
+            Signal::QUIT,
+            Signal::CHLD,
+            Signal::ALRM,
+            Signal::USR1,
+            Signal::USR2,
+        ])
+        .map_err(|error| StartError::System("signalfd", error))?,
+        control,
+        manager: ServiceManager::new(clock::now()),
+        on_ready: Box::new(move |supervisor| {
+            on_ready(supervisor);
+            if let Some(launcher) = launcher {
+                release(launcher);
+            }
+        }),
+    })
+    .map_err(system("epoll"))
+    .and_then(|daemon| daemon.run().map_err(StartError::Configuration));
+    if let Some(pid_file) = pid_file {
+        pid_file.remove();
+    }
+    result
+}
+
+/// Drops the supplementary groups of whoever started us, as the original does.
+fn forget_groups() -> Result<Own, StartError> {
+    let gid = getgid().as_raw();
+    if geteuid().is_root() {
+        usherd_sys::process::set_groups(&[gid]).map_err(|error| StartError::System("setgroups", error))?;
+    }
+    Ok(Own { uid: getuid().as_raw(), gid })
+}
+
+/// A change of user clears permitted and effective capabilities and leaves the inheritable ones; an ambient one
+/// would even outlive exec. The daemon keeps what it can do itself.
+fn forget_inheritable_capabilities() {
+    // Neither can fail for a process that only gives something up; a kernel without them has none to give.
+    let _ = clear_ambient_capability_set();
+    if let Ok(sets) = capabilities(None) {
+        let _ = set_capabilities(
+            None,
+            rustix::thread::CapabilitySets { inheritable: CapabilitySet::empty(), ..sets },
+        );
+    }
+}
+
+/// Forks. The first process waits until the second is ready, and ends; this returns in the second, with the pipe that
+/// the first waits at.
+fn detach() -> Result<OwnedFd, StartError> {
+    let (wait, release) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(system("pipe"))?;
+    let release = descriptors::move_up(release).map_err(system("dup"))?;
+    if usherd_sys::process::fork().map_err(|error| StartError::System("fork", error))?.is_some() {
+        drop(release);
+        let mut ready = [0_u8; 1];
+        let exit = match rustix::io::read(&wait, &mut ready) {
+            Ok(1) => Exit::Success,
+            // The second process has said why on the standard error that both have.
+            Ok(_) | Err(_) => Exit::Failure,
+        };
+        usherd_sys::process::exit_now(exit.number().into());
+    }
+    setsid().map_err(system("setsid"))?;
+    Ok(release)
+}
+
+/// Tells the first process that we are ready, and lets go of its terminal.
+fn release(launcher: OwnedFd) {
+    let _ = descriptors::detach_stdio();
+    let _ = rustix::io::write(&launcher, b"1");
+}
+
+fn logger(speech: Speech) -> Logger {
+    match speech {
+        Speech::Syslog(ident) => Logger::new(Sink::Syslog(Syslog::new(ident)), Format::Original),
+        Speech::People => Logger::new(Sink::Terminal(Terminal::new()), Format::People),
+        Speech::Stderr => {
+            let people = rustix::termios::isatty(rustix::stdio::stderr());
+            let format = if people { Format::People } else { Format::Fields };
+            Logger::new(Sink::Terminal(Terminal::new()), format)
+        }
+    }
+}
+
+fn open_control(path: &ControlPath, logger: &mut Logger) -> Result<Option<Control>, StartError> {
+    match path {
+        ControlPath::Absent => Ok(None),
+        ControlPath::At(path) => {
+            Control::open(path).map(Some).map_err(|error| StartError::Control(path.clone(), error))
+        }
+        ControlPath::Default => {
+            let path = control::default_path();
+            Ok(match Control::open(&path) {
+                Ok(control) => Some(control),
+                Err(error) => {
+                    let text =
+                        format!("no control socket, so no status: {path}: {error}; --control names another");
+                    logger.log(&Record::new(Level::Warning, "no-control", text));
+                    None
+                }
+            })
+        }
+    }
+}
+
+/// Children share our memory until exec, unless a user could look into it meanwhile.
+fn memory(logger: &mut Logger) -> Memory {
+    let dumpable = std::fs::read_to_string("/proc/sys/fs/suid_dumpable").unwrap_or_default();
+    if dumpable.trim() != "1" {
+        return Memory::Shared;
+    }
+    let text = "fs.suid_dumpable is 1: children are started by fork, which is slower";
+    logger.log(&Record::new(Level::Warning, "suid-dumpable", text));
+    Memory::Copied
+}
+
+fn system(call: &'static str) -> impl Fn(rustix::io::Errno) -> StartError {
+    move |error| StartError::System(call, error.into())
+}
