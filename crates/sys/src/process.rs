@@ -47,3 +47,21 @@ pub fn close_on_exec_from(first: u32) -> io::Result<()> {
     crate::checked(if result == 0 { 0 } else { -1 })?;
     Ok(())
 }
+
+/// Lets the kernel take back the pages of our program's text, which come again from the file when they are needed:
+/// what ran once, at start (the command line, the first load), need not stay resident for as long as we serve.
+pub fn forget_text() {
+    unsafe extern "C" {
+        /// Where the program begins and its text ends; both are made by the linker.
+        static __executable_start: u8;
+        static etext: u8;
+    }
+    const PAGE: usize = 64 * 1024;
+    let start = (&raw const __executable_start).addr().next_multiple_of(PAGE);
+    let end = (&raw const etext).addr() / PAGE * PAGE;
+    let Some(length) = end.checked_sub(start) else { return };
+    let address = std::ptr::without_provenance_mut::<libc::c_void>(start);
+    // SAFETY: the range is this program's own file mapping, of which no page before `etext` was ever written to, so
+    // each comes back from the file as it was. (A mapping in between that is not readable makes the call fail.)
+    unsafe { libc::madvise(address, length, libc::MADV_DONTNEED) };
+}

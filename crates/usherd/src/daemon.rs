@@ -581,6 +581,7 @@ impl Daemon {
         self.manager.ready(self.supervisor.services().count());
         if let Some(on_ready) = self.on_ready.take() {
             on_ready(&self.supervisor);
+            usherd_sys::process::forget_text();
         }
     }
 

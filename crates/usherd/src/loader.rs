@@ -114,7 +114,8 @@ impl Loader {
     /// Reads what is there.
     pub fn read(&mut self) -> Progress {
         let Some(running) = &mut self.running else { return Progress::Waits };
-        let mut piece = [0_u8; 64 * 1024];
+        // On the heap, which is given back: a stack that was used once stays.
+        let mut piece = vec![0_u8; 64 * 1024];
         // A bounded number of pieces, so that a large reply does not keep callers waiting.
         for _ in 0..16 {
             match rustix::io::read(&running.reply, &mut piece) {
