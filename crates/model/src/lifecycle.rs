@@ -15,7 +15,6 @@ use crate::admission::Limit;
 use crate::backoff::Backoff;
 use crate::children::Pid;
 use crate::event::OpenError;
-use crate::service::Listener;
 use crate::supervisor::ServiceId;
 use crate::time::Tick;
 
@@ -23,7 +22,8 @@ use crate::time::Tick;
 #[derive(Debug)]
 pub struct ListenerState {
     pub(crate) service: ServiceId,
-    pub(crate) spec: Listener,
+    /// Its place among the service's listeners, where all that was configured of it stands.
+    pub(crate) place: u32,
     /// Changed by the supervisor only, in one place, which keeps the shell's polling and the timers in step.
     pub(crate) phase: Phase,
     pub(crate) opening: Backoff,
@@ -33,25 +33,20 @@ pub struct ListenerState {
 
 impl ListenerState {
     /// One that is about to be opened.
-    pub(crate) fn new(service: ServiceId, spec: Listener) -> Self {
+    pub(crate) fn new(service: ServiceId, place: u32) -> Self {
         Self {
             service,
-            spec,
+            place,
             phase: Phase::Opening,
-            opening: Backoff::OPEN,
-            starting: Backoff::START,
-            resources: Backoff::RESOURCE,
+            opening: Backoff::OPENING,
+            starting: Backoff::STARTING,
+            resources: Backoff::RESOURCES,
         }
     }
 
     /// Whose it is.
     pub fn service(&self) -> ServiceId {
         self.service
-    }
-
-    /// What it is.
-    pub fn spec(&self) -> &Listener {
-        &self.spec
     }
 
     /// What it is doing.

@@ -115,14 +115,14 @@ fn file_number(config: &mut Config, path: &str) -> u32 {
 mod tests {
     use super::*;
     use crate::service::{
-        AtLimit, Broken, Builtin, Handover, Limits, ListenAddress, Listener, Origin, Program, SocketKind,
-        SourcePrefix, Stderr, Unavailable,
+        AtLimit, Broken, Builtin, CommandLine, Handover, Limits, ListenAddress, Listener, Origin, Program,
+        Protocol, SocketKind, SourcePrefix, Stderr, Unavailable,
     };
     use proptest::prelude::*;
 
     fn service(name: &str, line: u32, ports: &[u16]) -> Service {
         let listeners = ports.iter().map(|port| Listener {
-            label: format!("{name}/tcp"),
+            protocol: Protocol::Tcp4,
             key: ListenerKey {
                 address: ListenAddress::Inet { address: ([0, 0, 0, 0], *port).into(), dual: false },
                 kind: SocketKind::Stream,
@@ -132,7 +132,7 @@ mod tests {
             backlog: 128,
         });
         Service {
-            name: name.as_bytes().to_vec(),
+            name: name.as_bytes().into(),
             origin: Origin { file: 0, line },
             listeners: listeners.collect(),
             task: Task::Builtin(Builtin::Echo),
@@ -153,8 +153,7 @@ mod tests {
 
     fn with_identity(mut service: Service, identity: Identity) -> Service {
         service.task = Task::Program(Program {
-            path: b"/bin/true".to_vec(),
-            argv: vec![b"true".to_vec()],
+            command: CommandLine::new(b"/bin/true", [b"true".as_slice()]),
             handover: Handover::Connection,
             identity,
             ucspi: false,
@@ -186,7 +185,7 @@ mod tests {
     fn a_bad_line_keeps_the_service_it_names_and_a_removed_one_goes() {
         let old = config(vec![service("a", 1, &[1001]), service("b", 2, &[1002])]);
         let mut new = config(vec![]);
-        new.broken = vec![Broken { origin: Origin { file: 0, line: 1 }, name: b"a".to_vec() }];
+        new.broken = vec![Broken { origin: Origin { file: 0, line: 1 }, name: b"a".as_slice().into() }];
         assert_eq!(keep_unusable(&old, &mut new), ["a"]);
         assert_eq!(new.services, [service("a", 1, &[1001])]);
     }
@@ -194,7 +193,7 @@ mod tests {
     #[test]
     fn a_user_that_is_lost_keeps_the_old_program() {
         let known = with_identity(service("a", 1, &[1001]), Identity::Daemon);
-        let lost = Identity::Unavailable(Unavailable::NoSuchUser("x".to_owned()));
+        let lost = Identity::Unavailable(Box::new(Unavailable::NoSuchUser("x".to_owned())));
         let old = config(vec![known.clone()]);
         let mut new = config(vec![with_identity(service("a", 7, &[1001]), lost)]);
         assert_eq!(keep_unusable(&old, &mut new), ["a"]);

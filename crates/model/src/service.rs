@@ -4,7 +4,9 @@
 //! resolved when the configuration was checked. They hold no descriptors and no names that remain to be looked up, so
 //! a `Config` can be sent from the loader to the core as it is.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -30,7 +32,7 @@ pub struct Broken {
     /// Where it stands.
     pub origin: Origin,
     /// The service's name as written, without addresses.
-    pub name: Vec<u8>,
+    pub name: Box<[u8]>,
 }
 
 /// Where a service was written.
@@ -46,11 +48,11 @@ pub struct Origin {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     /// The name as written: `ftp`, `2121`, `/run/x.sock`.
-    pub name: Vec<u8>,
+    pub name: Box<[u8]>,
     /// Where it was written.
     pub origin: Origin,
     /// The sockets that belong to it; at least one.
-    pub listeners: Vec<Listener>,
+    pub listeners: Box<[Listener]>,
     /// What runs.
     pub task: Task,
     /// How much of it may run.
@@ -61,6 +63,11 @@ impl Service {
     /// The name for people.
     pub fn display_name(&self) -> String {
         printable(&self.name)
+    }
+
+    /// Name and protocol of one of its listeners, as the originals log them: `ftp/tcp6`.
+    pub fn label(&self, listener: &Listener) -> String {
+        format!("{}/{}", self.display_name(), listener.protocol.word())
     }
 
     /// The program, when it is not a built-in.
@@ -75,8 +82,8 @@ impl Service {
 /// One socket that is listened on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listener {
-    /// Name and protocol as the originals log them: `ftp/tcp6`.
-    pub label: String,
+    /// The protocol as the originals name it in their logs.
+    pub protocol: Protocol,
     /// What tells it from all others, and cannot change while it is open.
     pub key: ListenerKey,
     /// `SO_SNDBUF` in bytes.
@@ -85,6 +92,38 @@ pub struct Listener {
     pub receive_buffer: Option<u32>,
     /// Connections that the kernel holds before they are accepted, as given to listen(2).
     pub backlog: u32,
+}
+
+/// A protocol's word. (`tcp` alone opens two sockets, which are called `tcp` and `tcp6`.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each is the word of that name")]
+pub enum Protocol {
+    Tcp,
+    Tcp4,
+    Tcp6,
+    Tcp46,
+    Udp,
+    Udp4,
+    Udp6,
+    Udp46,
+    Unix,
+}
+
+impl Protocol {
+    /// The word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Tcp4 => "tcp4",
+            Protocol::Tcp6 => "tcp6",
+            Protocol::Tcp46 => "tcp46",
+            Protocol::Udp => "udp",
+            Protocol::Udp4 => "udp4",
+            Protocol::Udp6 => "udp6",
+            Protocol::Udp46 => "udp46",
+            Protocol::Unix => "unix",
+        }
+    }
 }
 
 /// The identity of a listener: two configurations mean the same socket when these are equal.
@@ -225,10 +264,8 @@ impl Builtin {
 /// A program that is started for callers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
-    /// What is executed; without NUL.
-    pub path: Vec<u8>,
-    /// All arguments, `argv[0]` first; without NUL, never empty.
-    pub argv: Vec<Vec<u8>>,
+    /// What is executed.
+    pub command: CommandLine,
     /// What it is given.
     pub handover: Handover,
     /// Whom it runs as.
@@ -237,6 +274,48 @@ pub struct Program {
     pub ucspi: bool,
     /// Where its standard error goes.
     pub stderr: Stderr,
+}
+
+/// A program's path and its arguments, as the one text that exec needs: each word with a NUL behind it. The core and
+/// the plans of children share it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandLine(Arc<[u8]>);
+
+impl CommandLine {
+    /// Joins a path and arguments, `argv[0]` first. A word ends at its first NUL, which no checked word has.
+    pub fn new<'a>(path: &'a [u8], arguments: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut text = Vec::new();
+        for word in std::iter::once(path).chain(arguments) {
+            text.extend(word.iter().take_while(|byte| **byte != 0));
+            text.push(0);
+        }
+        Self(text.into())
+    }
+
+    /// The program's path.
+    pub fn path(&self) -> &[u8] {
+        self.words().next().unwrap_or_default()
+    }
+
+    /// The arguments, `argv[0]` first.
+    pub fn arguments(&self) -> impl Iterator<Item = &[u8]> {
+        self.words().skip(1)
+    }
+
+    /// All of it: words with a NUL behind each.
+    pub fn text(&self) -> Arc<[u8]> {
+        Arc::clone(&self.0)
+    }
+
+    fn words(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split_inclusive(|byte| *byte == 0).filter_map(|word| word.strip_suffix(&[0]))
+    }
+}
+
+impl fmt::Debug for CommandLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.words().map(printable)).finish()
+    }
 }
 
 /// What a started program finds on its standard input and output.
@@ -262,14 +341,14 @@ pub enum Stderr {
 pub enum Identity {
     /// As the daemon itself, which is not root or has just this identity.
     Daemon,
-    /// As this user.
-    User(Credentials),
+    /// As this user. Many services share theirs.
+    User(Arc<Credentials>),
     /// What was asked for cannot be had: starts fail with this reason until a reload finds it.
-    Unavailable(Unavailable),
+    Unavailable(Box<Unavailable>),
 }
 
 /// A user, looked up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Credentials {
     /// The user's name.
     pub user: String,

@@ -84,6 +84,11 @@ impl<T> Default for Slots<T> {
 }
 
 impl<T> Slots<T> {
+    /// Makes room for so many in all, and for no more.
+    pub fn reserve(&mut self, total: usize) {
+        self.entries.reserve_exact(total.saturating_sub(self.entries.len()));
+    }
+
     /// Puts a value in and names it.
     pub fn insert(&mut self, value: T) -> Key<T> {
         let index = match self.free.pop() {

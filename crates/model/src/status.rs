@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::admission::Pool;
 use crate::diagnostic::printable;
+use crate::episode::Episodes;
 use crate::event::OpenError;
-use crate::failure::{Errno, StartError};
+use crate::failure::{Errno, Failures, StartError};
 use crate::lifecycle::{Pause, Phase};
 use crate::service::{Builtin, Identity, Task, Unavailable};
 use crate::supervisor::{ServiceId, ServiceState, Supervisor};
@@ -162,11 +163,12 @@ fn service(
                 Identity::User(credentials) => credentials.user.clone(),
                 Identity::Unavailable(_) => "(unavailable)".to_owned(),
             };
-            (printable(&program.path), user)
+            (printable(program.command.path()), user)
         }
     };
-    let listeners = state.listeners().iter().filter_map(|id| supervisor.listener(*id));
-    let failures = state.failures().recent().map(|failure| FailureStatus {
+    let listeners =
+        state.listeners().iter().filter_map(|id| supervisor.listener(*id)).zip(&service.listeners);
+    let failures = state.failures().into_iter().flat_map(Failures::recent).map(|failure| FailureStatus {
         seconds_ago: now.since(failure.at).as_secs(),
         times: failure.times,
         error: describe(&failure.error, strerror),
@@ -175,7 +177,7 @@ fn service(
             StartError::Refused { errno, .. } => Some(errno.0),
         },
     });
-    let limits = state.episodes().records().iter().map(|record| LimitStatus {
+    let limits = state.episodes().into_iter().flat_map(Episodes::records).map(|record| LimitStatus {
         limit: record.limit.word().to_owned(),
         active: record.episode.is_some(),
         refused: record.refused,
@@ -188,13 +190,12 @@ fn service(
         running: state.usage().running(),
         calls: state.counters().calls,
         started: state.counters().started,
-        failed: state.failures().total(),
+        failed: state.failures().map_or(0, Failures::total),
         listeners: listeners
-            .map(|listener| {
-                let spec = listener.spec();
+            .map(|(listener, spec)| {
                 let (state, why) = phase(listener.phase(), strerror);
                 ListenerStatus {
-                    label: spec.label.clone(),
+                    label: service.label(spec),
                     kind: spec.key.kind.word().to_owned(),
                     address: spec.key.address.display(),
                     state: state.to_owned(),

@@ -6,8 +6,9 @@
 //!
 //! What this module must never do: end the daemon, or forget a listener, because of anything that a caller did.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use crate::admission::{Admission, Gate, Limit, Pool, Usage};
 use crate::children::{Child, Children, Pid};
@@ -19,7 +20,8 @@ use crate::failure::{Errno, Failures, StartError, Step};
 use crate::lifecycle::{ListenerState, Pause, Phase};
 use crate::reload;
 use crate::service::{
-    AtLimit, Config, Handover, Identity, ListenAddress, Listener, ListenerKey, Service, SocketKind, Task,
+    AtLimit, Config, Credentials, Handover, Identity, ListenAddress, Listener, ListenerKey, Program, Service,
+    SocketKind, Task,
 };
 use crate::slots::{Key, Slots};
 use crate::time::Tick;
@@ -36,11 +38,18 @@ pub struct ServiceState {
     /// Listeners that are configured; empty once the service is gone and only its programs are left.
     listeners: Vec<ListenerId>,
     usage: Usage,
-    /// Listeners that wait for one of this service's programs to end.
+    counters: Counters,
+    /// Made with the first trouble: most services of most daemons never have any.
+    troubles: Option<Box<Troubles>>,
+}
+
+/// What did not go well with a service.
+#[derive(Debug, Default)]
+struct Troubles {
+    /// Listeners that wait for one of the service's programs to end.
     waiting: Vec<ListenerId>,
     episodes: Episodes,
     failures: Failures,
-    counters: Counters,
 }
 
 /// What a service has done so far.
@@ -77,7 +86,6 @@ pub struct Supervisor {
     files: Vec<String>,
     services: Slots<ServiceState>,
     listeners: Slots<ListenerState>,
-    by_key: HashMap<ListenerKey, ListenerId>,
     /// Ports on which built-ins answer datagrams.
     builtin_ports: BTreeSet<u16>,
     children: Children,
@@ -97,7 +105,6 @@ impl Supervisor {
             files: Vec::new(),
             services: Slots::default(),
             listeners: Slots::default(),
-            by_key: HashMap::new(),
             builtin_ports: BTreeSet::new(),
             children: Children::default(),
             admission: Admission::new(settings.max_children, settings.max_sessions),
@@ -152,6 +159,12 @@ impl Supervisor {
         self.listeners.get(id)
     }
 
+    /// What is configured of a listener.
+    pub fn spec(&self, id: ListenerId) -> Option<&Listener> {
+        let listener = self.listeners.get(id)?;
+        self.services.get(listener.service)?.service.listeners.get(listener.place as usize)
+    }
+
     /// The service of a listener.
     pub fn service_of(&self, listener: ListenerId) -> Option<&Service> {
         let state = self.listeners.get(listener)?;
@@ -193,7 +206,8 @@ impl Supervisor {
             return;
         };
         let Some(state) = self.services.get(listener.service) else { return };
-        let has_connections = listener.spec.key.kind.has_connections();
+        let Some(spec) = state.service.listeners.get(listener.place as usize) else { return };
+        let has_connections = spec.key.kind.has_connections();
         let handover = state.service.program().map_or(Handover::Connection, |program| program.handover);
         let gate = self.admission.gate(pool(&state.service.task), &state.service.limits, &state.usage, now);
         match (gate, state.service.limits.at_limit) {
@@ -278,7 +292,7 @@ impl Supervisor {
             }
             (Task::Program(program), _) => match &program.identity {
                 Identity::Unavailable(why) => {
-                    let error = StartError::Identity(why.clone());
+                    let error = StartError::Identity((**why).clone());
                     self.admission.end(pool, service, &state.service.limits, &mut state.usage, source);
                     actions.push(turn_away(id, handed));
                     self.start_failed(&start, error, now, actions);
@@ -338,7 +352,8 @@ impl Supervisor {
         match failure {
             Some((step, errno)) => {
                 let handed = if had_listener { Handed::Listener } else { Handed::DatagramPeer };
-                let datagrams = listener.is_some_and(|listener| !listener.spec.key.kind.has_connections());
+                let spec = self.spec(child.listener);
+                let datagrams = spec.is_some_and(|spec| !spec.key.kind.has_connections());
                 let start = Start { service: child.service, listener: child.listener, handed, peer: None };
                 let error = StartError::Refused { step, errno };
                 if had_listener {
@@ -355,7 +370,7 @@ impl Supervisor {
                     listener.starting.succeed();
                 }
                 if let Some(state) = self.services.get_mut(child.service) {
-                    if state.failures.recovered() {
+                    if state.troubles.as_mut().is_some_and(|troubles| troubles.failures.recovered()) {
                         actions.push(Action::Log(Log::StartRecovered(child.service)));
                     }
                     if had_listener && !exit.is_success() {
@@ -385,8 +400,8 @@ impl Supervisor {
         self.admission.end(pool, id, &state.service.limits, &mut state.usage, source);
         if state.listeners.is_empty() && state.usage.running() == 0 {
             self.services.remove(id);
-        } else {
-            for listener in std::mem::take(&mut state.waiting) {
+        } else if let Some(troubles) = &mut state.troubles {
+            for listener in std::mem::take(&mut troubles.waiting) {
                 self.resume_from(listener, Limit::Children, actions);
             }
         }
@@ -458,7 +473,7 @@ impl Supervisor {
         actions: &mut Vec<Action>,
     ) {
         let Some(state) = self.services.get_mut(start.service) else { return };
-        if state.failures.add(error.clone(), now) {
+        if state.troubles().failures.add(error.clone(), now) {
             let Start { service, listener, .. } = *start;
             actions.push(Action::Log(Log::StartFailed { service, listener, error, pause }));
         }
@@ -479,11 +494,12 @@ impl Supervisor {
     ) {
         let Some(service) = self.listeners.get(id).map(|listener| listener.service) else { return };
         let Some(state) = self.services.get_mut(service) else { return };
-        let timed = state.episodes.next_end().is_some();
-        if state.episodes.hit(limit, held, now) {
+        let episodes = &mut state.troubles().episodes;
+        let timed = episodes.next_end().is_some();
+        if episodes.hit(limit, held, now) {
             actions.push(Action::Log(Log::LimitBegan { service, listener: id, limit, peer, pause, errno }));
         }
-        if let (false, Some(end)) = (timed, state.episodes.next_end()) {
+        if let (false, Some(end)) = (timed, episodes.next_end()) {
             self.timers.insert((end, Timer::Episodes(service)));
         }
     }
@@ -495,7 +511,7 @@ impl Supervisor {
             Limit::Sessions => self.waiting_for_session.push_back(id),
             Limit::Children => {
                 if let Some((_, state)) = self.both(id) {
-                    state.waiting.push(id);
+                    state.troubles().waiting.push(id);
                 }
             }
             // These end by time, or concern one caller.
@@ -511,7 +527,7 @@ impl Supervisor {
 
     fn opened(&mut self, id: ListenerId, actions: &mut Vec<Action>) {
         let Some(listener) = self.listeners.get_mut(id) else { return };
-        if listener.opening.failures() > 0 {
+        if listener.opening.is_failing() {
             actions.push(Action::Log(Log::OpenedAtLast(id)));
         }
         listener.opening.succeed();
@@ -524,7 +540,7 @@ impl Supervisor {
         // A cause that lasts is said once; status shows it for as long as it does.
         let is_new = match listener.phase {
             Phase::Closed { error: before, .. } => before != error,
-            Phase::Opening => listener.opening.failures() == 1,
+            Phase::Opening => listener.opening.has_just_failed(),
             Phase::Polled | Phase::Paused(_) | Phase::HandedOver(_) => true,
         };
         if is_new {
@@ -555,12 +571,13 @@ impl Supervisor {
 
     fn end_episodes(&mut self, service: ServiceId, now: Tick, actions: &mut Vec<Action>) {
         let Some(state) = self.services.get_mut(service) else { return };
-        while let Some((limit, episode)) = state.episodes.take_ended(now) {
+        let Some(troubles) = &mut state.troubles else { return };
+        while let Some((limit, episode)) = troubles.episodes.take_ended(now) {
             let lasted = episode.last.since(episode.began);
             let refused = episode.refused;
             actions.push(Action::Log(Log::LimitEnded { service, limit, lasted, refused }));
         }
-        if let Some(end) = state.episodes.next_end() {
+        if let Some(end) = troubles.episodes.next_end() {
             self.timers.insert((end, Timer::Episodes(service)));
         }
     }
@@ -582,23 +599,33 @@ impl Supervisor {
 
     /// Takes up a new configuration.
     fn configure(&mut self, mut new: Config, actions: &mut Vec<Action>) {
-        let old = Config { files: self.files.clone(), services: self.configured(), ..Config::default() };
+        let old = Config {
+            files: std::mem::take(&mut self.files),
+            services: self.configured(),
+            ..Config::default()
+        };
         for service in reload::keep_unusable(&old, &mut new) {
             actions.push(Action::Log(Log::Kept { service }));
         }
         let configured = self.services.iter().filter(|(_, state)| !state.listeners.is_empty());
         let plan = reload::plan(configured.map(|(id, state)| (id, &state.service)), &new);
         let mut changes = Changes { removed: crate::source::offset(plan.remove.len()), ..Changes::default() };
+        share_credentials(&mut new);
+        let mut open = self.open_listeners();
         for key in &plan.close {
-            self.close(key, actions);
+            if let Some((id, _)) = open.remove(key) {
+                self.close(id, actions);
+            }
         }
         self.files = new.files;
+        self.services.reserve(new.services.len());
+        self.listeners.reserve(new.services.iter().map(|service| service.listeners.len()).sum());
         for (service, successor) in new.services.into_iter().zip(plan.successors) {
             match successor {
-                Some(id) => self.change(id, service, &mut changes, actions),
+                Some(id) => self.change(id, service, &open, &mut changes, actions),
                 None => {
                     changes.added += 1;
-                    self.add(service, actions);
+                    self.add(service, &open, actions);
                 }
             }
         }
@@ -623,21 +650,37 @@ impl Supervisor {
         states.filter(|state| !state.listeners.is_empty()).map(|state| state.service.clone()).collect()
     }
 
-    fn add(&mut self, service: Service, actions: &mut Vec<Action>) {
+    /// All listeners, with what was configured of them so far.
+    fn open_listeners(&self) -> HashMap<ListenerKey, (ListenerId, Listener)> {
+        let all = self.listeners.iter().filter_map(|(id, _)| Some((id, self.spec(id)?.clone())));
+        all.map(|(id, spec)| (spec.key.clone(), (id, spec))).collect()
+    }
+
+    fn add(
+        &mut self,
+        service: Service,
+        open: &HashMap<ListenerKey, (ListenerId, Listener)>,
+        actions: &mut Vec<Action>,
+    ) {
         let id = self.services.insert(ServiceState {
             service,
             listeners: Vec::new(),
             usage: Usage::default(),
-            waiting: Vec::new(),
-            episodes: Episodes::default(),
-            failures: Failures::default(),
             counters: Counters::default(),
+            troubles: None,
         });
         actions.push(Action::Prepare(id));
-        self.attach(id, actions);
+        self.attach(id, open, actions);
     }
 
-    fn change(&mut self, id: ServiceId, service: Service, changes: &mut Changes, actions: &mut Vec<Action>) {
+    fn change(
+        &mut self,
+        id: ServiceId,
+        service: Service,
+        open: &HashMap<ListenerKey, (ListenerId, Listener)>,
+        changes: &mut Changes,
+        actions: &mut Vec<Action>,
+    ) {
         let Some(state) = self.services.get_mut(id) else { return };
         let old = std::mem::replace(&mut state.service, service);
         let same = |a: &Service, b: &Service| {
@@ -653,7 +696,7 @@ impl Supervisor {
         if !task_unchanged {
             actions.push(Action::Prepare(id));
         }
-        self.attach(id, actions);
+        self.attach(id, open, actions);
         let listeners = self.services.get(id).map(|state| state.listeners.clone()).unwrap_or_default();
         for listener in listeners {
             if !unchanged {
@@ -663,38 +706,37 @@ impl Supervisor {
         }
     }
 
-    /// Gives a service its listeners: those that are open already, whoever had them, and new ones.
-    fn attach(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
-        let Some(state) = self.services.get(id) else { return };
-        let specs: Vec<Listener> = state.service.listeners.clone();
-        let mut ids = Vec::with_capacity(specs.len());
-        for spec in specs {
-            match self.by_key.get(&spec.key).copied() {
-                Some(listener) => {
-                    if let Some(listener_state) = self.listeners.get_mut(listener) {
-                        if listener_state.spec != spec && listener_state.phase.is_open() {
-                            actions.push(Action::Adjust(listener));
-                        }
-                        let moved = listener_state.service != id;
-                        listener_state.spec = spec;
-                        listener_state.service = id;
-                        if moved {
-                            self.apply_change(listener, actions);
-                        }
-                    }
-                    ids.push(listener);
-                }
-                None => {
-                    let key = spec.key.clone();
-                    let listener = self.listeners.insert(ListenerState::new(id, spec));
-                    self.by_key.insert(key, listener);
-                    ids.push(listener);
-                    actions.push(Action::Open(listener));
-                }
+    /// Gives a service its listeners: those that are there already, whoever had them, and new ones.
+    fn attach(
+        &mut self,
+        id: ServiceId,
+        open: &HashMap<ListenerKey, (ListenerId, Listener)>,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(state) = self.services.get_mut(id) else { return };
+        let mut moved = Vec::new();
+        let mut ids = Vec::with_capacity(state.service.listeners.len());
+        for (spec, place) in state.service.listeners.iter().zip(0..) {
+            let there =
+                open.get(&spec.key).and_then(|(id, old)| Some((*id, old, self.listeners.get_mut(*id)?)));
+            let Some((listener, old, listener_state)) = there else {
+                let listener = self.listeners.insert(ListenerState::new(id, place));
+                ids.push(listener);
+                actions.push(Action::Open(listener));
+                continue;
+            };
+            if old != spec && listener_state.phase.is_open() {
+                actions.push(Action::Adjust(listener));
             }
+            if listener_state.service != id {
+                moved.push(listener);
+            }
+            (listener_state.service, listener_state.place) = (id, place);
+            ids.push(listener);
         }
-        if let Some(state) = self.services.get_mut(id) {
-            state.listeners = ids;
+        state.listeners = ids;
+        for listener in moved {
+            self.apply_change(listener, actions);
         }
     }
 
@@ -722,19 +764,17 @@ impl Supervisor {
         }
     }
 
-    fn close(&mut self, key: &ListenerKey, actions: &mut Vec<Action>) {
-        let Some(id) = self.by_key.remove(key) else { return };
-        let Some(listener) = self.listeners.get(id) else { return };
+    fn close(&mut self, id: ListenerId, actions: &mut Vec<Action>) {
+        let Some(listener) = self.listeners.remove(id) else { return };
         if let Some(at) = listener.phase.deadline() {
             self.timers.remove(&(at, Timer::Listener(id)));
         }
-        let service = listener.service;
         if listener.phase.is_open() {
             actions.push(Action::Close(id));
         }
-        self.listeners.remove(id);
-        if let Some(state) = self.services.get_mut(service) {
-            state.waiting.retain(|waiting| *waiting != id);
+        let troubles = self.services.get_mut(listener.service).and_then(|state| state.troubles.as_mut());
+        if let Some(troubles) = troubles {
+            troubles.waiting.retain(|waiting| *waiting != id);
         }
         self.waiting_for_child.retain(|waiting| *waiting != id);
         self.waiting_for_session.retain(|waiting| *waiting != id);
@@ -797,27 +837,44 @@ impl ServiceState {
         &self.usage
     }
 
-    /// What its limits have done.
-    pub fn episodes(&self) -> &Episodes {
-        &self.episodes
+    /// What its limits have done; `None` when none was ever met and no start has failed.
+    pub fn episodes(&self) -> Option<&Episodes> {
+        self.troubles.as_ref().map(|troubles| &troubles.episodes)
     }
 
-    /// Its failed starts.
-    pub fn failures(&self) -> &Failures {
-        &self.failures
+    /// Its failed starts; `None` as above.
+    pub fn failures(&self) -> Option<&Failures> {
+        self.troubles.as_ref().map(|troubles| &troubles.failures)
     }
 
     /// What it has done.
     pub fn counters(&self) -> Counters {
         self.counters
     }
+
+    fn troubles(&mut self) -> &mut Troubles {
+        self.troubles.get_or_insert_default()
+    }
 }
 
 /// The port that FTP servers call back from: a caller from there was sent by somebody else.
 const FTP_DATA: u16 = 20;
 
+/// Services of the same user share what is known about that user.
+fn share_credentials(config: &mut Config) {
+    let mut known: HashSet<Arc<Credentials>> = HashSet::new();
+    for service in &mut config.services {
+        if let Task::Program(Program { identity: Identity::User(credentials), .. }) = &mut service.task {
+            match known.get(credentials) {
+                Some(same) => *credentials = Arc::clone(same),
+                None => drop(known.insert(Arc::clone(credentials))),
+            }
+        }
+    }
+}
+
 fn builtin_ports(service: &Service) -> impl Iterator<Item = u16> {
-    let listeners = if service.program().is_none() { service.listeners.as_slice() } else { &[] };
+    let listeners = if service.program().is_none() { &*service.listeners } else { &[] };
     let datagrams = listeners.iter().filter(|listener| listener.key.kind == SocketKind::Datagram);
     datagrams.filter_map(|listener| match &listener.key.address {
         ListenAddress::Inet { address, .. } => Some(address.port()),

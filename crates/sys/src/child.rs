@@ -4,7 +4,7 @@
 //! touches no thread-local storage (`errno`!) and calls no library: it walks prepared steps and makes raw system
 //! calls. `cargo xtask child-check` looks for all of that in the object code of [`usherd_child_main`].
 
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
@@ -86,34 +86,35 @@ impl StepName {
     }
 }
 
-/// Strings as execve(2) wants them: pointers into memory that they own, with a null at the end.
+/// Strings as execve(2) wants them: pointers into a text that they own, with a null at the end.
 #[derive(Debug)]
 pub struct Strings {
-    /// Never changed, since `pointers` points into them.
-    texts: Vec<CString>,
-    pointers: Vec<*const c_char>,
+    /// Each string with its NUL. Never changed, since `pointers` lead into it.
+    text: Arc<[u8]>,
+    pointers: Box<[*const c_char]>,
 }
 
-// SAFETY: the pointers lead into `texts`, which is owned and never changed; nothing is shared that is not constant.
+// SAFETY: the pointers lead into `text`, which is kept and never changed; nothing is shared that is not constant.
 unsafe impl Send for Strings {}
 // SAFETY: as above: all access is reading.
 unsafe impl Sync for Strings {}
 
 impl Strings {
-    /// Takes the strings over.
-    pub fn new(texts: Vec<CString>) -> Self {
-        let pointers = texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect();
-        Self { texts, pointers }
+    /// The strings of a text that has a NUL behind each. What stands behind the last NUL is no string.
+    pub fn new(text: Arc<[u8]>) -> Self {
+        let strings = text.split_inclusive(|byte| *byte == 0).filter(|string| string.ends_with(&[0]));
+        let pointers = strings.map(|string| string.as_ptr().cast()).chain([std::ptr::null()]).collect();
+        Self { text, pointers }
     }
 
-    /// The strings.
-    pub fn texts(&self) -> &[CString] {
-        &self.texts
+    /// The strings, each with its NUL.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.text.split_inclusive(|byte| *byte == 0)
     }
 
     /// The pointers, without the null.
     pub(crate) fn pointers(&self) -> &[*const c_char] {
-        &self.pointers[..self.texts.len()]
+        &self.pointers[..self.pointers.len() - 1]
     }
 
     fn as_ptr(&self) -> *const *const c_char {
@@ -125,14 +126,19 @@ impl Strings {
 /// still reads it keeps it alive, whatever a reload does.
 #[derive(Debug)]
 pub struct Plan {
-    /// What to do, in order; the exec follows.
-    pub steps: Vec<Step>,
-    /// The program.
-    pub path: CString,
-    /// Its arguments.
-    pub arguments: Strings,
+    /// What to do, in order; the exec follows. Many programs share theirs.
+    pub steps: Arc<[Step]>,
+    /// The program's path and its arguments, of which there is at least one. Private: [`Plan::new`] has looked.
+    command: Strings,
     /// Its environment, but for variables of one connection.
     pub environment: Arc<Strings>,
+}
+
+impl Plan {
+    /// `command` is a path and at least one argument; `None` when it is less.
+    pub fn new(steps: Arc<[Step]>, command: Strings, environment: Arc<Strings>) -> Option<Self> {
+        if command.pointers().len() < 2 { None } else { Some(Self { steps, command, environment }) }
+    }
 }
 
 /// What one child needs, in memory that it shares with the daemon for as long as it is not the program.
@@ -173,14 +179,16 @@ pub(crate) unsafe extern "C" fn usherd_child_main(run: *mut c_void) -> c_int {
     let run = unsafe { &*run.cast::<Run>() };
     // SAFETY: the slot keeps the plan alive until the kernel has cleared `tid`.
     let plan = unsafe { &*run.plan };
-    for step in &plan.steps {
+    for step in plan.steps.iter() {
         let (name, result) = perform(step, run);
         if result < 0 {
             fail(run, name, result);
         }
     }
-    let arguments =
-        [plan.path.as_ptr() as usize, plan.arguments.as_ptr() as usize, run.environment as usize, 0, 0];
+    let words = plan.command.as_ptr();
+    // SAFETY: a plan's command has a path and at least one argument; see Plan::new.
+    let path = unsafe { *words };
+    let arguments = [path as usize, words.wrapping_add(1) as usize, run.environment as usize, 0, 0];
     // SAFETY: path, arguments and environment are null-terminated and outlive the call; see `tid`.
     let result = unsafe { syscall(libc::SYS_execve, arguments) };
     fail(run, StepName::Exec, result)

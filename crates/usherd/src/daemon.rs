@@ -96,6 +96,9 @@ pub struct Daemon {
 /// With children that have not left our descriptor table, the loop looks again so soon.
 const SETTLE: Duration = Duration::from_millis(1);
 
+/// Actions and events that one event makes, outside of loads.
+const USUAL: usize = 64;
+
 impl Daemon {
     /// Puts a daemon together.
     pub fn new(parts: Parts) -> rustix::io::Result<Self> {
@@ -241,8 +244,8 @@ impl Daemon {
             }
             Action::Refuse(connection) => drop(self.take(connection)),
             Action::Skip(listener) => {
-                if let Some(state) = self.supervisor.listener(listener) {
-                    self.listeners.skip(listener, state.spec().key.kind);
+                if let Some(spec) = self.supervisor.spec(listener) {
+                    self.listeners.skip(listener, spec.key.kind);
                 }
             }
             Action::Open(listener) => self.open(listener),
@@ -273,8 +276,7 @@ impl Daemon {
     // Callers.
 
     fn called(&mut self, listener: ListenerId) {
-        let Some(state) = self.supervisor.listener(listener) else { return };
-        let kind = state.spec().key.kind;
+        let Some(kind) = self.supervisor.spec(listener).map(|spec| spec.key.kind) else { return };
         let task = self.supervisor.service_of(listener).map(|service| &service.task);
         match task.and_then(|task| datagram_builtin(task, kind)) {
             Some(builtin) => self.answer_datagrams(listener, builtin),
@@ -343,12 +345,12 @@ impl Daemon {
 
     /// The socket for the sender of the next datagram; the listener goes on with another one.
     fn split(&mut self, listener: ListenerId) -> Result<OwnedFd, NotStarted> {
-        let Some(state) = self.supervisor.listener(listener) else { return Err(NotStarted::Nobody) };
+        let Some(spec) = self.supervisor.spec(listener) else { return Err(NotStarted::Nobody) };
         let Some(service) = self.supervisor.service_of(listener) else { return Err(NotStarted::Nobody) };
         if let Some(socket) = self.listeners.socket(listener) {
             self.poller.remove(socket);
         }
-        let split = self.listeners.split(listener, state.spec(), &service.task);
+        let split = self.listeners.split(listener, spec, &service.task);
         // Whatever came of it, the listener's socket, old or new, is looked at.
         if let Some(socket) = self.listeners.socket(listener)
             && let Err(error) = self.poller.add(socket, Token::Listener(listener), EventFlags::IN)
@@ -483,9 +485,9 @@ impl Daemon {
     // Listeners.
 
     fn open(&mut self, id: ListenerId) {
-        let Some(state) = self.supervisor.listener(id) else { return };
+        let Some(spec) = self.supervisor.spec(id) else { return };
         let Some(service) = self.supervisor.service_of(id) else { return };
-        let event = match self.listeners.open(id, state.spec(), &service.task) {
+        let event = match self.listeners.open(id, spec, &service.task) {
             Ok(()) => Event::Opened(id),
             Err(error) => Event::NotOpened(id, error),
         };
@@ -493,9 +495,10 @@ impl Daemon {
     }
 
     fn adjust(&mut self, id: ListenerId) {
-        let Some(state) = self.supervisor.listener(id) else { return };
-        if let Err(error) = self.listeners.adjust(id, state.spec()) {
-            let text = format!("{}: {}: {}", state.spec().label, error.call, errno::words(error.errno));
+        let Some(spec) = self.supervisor.spec(id) else { return };
+        let Some(service) = self.supervisor.service_of(id) else { return };
+        if let Err(error) = self.listeners.adjust(id, spec) {
+            let text = format!("{}: {}: {}", service.label(spec), error.call, errno::words(error.errno));
             self.logger.log(&Record::new(Level::Error, "adjust-failed", text));
         }
     }
@@ -559,6 +562,9 @@ impl Daemon {
             return;
         }
         self.raise(Event::Loaded(Box::new(config)));
+        // What a load needed for thousands of services is not needed for one caller.
+        self.actions.shrink_to(USUAL);
+        self.events.shrink_to(USUAL);
         usherd_sys::process::trim_heap();
     }
 

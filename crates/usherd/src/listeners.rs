@@ -36,7 +36,7 @@ struct Open {
     /// As the socket is now: a program that gets it expects it to block, the daemon must not be blocked by it.
     blocks: bool,
     /// The file of a Unix socket, so that it is removed only while it is still ours.
-    file: Option<SocketFile>,
+    file: Option<Box<SocketFile>>,
 }
 
 #[derive(Debug)]
@@ -170,7 +170,7 @@ impl Open {
     }
 }
 
-fn open(spec: &Listener, task: &Task) -> Result<(OwnedFd, Option<SocketFile>), OpenError> {
+fn open(spec: &Listener, task: &Task) -> Result<(OwnedFd, Option<Box<SocketFile>>), OpenError> {
     match &spec.key.address {
         ListenAddress::Inet { .. } => open_inet(spec, task, Sharing::WithNobody),
         ListenAddress::Unix(path) => open_unix(path, spec),
@@ -189,7 +189,7 @@ fn open_inet(
     spec: &Listener,
     task: &Task,
     sharing: Sharing,
-) -> Result<(OwnedFd, Option<SocketFile>), OpenError> {
+) -> Result<(OwnedFd, Option<Box<SocketFile>>), OpenError> {
     let ListenAddress::Inet { address, dual } = &spec.key.address else {
         return Err(at("socket")(Errno::AFNOSUPPORT));
     };
@@ -232,7 +232,7 @@ fn open_inet(
 }
 
 /// Opens a Unix socket with mode 0666 (the umask of the original is 0111), in place of one that nobody serves.
-fn open_unix(path: &[u8], spec: &Listener) -> Result<(OwnedFd, Option<SocketFile>), OpenError> {
+fn open_unix(path: &[u8], spec: &Listener) -> Result<(OwnedFd, Option<Box<SocketFile>>), OpenError> {
     let address = SocketAddrUnix::new(path).map_err(at("bind"))?;
     remove_stale(path, &address, spec.key.kind)?;
     let socket = new_socket(AddressFamily::UNIX, spec.key.kind)?;
@@ -245,7 +245,7 @@ fn open_unix(path: &[u8], spec: &Listener) -> Result<(OwnedFd, Option<SocketFile
         listen(&socket, backlog(spec)).map_err(at("listen"))?;
     }
     let Stat { st_dev: device, st_ino: inode, .. } = stat(path).map_err(at("stat"))?;
-    let file = SocketFile { path: path.to_vec(), device, inode };
+    let file = Box::new(SocketFile { path: path.to_vec(), device, inode });
     Ok((descriptors::move_up(socket).map_err(at("dup"))?, Some(file)))
 }
 

@@ -3,7 +3,6 @@
 //! The loader is a process of its own: no parser's memory, no NSS module and no directory server that hangs ever
 //! reaches the daemon. One runs at a time; another request ends it and starts over, and so does its deadline.
 
-use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,12 +49,10 @@ pub enum Progress {
 impl Loader {
     /// For this request.
     pub fn new(request: Request) -> Self {
-        let plan = Plan {
-            steps: vec![Step::Descriptors, Step::Connection(0), Step::Other(1), Step::Signals],
-            path: CString::from(c"/proc/self/exe"),
-            arguments: Strings::new(vec![c"usherd".into(), c"load".into()]),
-            environment: Arc::new(Strings::new(Vec::new())),
-        };
+        let steps = Arc::from([Step::Descriptors, Step::Connection(0), Step::Other(1), Step::Signals]);
+        let command = Strings::new(Arc::from(*b"/proc/self/exe\0usherd\0load\0"));
+        let environment = Arc::new(Strings::new(Arc::from([])));
+        let plan = Plan::new(steps, command, environment).expect("a path and two arguments");
         Self { request, plan: Arc::new(plan), running: None }
     }
 

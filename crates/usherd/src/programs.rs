@@ -2,10 +2,10 @@
 //!
 //! Everything that a start needs is made when the configuration is taken up, so that a start makes nothing.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use rustix::process::Rlimit;
@@ -22,6 +22,7 @@ use crate::descriptors;
 #[derive(Debug)]
 pub struct Programs {
     plans: Side<ServiceState, Prepared>,
+    last_steps: Arc<[Step]>,
     environment: Arc<Strings>,
     /// The same without UCSPI variables: what is not known about a caller is unset, not inherited.
     ucspi_environment: Arc<Strings>,
@@ -64,20 +65,22 @@ impl Programs {
     /// With the environment that the daemon was started with.
     pub fn new(inherit: Inherit, descriptors: Rlimit, own: Own) -> Self {
         let mut all = Vec::new();
+        let mut without_ucspi = Vec::new();
         for (name, value) in std::env::vars_os() {
-            let text = [name.into_vec(), value.into_vec()].join(&b'=');
             // The environment holds no NUL, or it would not be one.
-            if inherited(&text, inherit)
-                && let Ok(text) = CString::new(text)
-            {
-                all.push(text);
+            let text = [name.as_bytes(), b"=", value.as_bytes(), b"\0"].concat();
+            if inherited(&text, inherit) {
+                all.extend(&text);
+                if !is_ucspi(&text) {
+                    without_ucspi.extend(text);
+                }
             }
         }
-        let without: Vec<CString> = all.iter().filter(|text| !is_ucspi(text.to_bytes())).cloned().collect();
         Self {
             plans: Side::default(),
-            environment: Arc::new(Strings::new(all)),
-            ucspi_environment: Arc::new(Strings::new(without)),
+            last_steps: Arc::from([]),
+            environment: Arc::new(Strings::new(all.into())),
+            ucspi_environment: Arc::new(Strings::new(without_ucspi.into())),
             descriptors,
             own,
         }
@@ -90,15 +93,15 @@ impl Programs {
     /// When there is no pipe for the standard error.
     pub fn prepare(&mut self, id: ServiceId, program: &Program) -> rustix::io::Result<()> {
         let environment = if program.ucspi { &self.ucspi_environment } else { &self.environment };
+        let environment = Arc::clone(environment);
         let stderr = match program.stderr {
             Stderr::Connection => None,
             Stderr::Log => Some(log_pipe()?),
         };
-        let plan = Plan {
-            steps: self.steps(program),
-            path: c_string(&program.path),
-            arguments: Strings::new(program.argv.iter().map(|argument| c_string(argument)).collect()),
-            environment: Arc::clone(environment),
+        let steps = self.steps(program);
+        let steps = self.shared(steps);
+        let Some(plan) = Plan::new(steps, Strings::new(program.command.text()), environment) else {
+            return Err(rustix::io::Errno::NOEXEC);
         };
         self.plans.insert(id, Prepared { plan: Arc::new(plan), ucspi: program.ucspi, stderr });
         Ok(())
@@ -114,6 +117,14 @@ impl Programs {
         self.plans.get(id)
     }
 
+    /// Most services do the same steps as the one before: they are kept once.
+    fn shared(&mut self, steps: Vec<Step>) -> Arc<[Step]> {
+        if *self.last_steps != *steps {
+            self.last_steps = Arc::from(steps);
+        }
+        Arc::clone(&self.last_steps)
+    }
+
     fn steps(&self, program: &Program) -> Vec<Step> {
         let mut steps = vec![Step::Descriptors, Step::Session, Step::Connection(0), Step::Connection(1)];
         steps.push(match program.stderr {
@@ -126,7 +137,7 @@ impl Programs {
         if let Identity::User(credentials) = &program.identity
             && !self.is_own(credentials)
         {
-            let Credentials { uid, gid, groups, .. } = credentials;
+            let Credentials { uid, gid, groups, .. } = &**credentials;
             steps.push(Step::Groups(groups.clone().into_boxed_slice()));
             steps.push(Step::Group(*gid));
             steps.push(Step::User(*uid));
@@ -164,12 +175,6 @@ fn log_pipe() -> rustix::io::Result<Pipe> {
     let flags = rustix::fs::fcntl_getfl(&read)?;
     rustix::fs::fcntl_setfl(&read, flags | rustix::fs::OFlags::NONBLOCK)?;
     Ok(Pipe { read: descriptors::move_up(read)?, write: descriptors::move_up(write)? })
-}
-
-/// The checks refuse NUL in every word, so nothing is ever cut here.
-fn c_string(bytes: &[u8]) -> CString {
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    CString::new(&bytes[..end]).unwrap_or_default()
 }
 
 /// The step of the core's words for a step of the child's.

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,10 +15,10 @@ use super::lints;
 use super::syntax::{Entry, Families, Transport, Tree, Word};
 use crate::diagnostic::{Diagnostic, Place, printable};
 use crate::service::{
-    Broken, Builtin, Config, Credentials, Handover, Identity, Limits, ListenAddress, Listener, ListenerKey,
-    Origin, Program, Rate, Service, SocketKind, Stderr, Task, Unavailable,
+    Broken, Builtin, CommandLine, Config, Credentials, Handover, Identity, Limits, ListenAddress, Listener,
+    ListenerKey, Origin, Program, Protocol, Rate, Service, SocketKind, Stderr, Task, Unavailable,
 };
-use crate::source::{Sources, Span};
+use crate::source::{Sources, Span, Spanned};
 
 /// What holds where a line says nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,9 +99,9 @@ impl Checker<'_> {
             limits.starts = Some(Rate { count, window: STARTS_WINDOW });
         }
         Some(Service {
-            name: entry.name.value.clone(),
+            name: entry.name.value.as_slice().into(),
             origin: self.origin(entry.span),
-            listeners: listeners?,
+            listeners: listeners?.into(),
             task: task?,
             limits,
         })
@@ -169,8 +170,8 @@ impl Checker<'_> {
             }
         };
         let (send_buffer, receive_buffer) = (send_buffer?, receive_buffer?);
-        let listeners = addresses.into_iter().map(|(label, address)| Listener {
-            label,
+        let listeners = addresses.into_iter().map(|(protocol, address)| Listener {
+            protocol,
             key: ListenerKey { address, kind },
             send_buffer,
             receive_buffer,
@@ -179,14 +180,14 @@ impl Checker<'_> {
         Some(listeners.collect())
     }
 
-    fn unix_path(&mut self, entry: &Entry) -> Option<Vec<(String, ListenAddress)>> {
+    fn unix_path(&mut self, entry: &Entry) -> Option<Vec<(Protocol, ListenAddress)>> {
         let path = &entry.name;
         let problem = if path.value.len() > MAX_UNIX_PATH {
             format!("the socket's path is {} bytes long", path.value.len())
         } else if !path.value.starts_with(b"/") {
             "the socket's path is not absolute".to_owned()
         } else {
-            return Some(vec![(self.label(entry, ""), ListenAddress::Unix(path.value.clone()))]);
+            return Some(vec![(Protocol::Unix, ListenAddress::Unix(path.value.clone()))]);
         };
         self.error("bad-unix-path", path, problem).expected =
             format!("an absolute path without a colon, at most {MAX_UNIX_PATH} bytes");
@@ -198,50 +199,35 @@ impl Checker<'_> {
         entry: &Entry,
         protocol: &str,
         families: Families,
-    ) -> Option<Vec<(String, ListenAddress)>> {
+    ) -> Option<Vec<(Protocol, ListenAddress)>> {
         let port = self.port(entry, protocol)?;
-        let (v4, v6) = match families {
-            Families::V4 => (true, false),
-            Families::V6 | Families::Dual => (false, true),
-            Families::Both => (true, true),
+        let (v4, v6, dual) = match families {
+            Families::V4(v4) => (Some(v4), None, false),
+            Families::V6(v6) => (None, Some(v6), false),
+            // Without IPv6 in the kernel this is IPv4; whoever writes a 6 wants to hear of it.
+            Families::Both(v4, v6) => (Some(v4), Some(v6).filter(|_| self.facts.has_ipv6()), false),
+            Families::Dual(v6) => (None, Some(v6), true),
         };
-        let dual = families == Families::Dual;
-        // "tcp" without IPv6 in the kernel is IPv4; whoever writes a 6 wants to hear of it.
-        let v6 = v6 && (families != Families::Both || self.facts.has_ipv6());
-        // "tcp" is two sockets, logged as "tcp" and "tcp6".
-        let v6_suffix = if families == Families::Both { "6" } else { "" };
-        let mut addresses: Vec<(String, ListenAddress)> = Vec::new();
-        let mut add = |label: String, address: SocketAddr| {
-            let address = ListenAddress::Inet { address, dual };
-            if addresses.iter().all(|(_, other)| *other != address) {
-                addresses.push((label, address));
-            }
-        };
-        let (label_v4, label_v6) = (self.label(entry, ""), self.label(entry, v6_suffix));
-        if entry.hosts.is_empty() {
-            if v4 {
-                add(label_v4.clone(), SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port));
-            }
-            if v6 {
-                add(label_v6.clone(), SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port));
-            }
-        }
-        for host in &entry.hosts {
-            let v4 = if v4 { Some(self.resolve(host, false)) } else { None };
-            let v6 = if v6 { Some(self.resolve(host, true)) } else { None };
-            let mut problem = None;
+        let any = Spanned::new(b"*".to_vec(), entry.name.span);
+        let hosts = if entry.hosts.is_empty() { std::slice::from_ref(&any) } else { entry.hosts.as_slice() };
+        let mut addresses: Vec<(Protocol, ListenAddress)> = Vec::new();
+        for host in hosts {
             let mut found = false;
-            for (answer, label) in [(v4, &label_v4), (v6, &label_v6)] {
-                match answer {
-                    None => {}
-                    Some(Ok(resolved)) => {
+            let mut problem = None;
+            for (protocol, is_v6) in [(v4, false), (v6, true)] {
+                let Some(protocol) = protocol else { continue };
+                match self.resolve(host, is_v6) {
+                    Ok(resolved) => {
+                        found |= !resolved.is_empty();
                         for mut address in resolved {
                             address.set_port(port);
-                            add(label.clone(), address);
-                            found = true;
+                            let address = ListenAddress::Inet { address, dual };
+                            if addresses.iter().all(|(_, other)| *other != address) {
+                                addresses.push((protocol, address));
+                            }
                         }
                     }
-                    Some(Err(error)) => problem = Some(error),
+                    Err(error) => problem = Some(error),
                 }
             }
             if let (false, Some(problem)) = (found, problem) {
@@ -278,7 +264,8 @@ impl Checker<'_> {
 
     fn port(&mut self, entry: &Entry, protocol: &str) -> Option<u16> {
         let name = &entry.name;
-        let original = format!("{}: unknown service", self.label(entry, ""));
+        let original =
+            format!("{}/{}: unknown service", printable(&name.value), printable(&entry.protocol.value));
         if name.value.iter().all(u8::is_ascii_digit) {
             let port = std::str::from_utf8(&name.value).ok().and_then(|digits| digits.parse().ok());
             if let Some(port @ 1..) = port {
@@ -377,12 +364,12 @@ impl Checker<'_> {
     }
 
     fn program(&mut self, entry: &Entry, handover: Handover) -> Option<Program> {
-        let path = entry.program.value.clone();
-        let argv = if entry.arguments.is_empty() {
-            let base = path.rsplit(|byte| *byte == b'/').next().unwrap_or(&path);
-            vec![base.to_vec()]
+        let path = entry.program.value.as_slice();
+        let command = if entry.arguments.is_empty() {
+            let base = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+            CommandLine::new(path, [base])
         } else {
-            entry.arguments.iter().map(|argument| argument.value.clone()).collect()
+            CommandLine::new(path, entry.arguments.iter().map(|argument| argument.value.as_slice()))
         };
         if let Some(long) = entry.arguments.iter().find(|argument| argument.value.len() > MAX_ARGUMENT) {
             let message = format!("an argument of {} bytes", long.value.len());
@@ -392,8 +379,7 @@ impl Checker<'_> {
         }
         let identity = self.identity(&entry.owner);
         Some(Program {
-            path,
-            argv,
+            command,
             handover,
             identity,
             ucspi: self.defaults.ucspi,
@@ -435,7 +421,7 @@ impl Checker<'_> {
         match self.facts.unprivileged_as() {
             None => {
                 let groups = self.facts.groups_of(&user.name, gid);
-                Identity::User(Credentials { user: user.name, uid: user.uid, gid, groups })
+                Identity::User(Arc::new(Credentials { user: user.name, uid: user.uid, gid, groups }))
             }
             Some(own) if own.uid == user.uid && (group.is_none() || gid == own.gid) => Identity::Daemon,
             Some(_) => self.unavailable(owner, Unavailable::NotPermitted(user.name)),
@@ -461,7 +447,7 @@ impl Checker<'_> {
             ),
         };
         self.error(code, owner, message).hint = hint.to_owned();
-        Identity::Unavailable(why)
+        Identity::Unavailable(Box::new(why))
     }
 
     /// An entry that stands twice: the last one wins, as with the originals.
@@ -474,9 +460,11 @@ impl Checker<'_> {
             if earlier == index {
                 continue;
             }
-            config.services[earlier].listeners.retain(|other| other.key != listener.key);
+            let others = &mut config.services[earlier].listeners;
+            *others = others.iter().filter(|other| other.key != listener.key).cloned().collect();
             let first = self.sources.locate(span);
-            let message = format!("{} on {} stands twice", listener.label, listener.key.address.display());
+            let message =
+                format!("{} on {} stands twice", service.label(listener), listener.key.address.display());
             let hint = format!("this line is followed, not {}:{}", first.path, first.line);
             self.diagnostics
                 .push(Diagnostic::warning("duplicate", Place::Text(entry.name.span), message).hint(hint));
@@ -484,15 +472,11 @@ impl Checker<'_> {
     }
 
     fn broken(&self, name: &Word) -> Broken {
-        Broken { origin: self.origin(name.span), name: name.value.clone() }
+        Broken { origin: self.origin(name.span), name: name.value.as_slice().into() }
     }
 
     fn origin(&self, span: Span) -> Origin {
         Origin { file: self.sources.position(span.file), line: self.sources.locate(span).line }
-    }
-
-    fn label(&self, entry: &Entry, suffix: &str) -> String {
-        format!("{}/{}{suffix}", printable(&entry.name.value), printable(&entry.protocol.value))
     }
 
     fn error(&mut self, code: &'static str, word: &Word, message: impl Into<String>) -> &mut Diagnostic {

@@ -4,6 +4,7 @@
 //! defaulted. Columns of an `inetd.conf` line and attributes of an `xinetd.conf` block become the same settings, so
 //! that checks, diagnostics and everything later are written once.
 
+use crate::service::Protocol;
 use crate::source::{Span, Spanned};
 
 /// A word as it stands in the file: any bytes but NUL, not necessarily UTF-8.
@@ -58,7 +59,7 @@ pub enum Transport {
     Inet {
         /// The protocol's name in /etc/services.
         protocol: &'static str,
-        /// Which sockets are opened.
+        /// Which sockets are opened, by the names that they have in logs.
         families: Families,
     },
     /// An RPC service, known by the dialect and not offered yet.
@@ -69,11 +70,11 @@ pub enum Transport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Families {
     /// IPv4 only.
-    V4,
+    V4(Protocol),
     /// IPv6 only.
-    V6,
+    V6(Protocol),
     /// One socket for each of the two.
-    Both,
+    Both(Protocol, Protocol),
     /// One IPv6 socket that serves IPv4 callers too.
-    Dual,
+    Dual(Protocol),
 }

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use clap::ArgMatches;
 use usherd_model::config::syntax::{Entry, Families, Transport, Tree, Word};
-use usherd_model::service::{AtLimit, Limits, Stderr};
+use usherd_model::service::{AtLimit, Limits, Protocol, Stderr};
 use usherd_model::source::{FileId, Sources, Span, Spanned};
 use usherd_model::supervisor::Settings;
 
@@ -137,7 +137,11 @@ impl<'a> Place<'a> {
             None => (vec!["127.0.0.1", "::1"], rest),
             Some((host, port)) => (vec![host.trim_start_matches('[').trim_end_matches(']')], port),
         };
-        let transport = Transport::Inet { protocol, families: Families::Both };
+        let families = match protocol {
+            "udp" => Families::Both(Protocol::Udp, Protocol::Udp6),
+            _ => Families::Both(Protocol::Tcp, Protocol::Tcp6),
+        };
+        let transport = Transport::Inet { protocol, families };
         Place { port, hosts, socket_type, protocol, transport }
     }
 }

@@ -98,7 +98,7 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
         Log::AcceptFailed(listener, error) => {
             let label = names.listener(*listener);
             let words = errno::words(*error);
-            let name = label.split('/').next().unwrap_or_default().to_owned();
+            let name = label.rsplit_once('/').map_or(label.as_str(), |(name, _)| name).to_owned();
             Record::new(Level::Warning, "accept-failed", format!("{label}: accept: {words}"))
                 .field("listener", label)
                 .field("error", words.clone())
@@ -136,15 +136,16 @@ impl Names<'_> {
 
     fn program(self, id: ServiceId) -> String {
         let program = self.0.service(id).and_then(|state| state.service().program());
-        program.map_or_else(|| "?".to_owned(), |program| printable(&program.path))
+        program.map_or_else(|| "?".to_owned(), |program| printable(program.command.path()))
     }
 
     fn listener(self, id: ListenerId) -> String {
-        self.0.listener(id).map_or_else(|| "?".to_owned(), |state| state.spec().label.clone())
+        let both = self.0.service_of(id).zip(self.0.spec(id));
+        both.map_or_else(|| "?".to_owned(), |(service, spec)| service.label(spec))
     }
 
     fn address(self, id: ListenerId) -> String {
-        self.0.listener(id).map_or_else(|| "?".to_owned(), |state| state.spec().key.address.display())
+        self.0.spec(id).map_or_else(|| "?".to_owned(), |spec| spec.key.address.display())
     }
 }
 
@@ -256,7 +257,7 @@ fn original_of_start_failure(
         StartError::Refused { step, errno } => (*step, errno::words(*errno)),
     };
     let credentials = service.and_then(Service::program).and_then(|program| match &program.identity {
-        Identity::User(credentials) => Some(credentials),
+        Identity::User(credentials) => Some(&**credentials),
         Identity::Daemon | Identity::Unavailable(_) => None,
     });
     match (step, credentials) {

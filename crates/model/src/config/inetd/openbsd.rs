@@ -4,6 +4,7 @@
 
 use super::Dialect;
 use crate::config::syntax::{Families, Transport};
+use crate::service::Protocol;
 
 /// The dialect of Debian's openbsd-inetd.
 pub const OPENBSD: Dialect = Dialect { name: "openbsd", blank_continues: true, transport };
@@ -17,16 +18,15 @@ fn transport(word: &[u8]) -> Option<Transport> {
     if word.starts_with(b"rpc/") {
         return Some(Transport::Rpc);
     }
-    let (protocol, suffix) = match (word.strip_prefix(b"tcp"), word.strip_prefix(b"udp")) {
-        (Some(suffix), _) => ("tcp", suffix),
-        (_, Some(suffix)) => ("udp", suffix),
-        (None, None) => return None,
-    };
-    let families = match suffix {
-        b"" => Families::Both,
-        b"4" => Families::V4,
-        b"6" => Families::V6,
-        b"46" => Families::Dual,
+    let (protocol, families) = match word {
+        b"tcp" => ("tcp", Families::Both(Protocol::Tcp, Protocol::Tcp6)),
+        b"tcp4" => ("tcp", Families::V4(Protocol::Tcp4)),
+        b"tcp6" => ("tcp", Families::V6(Protocol::Tcp6)),
+        b"tcp46" => ("tcp", Families::Dual(Protocol::Tcp46)),
+        b"udp" => ("udp", Families::Both(Protocol::Udp, Protocol::Udp6)),
+        b"udp4" => ("udp", Families::V4(Protocol::Udp4)),
+        b"udp6" => ("udp", Families::V6(Protocol::Udp6)),
+        b"udp46" => ("udp", Families::Dual(Protocol::Udp46)),
         _ => return None,
     };
     Some(Transport::Inet { protocol, families })

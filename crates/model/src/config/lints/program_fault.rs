@@ -7,7 +7,7 @@ use crate::service::Service;
 
 pub(super) fn check(entry: &Entry, service: &Service, facts: &mut dyn Facts) -> Option<Diagnostic> {
     let program = service.program()?;
-    let (code, problem, hint) = match facts.program_fault(&program.path)? {
+    let (code, problem, hint) = match facts.program_fault(program.command.path())? {
         ProgramFault::Missing => {
             ("program-missing", "there is no such program", "install it, or disable the line")
         }
@@ -19,6 +19,6 @@ pub(super) fn check(entry: &Entry, service: &Service, facts: &mut dyn Facts) -> 
             "begin it with #!/bin/sh or the like",
         ),
     };
-    let message = format!("{problem}: {}", printable(&program.path));
+    let message = format!("{problem}: {}", printable(program.command.path()));
     Some(Diagnostic::warning(code, Place::Text(entry.program.span), message).hint(hint))
 }

@@ -6,10 +6,10 @@ use crate::service::Service;
 
 pub(super) fn check(entry: &Entry, service: &Service) -> Option<Diagnostic> {
     let program = service.program()?;
-    if program.path.starts_with(b"/") {
+    if program.command.path().starts_with(b"/") {
         return None;
     }
-    let message = format!("{} is not an absolute path", printable(&program.path));
+    let message = format!("{} is not an absolute path", printable(program.command.path()));
     Some(
         Diagnostic::warning("relative-program", Place::Text(entry.program.span), message)
             .expected("a path that begins with /")

@@ -4,7 +4,7 @@
 
 use crate::config::syntax::Entry;
 use crate::diagnostic::{Diagnostic, Place, printable};
-use crate::service::{Identity, Service};
+use crate::service::{Identity, Program, Service};
 
 /// Programs that take commands from standard input when they are given no script.
 const SHELLS: [&[u8]; 12] = [
@@ -13,8 +13,8 @@ const SHELLS: [&[u8]; 12] = [
 
 pub(super) fn check(entry: &Entry, service: &Service) -> Option<Diagnostic> {
     let program = service.program()?;
-    let name = program.path.rsplit(|byte| *byte == b'/').next()?;
-    if !SHELLS.contains(&name) || !reads_commands(&program.argv) {
+    let name = program.command.path().rsplit(|byte| *byte == b'/').next()?;
+    if !SHELLS.contains(&name) || !reads_commands(program) {
         return None;
     }
     let user = match &program.identity {
@@ -31,13 +31,13 @@ pub(super) fn check(entry: &Entry, service: &Service) -> Option<Diagnostic> {
             "there is no password; write 127.0.0.1: in front of the port, or use ssh, or a program that does one thing",
         )
     };
-    let message = format!("{} gives {who} a shell as {user}", printable(&program.path));
+    let message = format!("{} gives {who} a shell as {user}", printable(program.command.path()));
     Some(Diagnostic::warning("shell-on-a-port", Place::Text(entry.program.span), message).hint(hint))
 }
 
 /// Whether no argument names a script or a command: all are options without `-c`.
-fn reads_commands(argv: &[Vec<u8>]) -> bool {
-    let mut arguments = argv.iter().skip(1).filter(|argument| !SHELLS.contains(&argument.as_slice()));
+fn reads_commands(program: &Program) -> bool {
+    let mut arguments = program.command.arguments().skip(1).filter(|argument| !SHELLS.contains(argument));
     arguments.all(|argument| {
         argument.starts_with(b"--") || argument.starts_with(b"-") && !argument.contains(&b'c')
     })
