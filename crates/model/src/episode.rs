@@ -8,8 +8,9 @@ use std::time::Duration;
 use crate::admission::Limit;
 use crate::time::Tick;
 
-/// A limit that held nobody back for so long has ended.
-pub const QUIET: Duration = Duration::from_secs(60);
+/// A limit that held nobody back for so long has ended. Longer than the minute of a rate, so that a flood that meets
+/// it every minute is one episode.
+pub const QUIET: Duration = Duration::from_secs(90);
 
 /// What the limits of one service have done. Only limits that were ever met take room.
 #[derive(Debug, Default)]
@@ -102,15 +103,15 @@ mod tests {
         assert!(episodes.hit(Limit::Starts, Held::Refused(1), at(10)));
         assert!(!episodes.hit(Limit::Starts, Held::Refused(2), at(40)));
         assert!(episodes.hit(Limit::Children, Held::Waits, at(41)));
-        assert_eq!(episodes.next_end(), Some(at(100)));
-        assert!(episodes.take_ended(at(99)).is_none());
-        let (limit, episode) = episodes.take_ended(at(100)).expect("quiet for a minute");
+        assert_eq!(episodes.next_end(), Some(at(130)));
+        assert!(episodes.take_ended(at(129)).is_none());
+        let (limit, episode) = episodes.take_ended(at(130)).expect("quiet for long enough");
         assert_eq!(
             (limit, episode.refused, episode.last.since(episode.began)),
             (Limit::Starts, 3, Duration::from_secs(30))
         );
-        assert!(episodes.take_ended(at(100)).is_none());
-        assert!(episodes.hit(Limit::Starts, Held::Refused(1), at(101)));
+        assert!(episodes.take_ended(at(130)).is_none());
+        assert!(episodes.hit(Limit::Starts, Held::Refused(1), at(131)));
         assert_eq!(episodes.records()[0].refused, 4);
     }
 }

@@ -1,0 +1,327 @@
+//! A made-up machine and a made-up shell: what tests of the core use in place of the system.
+//!
+//! [`World`] performs the core's actions on sets and maps, and checks as it goes that they make sense.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use usherd_model::children::Pid;
+use usherd_model::config::check::{Defaults, STARTS_WINDOW};
+use usherd_model::config::inetd::{OPENBSD, parse};
+use usherd_model::config::syntax::Tree;
+use usherd_model::config::{Facts, HostError, ProgramFault, User, check};
+use usherd_model::diagnostic::Diagnostic;
+use usherd_model::event::{Action, ConnectionId, Event, Exit, Handed, Log, NotStarted, OpenError, Start};
+use usherd_model::failure::{Errno, Step};
+use usherd_model::service::{AtLimit, Config, Limits, Rate, SourcePrefix, Stderr};
+use usherd_model::slots::Key;
+use usherd_model::source::Sources;
+use usherd_model::supervisor::{ListenerId, Settings, Supervisor};
+use usherd_model::time::Tick;
+
+/// A machine as a table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    pub users: Vec<(&'static str, u32, u32)>,
+    pub unprivileged_as: Option<(&'static str, u32, u32)>,
+    pub has_ipv6: bool,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        let users =
+            vec![("root", 0, 0), ("nobody", 65534, 65534), ("www-data", 33, 33), ("first.last", 1000, 1000)];
+        Self { users, unprivileged_as: None, has_ipv6: true }
+    }
+}
+
+impl Facts for Table {
+    fn user(&mut self, name: &str) -> Option<User> {
+        let (name, uid, gid) = self.users.iter().find(|(user, ..)| *user == name)?;
+        Some(User { name: (*name).to_owned(), uid: *uid, gid: *gid })
+    }
+
+    fn group(&mut self, name: &str) -> Option<u32> {
+        [("root", 0), ("tty", 5), ("mail", 8), ("nogroup", 65534), ("www-data", 33)]
+            .into_iter()
+            .find(|(group, _)| *group == name)
+            .map(|(_, gid)| gid)
+    }
+
+    fn groups_of(&mut self, user: &str, gid: u32) -> Vec<u32> {
+        if user == "www-data" { vec![gid, 8] } else { vec![gid] }
+    }
+
+    fn port(&mut self, service: &str, protocol: &str) -> Option<u16> {
+        [("ftp", 21), ("telnet", 23), ("smtp", 25), ("mail", 25), ("tftp", 69), ("echo", 7), ("daytime", 13)]
+            .into_iter()
+            .find(|(name, _)| *name == service && (protocol == "tcp" || *name == "tftp" || *name == "echo"))
+            .map(|(_, port)| port)
+    }
+
+    fn host(&mut self, name: &str, v6: bool) -> Result<Vec<SocketAddr>, HostError> {
+        let address = |text: &str| text.parse().map(|ip| SocketAddr::new(ip, 0)).ok();
+        let found: Vec<SocketAddr> = match name {
+            "localhost" => ["127.0.0.1", "::1"].into_iter().filter_map(address).collect(),
+            "two" => ["192.0.2.1", "192.0.2.2"].into_iter().filter_map(address).collect(),
+            "slow" => return Err(HostError::Failed("Temporary failure in name resolution".to_owned())),
+            literal => address(literal).into_iter().collect(),
+        };
+        let fitting: Vec<SocketAddr> = found.into_iter().filter(|address| address.is_ipv6() == v6).collect();
+        if fitting.is_empty() { Err(HostError::Unknown) } else { Ok(fitting) }
+    }
+
+    fn has_ipv6(&mut self) -> bool {
+        self.has_ipv6
+    }
+
+    fn program_fault(&mut self, path: &[u8]) -> Option<ProgramFault> {
+        if path.ends_with(b"missing") { Some(ProgramFault::Missing) } else { None }
+    }
+
+    fn unprivileged_as(&mut self) -> Option<User> {
+        let (name, uid, gid) = self.unprivileged_as?;
+        Some(User { name: name.to_owned(), uid, gid })
+    }
+}
+
+/// What holds where a line says nothing else: openbsd's defaults.
+pub fn defaults() -> Defaults {
+    Defaults {
+        limits: Limits {
+            starts: Some(Rate { count: 256, window: STARTS_WINDOW }),
+            children: None,
+            source_starts: None,
+            source_children: None,
+            source_prefix: SourcePrefix::default(),
+            at_limit: AtLimit::Pause,
+        },
+        backlog: 128,
+        ucspi: false,
+        stderr: Stderr::Connection,
+    }
+}
+
+/// Reads a text as `/etc/inetd.conf`.
+pub fn read(text: &str) -> (Config, Vec<Diagnostic>, Sources) {
+    read_on(text.as_bytes(), &defaults(), &mut Table::default())
+}
+
+/// Reads a text on a given machine.
+pub fn read_on(text: &[u8], defaults: &Defaults, facts: &mut Table) -> (Config, Vec<Diagnostic>, Sources) {
+    let mut sources = Sources::default();
+    let file = sources.add("/etc/inetd.conf", text.to_vec());
+    let (mut tree, mut diagnostics) = (Tree::default(), Vec::new());
+    parse(&sources, file, &OPENBSD, &mut tree, &mut diagnostics);
+    let config = check(&sources, &tree, defaults, facts, &mut diagnostics);
+    (config, diagnostics, sources)
+}
+
+/// What became of a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// This process was started.
+    Started(Pid),
+    /// A session of a built-in was begun.
+    Served,
+    /// The caller was turned away.
+    Refused,
+    /// Nobody looks: the caller waits in the kernel.
+    Waits,
+}
+
+/// A core with a made-up shell around it.
+pub struct World {
+    pub core: Supervisor,
+    pub now: Tick,
+    pub logs: Vec<Log>,
+    pub polled: BTreeSet<ListenerId>,
+    pub open: BTreeSet<ListenerId>,
+    pub prepared: u32,
+    pub skipped: u32,
+    pub exited: bool,
+    pub loads: u32,
+    /// Ports that cannot be bound.
+    pub taken: BTreeSet<u16>,
+    /// What clone says, when it says no.
+    pub clone_error: Option<NotStarted>,
+    /// Running programs.
+    pub running: BTreeMap<Pid, Start>,
+    /// Sessions of built-ins.
+    pub sessions: Vec<Event>,
+    peer: Option<SocketAddr>,
+    next_pid: i32,
+    next_connection: u64,
+    outcome: Option<Call>,
+}
+
+impl World {
+    pub fn new(text: &str) -> Self {
+        Self::with(
+            text,
+            &defaults(),
+            Settings { max_children: 100, max_sessions: 10, log_connections: false },
+        )
+    }
+
+    pub fn with(text: &str, defaults: &Defaults, settings: Settings) -> Self {
+        let mut world = Self {
+            core: Supervisor::new(settings),
+            now: Tick::new(Duration::from_secs(1000)),
+            logs: Vec::new(),
+            polled: BTreeSet::new(),
+            open: BTreeSet::new(),
+            prepared: 0,
+            skipped: 0,
+            exited: false,
+            loads: 0,
+            taken: BTreeSet::new(),
+            clone_error: None,
+            running: BTreeMap::new(),
+            sessions: Vec::new(),
+            peer: None,
+            next_pid: 100,
+            next_connection: 0,
+            outcome: None,
+        };
+        world.load_with(text, defaults);
+        world
+    }
+
+    /// A reload with a new text.
+    pub fn load(&mut self, text: &str) {
+        self.load_with(text, &defaults());
+    }
+
+    pub fn load_with(&mut self, text: &str, defaults: &Defaults) {
+        let (config, _, _) = read_on(text.as_bytes(), defaults, &mut Table::default());
+        self.raise(Event::Loaded(Box::new(config)));
+    }
+
+    /// Lets time pass; timers go off when they are due, not later.
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now.after(time);
+        while let Some(next) = self.core.next_deadline().filter(|next| *next <= end) {
+            self.now = self.now.max(next);
+            self.raise(Event::TimerDue);
+        }
+        self.now = end;
+    }
+
+    /// Somebody calls the first listener of a service.
+    pub fn call(&mut self, name: &str) -> Call {
+        self.call_from(name, "192.0.2.9:40000")
+    }
+
+    pub fn call_from(&mut self, name: &str, peer: &str) -> Call {
+        let listener = self.listener(name);
+        if !self.polled.contains(&listener) {
+            return Call::Waits;
+        }
+        self.outcome = None;
+        self.peer = Some(peer.parse().expect("a socket address"));
+        self.raise(Event::Readable(listener));
+        self.outcome.unwrap_or(Call::Waits)
+    }
+
+    /// The first listener of a service.
+    pub fn listener(&self, name: &str) -> ListenerId {
+        let (_, state) = self
+            .core
+            .services()
+            .find(|(_, state)| &*state.service().name == name.as_bytes() && !state.listeners().is_empty())
+            .expect("the service is configured");
+        state.listeners()[0]
+    }
+
+    /// A program ends.
+    pub fn end(&mut self, pid: Pid) {
+        self.end_with(pid, Exit::Status(0), None);
+    }
+
+    pub fn end_with(&mut self, pid: Pid, exit: Exit, failure: Option<(Step, Errno)>) {
+        self.running.remove(&pid).expect("the program runs");
+        self.raise(Event::Ended(pid, exit, failure));
+    }
+
+    pub fn logged(&self, is: impl Fn(&Log) -> bool) -> usize {
+        self.logs.iter().filter(|log| is(log)).count()
+    }
+
+    pub fn raise(&mut self, event: Event) {
+        let mut events = vec![event];
+        while !events.is_empty() {
+            let mut actions = Vec::new();
+            self.core.handle(events.remove(0), self.now, &mut actions);
+            for action in actions {
+                events.extend(self.perform(action));
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action) -> Option<Event> {
+        match action {
+            Action::Accept(listener) => {
+                assert!(self.open.contains(&listener), "only an open listener accepts");
+                self.next_connection += 1;
+                let connection: ConnectionId = Key::unpack(self.next_connection);
+                return Some(Event::Accepted { listener, connection, peer: self.peer });
+            }
+            Action::PeekDatagram(listener) => return Some(Event::DatagramFrom { listener, peer: self.peer }),
+            Action::Start(start) => {
+                if let Some(error) = self.clone_error {
+                    return Some(Event::NotStarted(start, error));
+                }
+                if start.handed == Handed::Listener {
+                    assert!(self.open.contains(&start.listener), "only an open listener is handed over");
+                }
+                self.next_pid += 1;
+                let pid = Pid(self.next_pid);
+                self.running.insert(pid, start);
+                self.outcome = Some(Call::Started(pid));
+                return Some(Event::Started(start, pid));
+            }
+            Action::Serve { service, source, .. } => {
+                self.sessions.push(Event::SessionEnded { service, source });
+                self.outcome = Some(Call::Served);
+            }
+            Action::Refuse(_) => self.outcome = Some(Call::Refused),
+            Action::Skip(_) => {
+                self.skipped += 1;
+                self.outcome = Some(Call::Refused);
+            }
+            Action::Open(listener) => {
+                assert!(!self.open.contains(&listener), "no listener is opened twice");
+                let spec = self.core.spec(listener).expect("what is opened is configured");
+                let port = match &spec.key.address {
+                    usherd_model::service::ListenAddress::Inet { address, .. } => address.port(),
+                    usherd_model::service::ListenAddress::Unix(_) => 0,
+                };
+                if self.taken.contains(&port) {
+                    return Some(Event::NotOpened(listener, OpenError { call: "bind", errno: Errno(98) }));
+                }
+                self.open.insert(listener);
+                return Some(Event::Opened(listener));
+            }
+            Action::Close(listener) => {
+                assert!(self.open.remove(&listener), "only an open listener is closed");
+                self.polled.remove(&listener);
+            }
+            Action::Poll(listener) => {
+                assert!(self.open.contains(&listener), "only an open listener is polled");
+                assert!(self.polled.insert(listener), "no listener is polled twice");
+            }
+            Action::Pause(listener) => {
+                assert!(self.polled.remove(&listener), "only a polled listener is paused")
+            }
+            Action::Prepare(_) => self.prepared += 1,
+            Action::Load => self.loads += 1,
+            Action::Exit => self.exited = true,
+            Action::Log(log) => self.logs.push(log),
+            Action::Adjust(_) | Action::Discard(_) | Action::Ready => {}
+        }
+        None
+    }
+}
