@@ -4,7 +4,7 @@
 //! touches no thread-local storage (`errno`!) and calls no library: it walks prepared steps and makes raw system
 //! calls. `cargo xtask child-check` looks for all of that in the object code of [`usherd_child_main`].
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_long, c_void};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
@@ -195,7 +195,7 @@ pub(crate) unsafe extern "C" fn usherd_child_main(run: *mut c_void) -> c_int {
 }
 
 #[inline(always)]
-fn perform(step: &Step, run: &Run) -> (StepName, isize) {
+fn perform(step: &Step, run: &Run) -> (StepName, c_long) {
     match step {
         Step::Descriptors => (StepName::Descriptors, leave_shared_table(run)),
         Step::Session => (StepName::Session, call(libc::SYS_setsid, [0; 5])),
@@ -222,7 +222,7 @@ fn perform(step: &Step, run: &Run) -> (StepName, isize) {
         }
         Step::Signals => {
             let none: u64 = 0;
-            let how = libc::SIG_SETMASK as usize;
+            let how = register(libc::SIG_SETMASK);
             let arguments = [how, &raw const none as usize, 0, size_of::<u64>(), 0];
             (StepName::Signals, call(libc::SYS_rt_sigprocmask, arguments))
         }
@@ -232,12 +232,12 @@ fn perform(step: &Step, run: &Run) -> (StepName, isize) {
 /// `close_range(2)` from above what the child needs, which copies only what is below. A table that is not shared is
 /// left alone: everything in it is closed by exec.
 #[inline(always)]
-fn leave_shared_table(run: &Run) -> isize {
+fn leave_shared_table(run: &Run) -> c_long {
     if run.has_own_table.load(Ordering::Relaxed) != 0 {
         return 0;
     }
     let highest = if run.other > run.connection { run.other } else { run.connection };
-    let first = (highest as usize).wrapping_add(1);
+    let first = register(highest).wrapping_add(1);
     let result = call(libc::SYS_close_range, [first, u32::MAX as usize, CLOSE_RANGE_UNSHARE, 0, 0]);
     if result == 0 {
         run.has_own_table.store(1, Ordering::Release);
@@ -251,12 +251,12 @@ const CLOSE_RANGE_UNSHARE: usize = 2;
 /// dup2(2), which aarch64 does not have; dup3(2) refuses equal numbers, which the daemon never passes: its own 0, 1
 /// and 2 stay open.
 #[inline(always)]
-fn duplicate(from: c_int, to: c_int) -> isize {
-    call(libc::SYS_dup3, [from as usize, to as usize, 0, 0, 0])
+fn duplicate(from: c_int, to: c_int) -> c_long {
+    call(libc::SYS_dup3, [register(from), register(to), 0, 0, 0])
 }
 
 #[inline(always)]
-fn verify(uid: u32, gid: u32) -> isize {
+fn verify(uid: u32, gid: u32) -> c_long {
     let mut ids = [0_u32; 3];
     let place = |ids: &mut [u32; 3]| {
         let first = ids.as_mut_ptr() as usize;
@@ -265,19 +265,29 @@ fn verify(uid: u32, gid: u32) -> isize {
     let arguments = place(&mut ids);
     let result = call(libc::SYS_getresuid, arguments);
     if result != 0 || ids != [uid, uid, uid] {
-        return -(libc::EPERM as isize);
+        return -c_long::from(libc::EPERM);
     }
     let arguments = place(&mut ids);
     let result = call(libc::SYS_getresgid, arguments);
     if result != 0 || ids != [gid, gid, gid] {
-        return -(libc::EPERM as isize);
+        return -c_long::from(libc::EPERM);
     }
     0
 }
 
+/// A number as a register holds it. None that is passed here is negative.
+#[inline(always)]
+#[expect(
+    clippy::cast_sign_loss,
+    reason = "descriptors and constants are not negative, and a panic path is not allowed here"
+)]
+fn register(number: c_int) -> usize {
+    number as usize
+}
+
 /// A system call whose pointers, if any, lead to what a reference in this function's caller holds.
 #[inline(always)]
-fn call(number: libc::c_long, arguments: [usize; 5]) -> isize {
+fn call(number: libc::c_long, arguments: [usize; 5]) -> c_long {
     // SAFETY: every caller in this file passes numbers, or addresses of values that live across the call and have
     // the type that the kernel expects for that call.
     unsafe { syscall(number, arguments) }
@@ -285,7 +295,8 @@ fn call(number: libc::c_long, arguments: [usize; 5]) -> isize {
 
 /// Leaves step and error where the parent finds them, and ends.
 #[inline(always)]
-fn fail(run: &Run, name: StepName, result: isize) -> ! {
+fn fail(run: &Run, name: StepName, result: c_long) -> ! {
+    #[expect(clippy::cast_possible_truncation, reason = "the kernel's error numbers end at 4095")]
     run.errno.store((result as i32).wrapping_neg(), Ordering::Relaxed);
     run.step.store(name as u32, Ordering::Release);
     loop {

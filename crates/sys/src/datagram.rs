@@ -75,7 +75,7 @@ impl Batch {
                 libc::iovec { iov_base: data.as_mut_ptr().cast::<c_void>(), iov_len: LONGEST };
             let header = &mut self.messages[index].msg_hdr;
             header.msg_name = self.names[index].as_mut_ptr().cast();
-            header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            header.msg_namelen = socklen::<libc::sockaddr_storage>();
             header.msg_iov = &raw mut self.vectors[index];
             header.msg_iovlen = 1;
             header.msg_control = self.controls[index].0.as_mut_ptr().cast();
@@ -88,8 +88,8 @@ impl Batch {
             libc::recvmmsg(
                 socket.as_raw_fd(),
                 self.messages.as_mut_ptr(),
-                BATCH as _,
-                flags as _,
+                count(BATCH),
+                flags,
                 ptr::null_mut::<libc::timespec>(),
             )
         };
@@ -135,7 +135,7 @@ impl Batch {
             let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
             // SAFETY: `run` headers from `first` on lead to buffers of self that hold the answers.
             let result =
-                unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), run as _, flags as _) };
+                unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), count(run), flags) };
             match usize::try_from(result) {
                 Ok(done @ 1..) => {
                     sent += done;
@@ -243,12 +243,22 @@ fn packet_info(header: &libc::msghdr) -> Option<(c_int, *mut u8)> {
     None
 }
 
+/// The size of a type, as socket calls take it.
+fn socklen<T>() -> libc::socklen_t {
+    libc::socklen_t::try_from(size_of::<T>()).expect("addresses and options are small")
+}
+
+/// A number of messages, as the calls take it.
+fn count(messages: usize) -> libc::c_uint {
+    libc::c_uint::try_from(messages).expect("a batch is small")
+}
+
 /// Asks the kernel to say, for each datagram, which of our addresses it was sent to.
 pub fn ask_for_destination(socket: BorrowedFd<'_>, v6: bool) -> io::Result<()> {
     let (level, name) =
         if v6 { (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO) } else { (libc::IPPROTO_IP, libc::IP_PKTINFO) };
     let on: c_int = 1;
-    let length = size_of::<c_int>() as libc::socklen_t;
+    let length = socklen::<c_int>();
     // SAFETY: the option is an int, and the pointer leads to one.
     let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const on).cast(), length) };
     crate::checked(result)?;

@@ -99,8 +99,11 @@ fn look_up<Record, T>(
             libc::ERANGE if buffer.len() < MAX_RECORD => buffer.resize(buffer.len() * 4, 0),
             // Different data bases say "no such name" in all of these ways; see getpwnam(3).
             0 | libc::ENOENT | libc::ESRCH | libc::EBADF | libc::EPERM if found.is_null() => return Ok(None),
-            // SAFETY: a found pointer leads to the record, which the call has filled in.
-            0 => return Ok(Some(read(unsafe { &*found }))),
+            0 => {
+                // SAFETY: a found pointer leads to the record, which the call has filled in.
+                let record = unsafe { &*found };
+                return Ok(Some(read(record)));
+            }
             error => return Err(io::Error::from_raw_os_error(error)),
         }
     }
@@ -151,7 +154,9 @@ pub fn host(name: &CStr, v6: bool) -> Result<Vec<SocketAddr>, HostError> {
         }
         error => {
             // SAFETY: gai_strerror returns a constant string for any number.
-            let words = unsafe { CStr::from_ptr(libc::gai_strerror(error)) };
+            let words = unsafe { libc::gai_strerror(error) };
+            // SAFETY: as above.
+            let words = unsafe { CStr::from_ptr(words) };
             return Err(HostError::Failed(words.to_string_lossy().into_owned()));
         }
     }

@@ -10,13 +10,13 @@
 /// What the kernel reads or writes through the arguments must be valid for that call.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(crate) unsafe fn syscall(number: libc::c_long, arguments: [usize; 5]) -> isize {
-    let result: isize;
+pub(crate) unsafe fn syscall(number: libc::c_long, arguments: [usize; 5]) -> libc::c_long {
+    let result: libc::c_long;
     // SAFETY: the instruction clobbers rcx and r11, which are declared; memory effects are the caller's promise.
     unsafe {
         core::arch::asm!(
             "syscall",
-            inlateout("rax") number as isize => result,
+            inlateout("rax") number => result,
             in("rdi") arguments[0],
             in("rsi") arguments[1],
             in("rdx") arguments[2],
@@ -37,8 +37,8 @@ pub(crate) unsafe fn syscall(number: libc::c_long, arguments: [usize; 5]) -> isi
 /// What the kernel reads or writes through the arguments must be valid for that call.
 #[cfg(target_arch = "aarch64")]
 #[inline(always)]
-pub(crate) unsafe fn syscall(number: libc::c_long, arguments: [usize; 5]) -> isize {
-    let result: isize;
+pub(crate) unsafe fn syscall(number: libc::c_long, arguments: [usize; 5]) -> libc::c_long {
+    let result: libc::c_long;
     // SAFETY: the instruction changes x0 only; memory effects are the caller's promise.
     unsafe {
         core::arch::asm!(

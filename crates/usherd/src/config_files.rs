@@ -74,10 +74,12 @@ fn text(path: &str) -> Result<Vec<u8>, String> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = open(path, flags, Mode::empty()).map_err(|error| words(error.into()))?;
     let found = fstat(&file).map_err(|error| words(error.into()))?;
-    match FileType::from_raw_mode(found.st_mode) {
-        FileType::RegularFile => {}
-        FileType::Directory => return Err("it is a folder".to_owned()),
-        _ => return Err("it is not a file but a device, a pipe or a socket".to_owned()),
+    let kind = FileType::from_raw_mode(found.st_mode);
+    if kind == FileType::Directory {
+        return Err("it is a folder".to_owned());
+    }
+    if kind != FileType::RegularFile {
+        return Err("it is not a file but a device, a pipe or a socket".to_owned());
     }
     let mut text = Vec::new();
     let limit = u64::try_from(MAX_TEXT + 1).unwrap_or(u64::MAX);
@@ -89,11 +91,13 @@ fn text(path: &str) -> Result<Vec<u8>, String> {
 }
 
 fn words(error: std::io::Error) -> String {
-    match error.kind() {
-        ErrorKind::NotFound => "there is no such file".to_owned(),
-        ErrorKind::PermissionDenied => "it may not be read".to_owned(),
-        _ => error.to_string(),
+    if error.kind() == ErrorKind::NotFound {
+        return "there is no such file".to_owned();
     }
+    if error.kind() == ErrorKind::PermissionDenied {
+        return "it may not be read".to_owned();
+    }
+    error.to_string()
 }
 
 /// Why bytes are no configuration at all. A text with a few odd bytes is one; its lines are looked at.

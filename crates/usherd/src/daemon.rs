@@ -38,6 +38,9 @@ use crate::reap::Reaper;
 use crate::stderr_log::StderrLog;
 use crate::{clock, descriptors};
 
+/// Called once, when all is open for the first time.
+pub type OnReady = Box<dyn FnOnce(&Supervisor)>;
+
 /// What a daemon is made of at start; see `startup`.
 pub struct Parts {
     /// How it behaves.
@@ -57,7 +60,7 @@ pub struct Parts {
     /// Is told.
     pub manager: ServiceManager,
     /// What happens when all is open for the first time.
-    pub on_ready: Box<dyn FnOnce(&Supervisor)>,
+    pub on_ready: OnReady,
 }
 
 /// A daemon.
@@ -77,7 +80,7 @@ pub struct Daemon {
     manager: ServiceManager,
     logger: Logger,
     signals: SignalFd,
-    on_ready: Option<Box<dyn FnOnce(&Supervisor)>>,
+    on_ready: Option<OnReady>,
     /// Connections that the core has not decided about.
     pending: Slots<OwnedFd>,
     /// Kept so that the daemon can be asked and can reload when descriptors have run out.

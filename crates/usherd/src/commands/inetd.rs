@@ -34,14 +34,12 @@ pub(super) fn run(arguments: &[OsString]) -> Exit {
 }
 
 pub(super) fn run_matches(matches: &ArgMatches) -> Exit {
-    match options(matches) {
-        Ok(options) => match super::serve(IDENT, options) {
-            Exit::Success => Exit::Success,
-            // The original knows one status for everything.
-            _ => Exit::Failure,
-        },
-        Err(exit) => exit,
-    }
+    let options = match options(matches) {
+        Ok(options) => options,
+        Err(exit) => return exit,
+    };
+    // The original knows one status for everything that goes wrong.
+    if super::serve(IDENT, options) == Exit::Success { Exit::Success } else { Exit::Failure }
 }
 
 fn options(matches: &ArgMatches) -> Result<Options, Exit> {

@@ -67,7 +67,7 @@ impl<'a> Columns<'a> {
                 match self.take_apart(&mut entry) {
                     Ok(()) => tree.entries.push(entry),
                     Err(diagnostic) => {
-                        diagnostics.push(diagnostic);
+                        diagnostics.push(*diagnostic);
                         tree.broken.push(entry.name);
                     }
                 }
@@ -82,7 +82,7 @@ impl<'a> Columns<'a> {
     }
 
     /// Splits the columns that hold several things.
-    fn take_apart(&self, entry: &mut Entry) -> Result<(), Diagnostic> {
+    fn take_apart(&self, entry: &mut Entry) -> Result<(), Box<Diagnostic>> {
         let protocol = entry.protocol.clone();
         let mut parts = split(&protocol, b',').into_iter();
         entry.protocol = parts.next().unwrap_or(protocol);
@@ -92,11 +92,11 @@ impl<'a> Columns<'a> {
             let target = match sizes.first().map(|name| name.value.as_slice()) {
                 Some(b"sndbuf") => &mut entry.send_buffer,
                 Some(b"rcvbuf") => &mut entry.receive_buffer,
-                _ => return Err(bad_buffer(&part)),
+                _ => return Err(Box::new(bad_buffer(&part))),
             };
             match sizes.into_iter().nth(1) {
                 Some(size) if target.is_none() => *target = Some(size),
-                _ => return Err(bad_buffer(&part)),
+                _ => return Err(Box::new(bad_buffer(&part))),
             }
         }
         if let Some(dot) = entry.wait.value.iter().position(|byte| *byte == b'.') {
