@@ -173,6 +173,11 @@ pub struct Excerpt {
 const EXCERPT: usize = 160;
 
 impl Excerpt {
+    /// Whether the text begins where the line does, so that columns can be counted in it.
+    pub fn is_whole_line(&self) -> bool {
+        self.text.get(..self.mark.0).is_some_and(|before| before.len() + 1 == self.column as usize)
+    }
+
     fn new(sources: &Sources, span: Span) -> Self {
         let location = sources.locate(span);
         let at = location.column as usize - 1;

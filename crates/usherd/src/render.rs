@@ -12,14 +12,16 @@ pub fn render(report: &Report, colours: Colours) -> String {
     let title = level.primary_title(report.message.as_str()).id(report.code.as_str());
     let mut group = match &report.excerpt {
         Some(excerpt) => {
-            let place = format!("{}:{}:{}", report.path, excerpt.line, excerpt.column);
             let (start, end) = excerpt.mark;
-            // A place behind the end of the line still gets a mark.
-            let end = end.max(start);
             let snippet = Snippet::source(excerpt.text.clone())
                 .line_start(excerpt.line as usize)
                 .annotation(AnnotationKind::Primary.span(start..end).label(report.expected.clone()));
-            title.element(Origin::path(place)).element(snippet)
+            if excerpt.is_whole_line() {
+                title.element(snippet.path(report.path.clone()))
+            } else {
+                // The renderer would count columns from the excerpt's beginning.
+                title.element(Origin::path(report.position())).element(snippet)
+            }
         }
         None => {
             let group = title.element(Origin::path(report.path.clone()));

@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use usherd_model::config::inetd::{self, OPENBSD};
 use usherd_model::config::syntax::Tree;
 use usherd_model::config::{Defaults, check};
-use usherd_model::diagnostic::Diagnostic;
+use usherd_model::diagnostic::{Diagnostic, Place};
 use usherd_model::source::Sources;
 use usherd_sys::signal::{self, Signal};
 
@@ -58,6 +58,11 @@ pub(super) fn load(specs: &[SourceSpec], defaults: &Defaults) -> Reply {
     }
     let mut config = check::check(&sources, &tree, defaults, &mut Machine::default(), &mut diagnostics);
     config.unreadable = unreadable;
+    // In the order of the files, whichever pass found them.
+    diagnostics.sort_by_key(|diagnostic| match &diagnostic.place {
+        Place::File(_) => (0, 0),
+        Place::Text(span) => (sources.position(span.file) + 1, span.start),
+    });
     let reports = diagnostics.iter().map(|diagnostic| diagnostic.report(&sources)).collect();
     Reply { config, reports }
 }
