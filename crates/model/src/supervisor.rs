@@ -351,6 +351,10 @@ impl Supervisor {
         let had_listener = listener.as_ref().is_some_and(|listener| listener.phase == Phase::HandedOver(pid));
         match failure {
             Some((step, errno)) => {
+                // There was a process, but never the program.
+                if let Some(state) = self.services.get_mut(child.service) {
+                    state.counters.started = state.counters.started.saturating_sub(1);
+                }
                 let handed = if had_listener { Handed::Listener } else { Handed::DatagramPeer };
                 let spec = self.spec(child.listener);
                 let datagrams = spec.is_some_and(|spec| !spec.key.kind.has_connections());
