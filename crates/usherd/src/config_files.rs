@@ -11,6 +11,8 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use usherd_model::diagnostic::{Diagnostic, Place};
 use usherd_model::source::{FileId, MAX_TEXT, Sources};
 
+use crate::errno;
+
 /// What came of a path.
 #[derive(Debug, Default)]
 pub struct Found {
@@ -38,7 +40,7 @@ pub fn read(path: &str, sources: &mut Sources, diagnostics: &mut Vec<Diagnostic>
                     read_file(&path, sources, diagnostics, &mut result);
                 }
             }
-            Err(error) => unreadable(path, &error.to_string(), diagnostics, &mut result),
+            Err(error) => unreadable(path, &Problem::System(error), diagnostics, &mut result),
         }
     } else {
         read_file(path, sources, diagnostics, &mut result);
@@ -63,34 +65,44 @@ fn read_file(path: &str, sources: &mut Sources, diagnostics: &mut Vec<Diagnostic
     match text(path) {
         Ok(text) => match not_text(&text) {
             None => result.files.push(sources.add(path, text)),
-            Some(why) => unreadable(path, why, diagnostics, result),
+            Some(why) => unreadable(path, &Problem::Content(why), diagnostics, result),
         },
-        Err(why) => unreadable(path, &why, diagnostics, result),
+        Err(problem) => unreadable(path, &problem, diagnostics, result),
     }
 }
 
-fn text(path: &str) -> Result<Vec<u8>, String> {
+/// Why a file cannot be read.
+enum Problem {
+    /// The system says no.
+    System(std::io::Error),
+    /// It is not what is wanted.
+    Content(&'static str),
+}
+
+fn text(path: &str) -> Result<Vec<u8>, Problem> {
     // Without waiting for the other end of a pipe, and without making a terminal ours.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = open(path, flags, Mode::empty()).map_err(|error| words(error.into()))?;
-    let found = fstat(&file).map_err(|error| words(error.into()))?;
+    let file = open(path, flags, Mode::empty()).map_err(|error| Problem::System(error.into()))?;
+    let found = fstat(&file).map_err(|error| Problem::System(error.into()))?;
     let kind = FileType::from_raw_mode(found.st_mode);
     if kind == FileType::Directory {
-        return Err("it is a folder".to_owned());
+        return Err(Problem::Content("it is a folder"));
     }
     if kind != FileType::RegularFile {
-        return Err("it is not a file but a device, a pipe or a socket".to_owned());
+        return Err(Problem::Content("it is not a file but a device, a pipe or a socket"));
     }
     let mut text = Vec::new();
     let limit = u64::try_from(MAX_TEXT + 1).unwrap_or(u64::MAX);
-    File::from(file).take(limit).read_to_end(&mut text).map_err(words)?;
+    File::from(file).take(limit).read_to_end(&mut text).map_err(Problem::System)?;
     if text.len() > MAX_TEXT {
-        return Err(format!("it is larger than {} MiB", MAX_TEXT >> 20));
+        return Err(Problem::Content(TOO_LARGE));
     }
     Ok(text)
 }
 
-fn words(error: std::io::Error) -> String {
+const TOO_LARGE: &str = "it is larger than 16 MiB";
+
+fn words(error: &std::io::Error) -> String {
     if error.kind() == ErrorKind::NotFound {
         return "there is no such file".to_owned();
     }
@@ -110,12 +122,15 @@ fn not_text(text: &[u8]) -> Option<&'static str> {
     if zeroes > head.len() / 10 { Some("it is a binary file") } else { None }
 }
 
-fn unreadable(path: &str, why: &str, diagnostics: &mut Vec<Diagnostic>, result: &mut Found) {
-    let message = format!("cannot be read: {why}");
+fn unreadable(path: &str, problem: &Problem, diagnostics: &mut Vec<Diagnostic>, result: &mut Found) {
+    let (why, original) = match problem {
+        Problem::System(error) => (words(error), errno::words(errno::from_io(error))),
+        Problem::Content(why) => ((*why).to_owned(), (*why).to_owned()),
+    };
     diagnostics.push(
-        Diagnostic::error("unreadable", Place::File(path.to_owned()), message)
+        Diagnostic::error("unreadable", Place::File(path.to_owned()), format!("cannot be read: {why}"))
             .hint("on a reload, services that came from here go on as they are")
-            .original(format!("{path}: {why}")),
+            .original(format!("{path}: {original}")),
     );
     result.unreadable.push(path.to_owned());
 }

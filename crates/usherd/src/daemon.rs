@@ -12,7 +12,7 @@ use rustix::event::epoll::EventFlags;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::net::getsockname;
 use usherd_model::children::Pid;
-use usherd_model::diagnostic::Severity;
+use usherd_model::diagnostic::{Report, Severity};
 use usherd_model::event::{AcceptError, Action, ConnectionId, Event, Exit, Handed, Log, NotStarted, Start};
 use usherd_model::failure::Errno;
 use usherd_model::service::{Builtin, SocketKind};
@@ -99,6 +99,12 @@ pub struct Daemon {
 /// With children that have not left our descriptor table, the loop looks again so soon.
 const SETTLE: Duration = Duration::from_millis(1);
 
+/// Findings of one load that are logged and kept for status. Somebody who names a wrong file gets the idea.
+const FINDINGS: usize = 200;
+
+/// How long the loop waits when even waiting fails.
+const BREATH: Duration = Duration::from_millis(10);
+
 /// Actions and events that one event makes, outside of loads.
 const USUAL: usize = 64;
 
@@ -152,8 +158,9 @@ impl Daemon {
         self.raise(Event::ReloadRequested);
         while !self.ending {
             let timeout = self.timeout();
-            if let Err(error) = self.poller.wait(timeout) {
-                return Err(format!("epoll_wait: {error}"));
+            if self.poller.wait(timeout).is_err() {
+                // Memory for a moment: nothing is lost, what has happened is still there the next time.
+                std::thread::sleep(BREATH);
             }
             self.now = clock::now();
             for index in 0..self.poller.len() {
@@ -545,8 +552,14 @@ impl Daemon {
 
     fn loaded(&mut self, reply: Reply) {
         let Reply { config, reports } = reply;
-        self.diagnostics = reports.iter().map(usherd_model::diagnostic::Report::line).collect();
-        for report in &reports {
+        let shown = &reports[..reports.len().min(FINDINGS)];
+        self.diagnostics = shown.iter().map(Report::line).collect();
+        if reports.len() > shown.len() {
+            let more = format!("{} more findings; usherd check shows all", reports.len() - shown.len());
+            self.logger.log(&Record::new(Level::Warning, "configuration", more.clone()));
+            self.diagnostics.push(more);
+        }
+        for report in shown {
             let level = match report.severity {
                 Severity::Error => Level::Error,
                 Severity::Warning => Level::Warning,

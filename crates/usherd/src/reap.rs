@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::process::{Pid as SystemPid, PidfdFlags, WaitOptions, WaitStatus, pidfd_open, waitpid};
 use usherd_model::children::Pid;
 use usherd_model::event::Exit;
@@ -49,7 +50,6 @@ impl Reaper {
                     // No descriptor to be had now: it is asked for again with the next sweep.
                     Some(_) | None => self.recent.push_back((pid, since)),
                 },
-                Wait::Unknown => {}
             }
         }
     }
@@ -62,10 +62,6 @@ impl Reaper {
                 Some(exit)
             }
             Wait::Runs => None,
-            Wait::Unknown => {
-                self.old.remove(&pid);
-                None
-            }
         }
     }
 }
@@ -73,16 +69,16 @@ impl Reaper {
 enum Wait {
     Ended(Exit),
     Runs,
-    /// Not a child of ours: somebody waited for it already.
-    Unknown,
 }
 
 fn try_wait(pid: Pid) -> Wait {
-    let Some(pid) = SystemPid::from_raw(pid.0) else { return Wait::Unknown };
-    match waitpid(Some(pid), WaitOptions::NOHANG) {
+    let pid = SystemPid::from_raw(pid.0);
+    match waitpid(pid, WaitOptions::NOHANG) {
         Ok(Some((_, status))) => exit(status).map_or(Wait::Runs, Wait::Ended),
-        Ok(None) => Wait::Runs,
-        Err(_) => Wait::Unknown,
+        // No child of ours any more: how it ended will never be known, but that it has.
+        Err(Errno::CHILD) => Wait::Ended(Exit::Status(0)),
+        // Asked again with the next sweep.
+        Ok(None) | Err(_) => Wait::Runs,
     }
 }
 

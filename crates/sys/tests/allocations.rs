@@ -1,0 +1,59 @@
+//! Starting a child allocates nothing once a few have been started.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rustix::process::{Pid, WaitOptions, waitpid};
+use usherd_sys::child::{Plan, Step, Strings};
+use usherd_sys::spawn::{Memory, Spawner, Table};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: all work is done by the system's allocator; counting changes nothing about it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) };
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn a_start_allocates_nothing_once_warm() {
+    let text = |bytes: &[u8]| Strings::new(Arc::from(bytes));
+    let steps = [Step::Descriptors, Step::Connection(0), Step::Connection(1), Step::Signals];
+    let environment = Arc::new(text(b"A=1\0"));
+    let plan = Plan::new(Arc::from(steps), text(b"/nonexistent\0x\0"), environment).expect("a command");
+    let plan = Arc::new(plan);
+    let mut spawner = Spawner::new(Memory::Shared);
+    let mut start = |table: Table| {
+        let null = File::open("/dev/null").expect("open");
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        let pid = spawner.spawn(&plan, null.into(), None, &[(c"B", b"2")], table).expect("spawn");
+        while spawner.settle() {
+            std::thread::yield_now();
+        }
+        waitpid(Pid::from_raw(pid), WaitOptions::empty()).expect("wait");
+        assert!(spawner.take_failure(pid).is_some());
+        ALLOCATIONS.load(Ordering::Relaxed) - before
+    };
+    for table in [Table::Copied, Table::Shared] {
+        for _ in 0..3 {
+            start(table);
+        }
+        let counts: Vec<usize> = (0..50).map(|_| start(table)).collect();
+        assert_eq!(counts.iter().sum::<usize>(), 0, "{table:?} {counts:?}");
+    }
+}
