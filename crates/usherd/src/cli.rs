@@ -138,6 +138,8 @@ pub fn inetd() -> Command {
         .about("As the inetd of Debian's openbsd-inetd, with its flags")
         .version(env!("CARGO_PKG_VERSION"))
         .override_usage(INETD_USAGE)
+        // As getopt(3): the last of several counts.
+        .args_override_self(true)
         .arg(
             Arg::new("debug")
                 .short('d')

@@ -25,27 +25,59 @@ pub struct Found {
 /// Files in a folder that are left alone: what editors and packages leave behind, and hidden ones.
 const LEFTOVERS: [&str; 7] = ["~", ".bak", ".orig", ".rej", ".swp", ".tmp", ".disabled"];
 
-/// Reads a file, or the files of a folder in the order of their names.
-pub fn read(path: &str, sources: &mut Sources, diagnostics: &mut Vec<Diagnostic>) -> Found {
-    let mut result = Found::default();
-    if Path::new(path).is_dir() {
-        match names(path) {
-            Ok(names) => {
-                for name in names {
-                    let path = format!("{}/{name}", path.trim_end_matches('/'));
-                    // Links to folders and sockets among the files are none of ours.
-                    if Path::new(&path).is_dir() {
-                        continue;
-                    }
-                    read_file(&path, sources, diagnostics, &mut result);
+/// Reads a file.
+pub fn read_file(path: &str, sources: &mut Sources, diagnostics: &mut Vec<Diagnostic>) -> Found {
+    let mut found = Found::default();
+    found.add(path, sources, diagnostics);
+    found
+}
+
+/// Reads the files of a folder, in the order of their names.
+pub fn read_folder(path: &str, sources: &mut Sources, diagnostics: &mut Vec<Diagnostic>) -> Found {
+    let mut found = Found::default();
+    match names(path) {
+        Ok(names) => {
+            for name in names {
+                let path = format!("{}/{name}", path.trim_end_matches('/'));
+                // Folders among the files are none of ours.
+                if !Path::new(&path).is_dir() {
+                    found.add(&path, sources, diagnostics);
                 }
             }
-            Err(error) => unreadable(path, &Problem::System(error), diagnostics, &mut result),
         }
-    } else {
-        read_file(path, sources, diagnostics, &mut result);
+        Err(error) => found.refuse(path, &Problem::System(error), diagnostics),
     }
-    result
+    found
+}
+
+impl Found {
+    /// A text that is no file.
+    pub fn text(name: &str, text: &[u8], sources: &mut Sources) -> Self {
+        Self { files: vec![sources.add(name, text.to_vec())], unreadable: Vec::new() }
+    }
+
+    fn add(&mut self, path: &str, sources: &mut Sources, diagnostics: &mut Vec<Diagnostic>) {
+        match text(path) {
+            Ok(text) => match not_text(&text) {
+                None => self.files.push(sources.add(path, text)),
+                Some(why) => self.refuse(path, &Problem::Content(why), diagnostics),
+            },
+            Err(problem) => self.refuse(path, &problem, diagnostics),
+        }
+    }
+
+    fn refuse(&mut self, path: &str, problem: &Problem, diagnostics: &mut Vec<Diagnostic>) {
+        let (why, original) = match problem {
+            Problem::System(error) => (words(error), errno::words(errno::from_io(error))),
+            Problem::Content(why) => ((*why).to_owned(), (*why).to_owned()),
+        };
+        diagnostics.push(
+            Diagnostic::error("unreadable", Place::File(path.to_owned()), format!("cannot be read: {why}"))
+                .hint("on a reload, services that came from here go on as they are")
+                .original(format!("{path}: {original}")),
+        );
+        self.unreadable.push(path.to_owned());
+    }
 }
 
 fn names(folder: &str) -> std::io::Result<Vec<String>> {
@@ -59,16 +91,6 @@ fn names(folder: &str) -> std::io::Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
-}
-
-fn read_file(path: &str, sources: &mut Sources, diagnostics: &mut Vec<Diagnostic>, result: &mut Found) {
-    match text(path) {
-        Ok(text) => match not_text(&text) {
-            None => result.files.push(sources.add(path, text)),
-            Some(why) => unreadable(path, &Problem::Content(why), diagnostics, result),
-        },
-        Err(problem) => unreadable(path, &problem, diagnostics, result),
-    }
 }
 
 /// Why a file cannot be read.
@@ -120,17 +142,4 @@ fn not_text(text: &[u8]) -> Option<&'static str> {
     let head = &text[..text.len().min(4096)];
     let zeroes = head.iter().filter(|byte| **byte == 0).count();
     if zeroes > head.len() / 10 { Some("it is a binary file") } else { None }
-}
-
-fn unreadable(path: &str, problem: &Problem, diagnostics: &mut Vec<Diagnostic>, result: &mut Found) {
-    let (why, original) = match problem {
-        Problem::System(error) => (words(error), errno::words(errno::from_io(error))),
-        Problem::Content(why) => ((*why).to_owned(), (*why).to_owned()),
-    };
-    diagnostics.push(
-        Diagnostic::error("unreadable", Place::File(path.to_owned()), format!("cannot be read: {why}"))
-            .hint("on a reload, services that came from here go on as they are")
-            .original(format!("{path}: {original}")),
-    );
-    result.unreadable.push(path.to_owned());
 }

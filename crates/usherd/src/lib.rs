@@ -34,3 +34,8 @@ use std::process::ExitCode;
 pub fn main() -> ExitCode {
     commands::run(std::env::args_os().collect()).into()
 }
+
+/// The command line, for those who make man pages and completions of it.
+pub fn command_line() -> clap::Command {
+    cli::usherd()
+}

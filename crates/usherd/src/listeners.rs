@@ -50,7 +50,7 @@ impl Listeners {
     /// Opens a listener.
     pub fn open(&mut self, id: ListenerId, spec: &Listener, task: &Task) -> Result<(), OpenError> {
         let (socket, file) = open(spec, task)?;
-        self.open.insert(id, Open { socket, blocks: false, file });
+        self.open.insert(id, Open::new(socket, spec, file));
         self.count += 1;
         Ok(())
     }
@@ -141,7 +141,7 @@ impl Listeners {
         let peer = peer.ok_or(SplitError::Nobody)?;
         let (replacement, file) = open_inet(spec, task, Sharing::WithOurOwn).map_err(SplitError::Refused)?;
         connect(&open.socket, &peer).map_err(|error| SplitError::Refused(at("connect")(error)))?;
-        let old = std::mem::replace(open, Open { socket: replacement, blocks: false, file });
+        let old = std::mem::replace(open, Open::new(replacement, spec, file));
         Ok(old.socket)
     }
 }
@@ -156,6 +156,10 @@ pub enum SplitError {
 }
 
 impl Open {
+    fn new(socket: OwnedFd, spec: &Listener, file: Option<Box<SocketFile>>) -> Self {
+        Self { socket, blocks: !spec.key.kind.has_connections(), file }
+    }
+
     fn set_blocking(&mut self, blocks: bool) {
         if self.blocks != blocks && set_blocking(&self.socket, blocks).is_ok() {
             self.blocks = blocks;
@@ -273,7 +277,9 @@ fn new_socket(family: AddressFamily, kind: SocketKind) -> Result<OwnedFd, OpenEr
         SocketKind::Datagram => SocketType::DGRAM,
         SocketKind::SeqPacket => SocketType::SEQPACKET,
     };
-    socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None).map_err(at("socket"))
+    // A datagram socket is given to programs as it is; the daemon says with each call that it does not wait.
+    let blocks = if kind == SocketType::DGRAM { SocketFlags::empty() } else { SocketFlags::NONBLOCK };
+    socket_with(family, kind, SocketFlags::CLOEXEC | blocks, None).map_err(at("socket"))
 }
 
 fn set_buffers(socket: &OwnedFd, spec: &Listener) -> Result<(), OpenError> {

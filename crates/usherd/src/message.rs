@@ -21,8 +21,10 @@ pub struct Request {
 /// Where services come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SourceSpec {
-    /// A file, or a folder whose files are read.
-    Path(String),
+    /// A file.
+    File(String),
+    /// A folder whose files are read.
+    Folder(String),
     /// A text that is no file, with a name for diagnostics.
     Text {
         /// What diagnostics call it.
@@ -32,6 +34,14 @@ pub enum SourceSpec {
     },
     /// One service from a command line.
     Command(CommandLine),
+}
+
+impl SourceSpec {
+    /// A path by what it is now. One that is something else at a later load is as good as unreadable: an empty folder
+    /// in the place of a file does not say that all its services are gone.
+    pub fn path(path: String) -> Self {
+        if std::path::Path::new(&path).is_dir() { SourceSpec::Folder(path) } else { SourceSpec::File(path) }
+    }
 }
 
 /// The words of `usherd serve`.

@@ -152,8 +152,8 @@ impl Checker<'_> {
     }
 
     fn listeners(&mut self, entry: &Entry, kind: SocketKind) -> Option<Vec<Listener>> {
-        let send_buffer = self.buffer(entry.send_buffer.as_ref());
-        let receive_buffer = self.buffer(entry.receive_buffer.as_ref());
+        let send_buffer = self.buffer(entry, entry.send_buffer.as_ref());
+        let receive_buffer = self.buffer(entry, entry.receive_buffer.as_ref());
         let addresses = match entry.transport {
             Some(Transport::Unix) => self.unix_path(entry)?,
             Some(Transport::Inet { protocol, families }) => self.inet_addresses(entry, protocol, families)?,
@@ -189,8 +189,12 @@ impl Checker<'_> {
         } else {
             return Some(vec![(Protocol::Unix, ListenAddress::Unix(path.value.clone()))]);
         };
-        self.error("bad-unix-path", path, problem).expected =
-            format!("an absolute path without a colon, at most {MAX_UNIX_PATH} bytes");
+        let diagnostic = self.error("bad-unix-path", path, problem);
+        diagnostic.expected = format!("an absolute path without a colon, at most {MAX_UNIX_PATH} bytes");
+        if path.value.len() > MAX_UNIX_PATH {
+            diagnostic.original =
+                format!("{}/unix: UNIX domain socket path too long", printable(&path.value));
+        }
         None
     }
 
@@ -231,7 +235,7 @@ impl Checker<'_> {
                 }
             }
             if let (false, Some(problem)) = (found, problem) {
-                self.unknown_host(host, &entry.protocol, problem);
+                self.unknown_host(host, entry, &problem, v4.is_none());
             }
         }
         if addresses.is_empty() { None } else { Some(addresses) }
@@ -248,18 +252,28 @@ impl Checker<'_> {
         }
     }
 
-    fn unknown_host(&mut self, host: &Word, protocol: &Word, error: HostError) {
+    fn unknown_host(&mut self, host: &Word, entry: &Entry, error: &HostError, asked_v6: bool) {
         let name = quoted(host);
-        let (message, hint) = match error {
-            HostError::Unknown => (
-                format!("{name} is not an address of this protocol's family"),
-                format!("{} asks for addresses of its own family only", printable(&protocol.value)),
+        let (message, original) = match error {
+            HostError::Failed(words) => (format!("{name} could not be looked up: {words}"), words.as_str()),
+            HostError::Unknown if self.resolve(host, !asked_v6).is_ok() => (
+                format!(
+                    "{name} is not an address of the family that {} asks for",
+                    printable(&entry.protocol.value)
+                ),
+                "Address family for hostname not supported",
             ),
-            HostError::Failed(words) => (format!("{name} could not be looked up: {words}"), String::new()),
+            HostError::Unknown => (format!("{name} is not known"), "Name or service not known"),
         };
+        let original = format!(
+            "{}/{}: {}: {original}",
+            printable(&entry.name.value),
+            printable(&entry.protocol.value),
+            printable(&host.value)
+        );
         let diagnostic = self.error("unknown-host", host, message);
         diagnostic.expected = "an address or host name of this machine, or *".to_owned();
-        diagnostic.hint = hint;
+        diagnostic.original = original;
     }
 
     fn port(&mut self, entry: &Entry, protocol: &str) -> Option<u16> {
@@ -290,7 +304,7 @@ impl Checker<'_> {
 
     /// Outer `None`: not a size. Inner `None`: nothing was said.
     #[expect(clippy::option_option, reason = "an absent word and a wrong one are different answers")]
-    fn buffer(&mut self, word: Option<&Word>) -> Option<Option<u32>> {
+    fn buffer(&mut self, entry: &Entry, word: Option<&Word>) -> Option<Option<u32>> {
         let Some(word) = word else { return Some(None) };
         let (digits, factor) = match word.value.as_slice() {
             [digits @ .., b'k'] => (digits, 1024),
@@ -304,8 +318,12 @@ impl Checker<'_> {
             Some(size @ 1..) => Some(Some(size)),
             _ => {
                 let message = format!("{} is not a buffer size", quoted(word));
-                self.error("bad-buffer-size", word, message).expected =
-                    "1 or more bytes, less than 2 GiB, k and m allowed".to_owned();
+                let complaint =
+                    if size == Some(0) { "invalid buffer size" } else { "malformed buffer size option" };
+                let diagnostic = self.error("bad-buffer-size", word, message);
+                diagnostic.expected = "1 or more bytes, less than 2 GiB, k and m allowed".to_owned();
+                diagnostic.original =
+                    format!("{}: {complaint} `{}'", printable(&entry.name.value), printable(&word.value));
                 None
             }
         }
@@ -339,23 +357,35 @@ impl Checker<'_> {
         match strtoul(&word.value) {
             Some(count @ 1..) => Some(Some(count)),
             _ => {
+                let default = self.defaults.limits.starts.map_or(0, |rate| rate.count);
                 let message = format!("{} is not a number of starts", quoted(word));
                 let diagnostic = self.warning("bad-max", word, message);
                 diagnostic.expected = "1 or more starts a minute".to_owned();
                 diagnostic.hint = "the default is used, as openbsd-inetd does".to_owned();
+                diagnostic.original = format!(
+                    "{}: illegal max field \"{}\", setting to {default}",
+                    printable(&entry.name.value),
+                    printable(&word.value)
+                );
                 Some(None)
             }
         }
     }
 
     fn builtin(&mut self, entry: &Entry, kind: SocketKind) -> Option<Builtin> {
-        // An argument names a built-in on a port of another name: a line that every original refuses.
-        let name = entry.arguments.first().unwrap_or(&entry.name);
-        let builtin = Builtin::by_name(&name.value);
+        // The service's name says which, and arguments are ignored. On a port of another name, which every original
+        // refuses, the first argument says it.
+        let by_name = Builtin::by_name(&entry.name.value).map(|builtin| (builtin, &entry.name));
+        let by_argument =
+            || entry.arguments.first().and_then(|word| Some((Builtin::by_name(&word.value)?, word)));
+        let (builtin, name) = match by_name.or_else(by_argument) {
+            Some((builtin, name)) => (Some(builtin), name),
+            None => (None, entry.arguments.first().unwrap_or(&entry.name)),
+        };
         if builtin.is_none() || kind == SocketKind::SeqPacket {
             let message = format!("internal service {} unknown", printable(&name.value));
-            let diagnostic = self.error("unknown-internal", name, message.clone());
-            diagnostic.original = message;
+            let diagnostic = self.error("unknown-internal", name, message);
+            diagnostic.original = format!("internal service {} unknown", printable(&entry.name.value));
             diagnostic.expected = "echo, discard, chargen, daytime or time, over stream or dgram".to_owned();
             diagnostic.hint = "on another port, name it behind the word: internal echo".to_owned();
             return None;

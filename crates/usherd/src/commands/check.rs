@@ -14,7 +14,7 @@ use crate::render::{Colours, render};
 #[expect(clippy::print_stdout, reason = "this is where the command answers")]
 pub(super) fn run(matches: &ArgMatches) -> Exit {
     let paths = matches.get_many::<String>("path").into_iter().flatten();
-    let sources: Vec<SourceSpec> = paths.map(|path| SourceSpec::Path(path.clone())).collect();
+    let sources: Vec<SourceSpec> = paths.map(|path| SourceSpec::path(path.clone())).collect();
     let defaults = Defaults {
         limits: limits(Some(STARTS_A_MINUTE)),
         backlog: 128,

@@ -66,7 +66,7 @@ fn options(matches: &ArgMatches) -> Result<Options, Exit> {
     let debug = matches.get_flag("debug");
     let stays = debug || matches.get_flag("foreground") || std::env::var_os("NOTIFY_SOCKET").is_some();
     Ok(Options {
-        sources: vec![SourceSpec::Path(config)],
+        sources: vec![SourceSpec::File(config)],
         defaults: Defaults {
             limits: limits(Some(rate(matches))),
             backlog: backlog(matches),

@@ -13,7 +13,7 @@ use usherd_model::source::Sources;
 use usherd_sys::signal::{self, Signal};
 
 use super::serve::add_command_line;
-use crate::config_files;
+use crate::config_files::{self, Found};
 use crate::exit_code::Exit;
 use crate::machine::Machine;
 use crate::message::{self, Reply, Request, SourceSpec};
@@ -41,20 +41,19 @@ pub(super) fn load(specs: &[SourceSpec], defaults: &Defaults) -> Reply {
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
     let mut unreadable = Vec::new();
     for spec in specs {
-        match spec {
-            SourceSpec::Path(path) => {
-                let found = config_files::read(path, &mut sources, &mut diagnostics);
-                for file in found.files {
-                    inetd::parse(&sources, file, &OPENBSD, &mut tree, &mut diagnostics);
-                }
-                unreadable.extend(found.unreadable);
+        let found = match spec {
+            SourceSpec::File(path) => config_files::read_file(path, &mut sources, &mut diagnostics),
+            SourceSpec::Folder(path) => config_files::read_folder(path, &mut sources, &mut diagnostics),
+            SourceSpec::Text { name, text } => Found::text(name, text, &mut sources),
+            SourceSpec::Command(command) => {
+                add_command_line(command, &mut sources, &mut tree);
+                Found::default()
             }
-            SourceSpec::Text { name, text } => {
-                let file = sources.add(name.as_str(), text.clone());
-                inetd::parse(&sources, file, &OPENBSD, &mut tree, &mut diagnostics);
-            }
-            SourceSpec::Command(command) => add_command_line(command, &mut sources, &mut tree),
+        };
+        for file in found.files {
+            inetd::parse(&sources, file, &OPENBSD, &mut tree, &mut diagnostics);
         }
+        unreadable.extend(found.unreadable);
     }
     let mut config = check::check(&sources, &tree, defaults, &mut Machine::default(), &mut diagnostics);
     config.unreadable = unreadable;

@@ -14,9 +14,9 @@ const DEFAULT_CONFIG: &str = "/etc/inetd.conf";
 
 pub(super) fn run(matches: &ArgMatches) -> Exit {
     let paths = matches.get_many::<String>("config").into_iter().flatten();
-    let mut sources: Vec<SourceSpec> = paths.map(|path| SourceSpec::Path(absolute(path))).collect();
+    let mut sources: Vec<SourceSpec> = paths.map(|path| SourceSpec::path(absolute(path))).collect();
     if sources.is_empty() {
-        sources.push(SourceSpec::Path(DEFAULT_CONFIG.to_owned()));
+        sources.push(SourceSpec::File(DEFAULT_CONFIG.to_owned()));
     }
     let rate = matches.get_one::<u32>("rate").copied().unwrap_or(STARTS_A_MINUTE);
     let options = Options {

@@ -10,7 +10,7 @@
 use super::Dialect;
 use super::lines::Line;
 use crate::config::syntax::{Entry, Tree, Word};
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::{Diagnostic, Place, printable};
 use crate::source::{Span, Spanned, offset};
 
 /// The columns that a line must have, by the name that a person knows them by.
@@ -92,11 +92,11 @@ impl<'a> Columns<'a> {
             let target = match sizes.first().map(|name| name.value.as_slice()) {
                 Some(b"sndbuf") => &mut entry.send_buffer,
                 Some(b"rcvbuf") => &mut entry.receive_buffer,
-                _ => return Err(Box::new(bad_buffer(&part))),
+                _ => return Err(Box::new(bad_buffer(&entry.name, &part))),
             };
             match sizes.into_iter().nth(1) {
                 Some(size) if target.is_none() => *target = Some(size),
-                _ => return Err(Box::new(bad_buffer(&part))),
+                _ => return Err(Box::new(bad_buffer(&entry.name, &part))),
             }
         }
         if let Some(dot) = entry.wait.value.iter().position(|byte| *byte == b'.') {
@@ -144,9 +144,12 @@ fn part(word: &Word, start: usize, end: usize) -> Word {
     Spanned::new(word.value[start..end].to_vec(), span)
 }
 
-fn bad_buffer(part: &Word) -> Diagnostic {
+fn bad_buffer(name: &Word, part: &Word) -> Diagnostic {
+    let original =
+        format!("{}: malformed buffer size option `{}'", printable(&name.value), printable(&part.value));
     Diagnostic::error("bad-buffer-size", Place::Text(part.span), "not a buffer size, or given twice")
         .expected("sndbuf=N or rcvbuf=N, N in bytes or with k or m")
+        .original(original)
 }
 
 /// The mark stands where the next column belongs, behind the last word.
