@@ -344,13 +344,18 @@ impl Daemon {
         let values = if program.ucspi { ucspi_values(&handed, start.peer) } else { None };
         let pairs = values.as_ref().map(UcspiValues::pairs);
         let variables = pairs.as_ref().map_or(&[][..], |pairs| &pairs[..]);
-        let table = descriptors::table(self.listeners.count());
+        let table = descriptors::table(self.long_lived());
         let stderr = program.stderr_for_children();
         match self.spawner.spawn(&program.plan, handed, stderr, variables, table) {
             Ok(pid) => Ok(Pid(pid)),
             Err(error) if is_exhaustion(from_io(&error)) => Err(NotStarted::Exhausted(from_io(&error))),
             Err(error) => Err(NotStarted::Failed(from_io(&error))),
         }
+    }
+
+    /// Descriptors that stay, as far as their number grows.
+    fn long_lived(&self) -> usize {
+        self.listeners.count() + self.reaper.descriptors() + self.sessions.count()
     }
 
     /// The socket for the sender of the next datagram; the listener goes on with another one.
@@ -524,7 +529,7 @@ impl Daemon {
 
     fn load(&mut self) {
         self.manager.reloading();
-        let table = descriptors::table(self.listeners.count());
+        let table = descriptors::table(self.long_lived());
         self.reserve = None;
         let started = self.loader.start(&mut self.spawner, table, self.now);
         match started {

@@ -13,7 +13,7 @@ use usherd_sys::spawn::Table;
 /// Numbers below are for connections on their way to a child.
 pub const FIRST_LONG_LIVED: i32 = 64;
 
-/// Up to so many listeners a child gets a copy of the table: copying costs less than leaving a shared one.
+/// Up to so many long-lived descriptors a child gets a copy of the table: copying costs less than leaving a shared one.
 const COPIED_TABLE: usize = 128;
 
 /// The most descriptors that we ask for: more than ports there are, and a table of that size takes 8 MiB.
@@ -24,9 +24,9 @@ pub fn move_up(fd: OwnedFd) -> rustix::io::Result<OwnedFd> {
     fcntl_dupfd_cloexec(&fd, FIRST_LONG_LIVED)
 }
 
-/// How children get our table when so many listeners are in it.
-pub fn table(listeners: usize) -> Table {
-    if listeners <= COPIED_TABLE { Table::Copied } else { Table::Shared }
+/// How children get our table when so many long-lived descriptors are in it.
+pub fn table(long_lived: usize) -> Table {
+    if long_lived <= COPIED_TABLE { Table::Copied } else { Table::Shared }
 }
 
 /// Makes sure that 0, 1 and 2 are open, and that nothing else that we inherited is passed on.

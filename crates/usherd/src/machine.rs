@@ -23,6 +23,9 @@ pub struct Machine {
     memberships: HashMap<(String, u32), Vec<u32>>,
     ports: HashMap<(String, String), Option<u16>>,
     hosts: HashMap<(String, bool), Result<Vec<SocketAddr>, HostError>>,
+    faults: HashMap<Vec<u8>, Option<ProgramFault>>,
+    has_ipv6: Option<bool>,
+    unprivileged_as: Option<Option<User>>,
 }
 
 impl Facts for Machine {
@@ -66,37 +69,52 @@ impl Facts for Machine {
     }
 
     fn has_ipv6(&mut self) -> bool {
-        socket(AddressFamily::INET6, SocketType::DGRAM, None).is_ok()
+        *self.has_ipv6.get_or_insert_with(|| socket(AddressFamily::INET6, SocketType::DGRAM, None).is_ok())
     }
 
     fn program_fault(&mut self, path: &[u8]) -> Option<ProgramFault> {
-        // The daemon looks for a relative path in its own folder, the root.
-        let path = Path::new("/").join(OsStr::from_bytes(path));
-        let Ok(found) = path.metadata() else { return Some(ProgramFault::Missing) };
-        if !found.is_file() {
-            return Some(ProgramFault::NotAFile);
+        match self.faults.get(path) {
+            Some(known) => *known,
+            None => {
+                let fault = program_fault(path);
+                self.faults.insert(path.to_vec(), fault);
+                fault
+            }
         }
-        if found.permissions().mode() & 0o111 == 0 {
-            return Some(ProgramFault::NotExecutable);
-        }
-        let mut head = [0_u8; 64];
-        // What may not be read may still be executed.
-        let got = File::open(&path).and_then(|mut file| file.read(&mut head)).ok()?;
-        if is_text_without_interpreter(&head[..got]) { Some(ProgramFault::NoInterpreterLine) } else { None }
     }
 
     fn unprivileged_as(&mut self) -> Option<User> {
-        let uid = geteuid();
-        if uid.is_root() {
-            return None;
-        }
-        let known = names::user_of_uid(uid.as_raw()).ok().flatten();
-        let gid = rustix::process::getegid().as_raw();
-        Some(match known {
-            Some(found) => User { name: found.name, uid: found.uid, gid },
-            None => User { name: uid.as_raw().to_string(), uid: uid.as_raw(), gid },
-        })
+        self.unprivileged_as.get_or_insert_with(unprivileged_as).clone()
     }
+}
+
+fn unprivileged_as() -> Option<User> {
+    let uid = geteuid();
+    if uid.is_root() {
+        return None;
+    }
+    let known = names::user_of_uid(uid.as_raw()).ok().flatten();
+    let gid = rustix::process::getegid().as_raw();
+    Some(match known {
+        Some(found) => User { name: found.name, uid: found.uid, gid },
+        None => User { name: uid.as_raw().to_string(), uid: uid.as_raw(), gid },
+    })
+}
+
+fn program_fault(path: &[u8]) -> Option<ProgramFault> {
+    // The daemon looks for a relative path in its own folder, the root.
+    let path = Path::new("/").join(OsStr::from_bytes(path));
+    let Ok(found) = path.metadata() else { return Some(ProgramFault::Missing) };
+    if !found.is_file() {
+        return Some(ProgramFault::NotAFile);
+    }
+    if found.permissions().mode() & 0o111 == 0 {
+        return Some(ProgramFault::NotExecutable);
+    }
+    let mut head = [0_u8; 64];
+    // What may not be read may still be executed.
+    let got = File::open(&path).and_then(|mut file| file.read(&mut head)).ok()?;
+    if is_text_without_interpreter(&head[..got]) { Some(ProgramFault::NoInterpreterLine) } else { None }
 }
 
 fn is_text_without_interpreter(head: &[u8]) -> bool {

@@ -54,6 +54,11 @@ impl Reaper {
         }
     }
 
+    /// How many old children have a descriptor.
+    pub fn descriptors(&self) -> usize {
+        self.old.len()
+    }
+
     /// Asks for an old child whose descriptor says that it has ended.
     pub fn collect(&mut self, pid: Pid) -> Option<Exit> {
         match try_wait(pid) {

@@ -92,6 +92,11 @@ impl Sessions {
         Some((self.open.insert(session), watched))
     }
 
+    /// How many are open.
+    pub fn count(&self) -> usize {
+        self.open.len()
+    }
+
     /// The connection of a session.
     pub fn connection(&self, id: SessionId) -> Option<BorrowedFd<'_>> {
         self.open.get(id).map(|session| session.connection.as_fd())
