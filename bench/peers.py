@@ -1,0 +1,213 @@
+"""The servers: how each is configured and started, and where to get it.
+
+A new one is one more entry in `known()`.
+"""
+import collections
+import glob
+import os
+import pathlib
+import platform
+import pwd
+import shutil
+import subprocess
+
+from lab import BIN, HERE, PEERS
+
+
+class Svc(collections.namedtuple("Svc", "port argv user builtin proto")):
+    """A service: a program, or a built-in of the server."""
+
+    def __new__(cls, port, argv=(), user="root", builtin=None, proto="tcp"):
+        return super().__new__(cls, port, tuple(argv), user, builtin, proto)
+
+    @property
+    def key(self):
+        return self.builtin + ("-udp" if self.proto == "udp" else "") if self.builtin else None
+
+    @property
+    def echoes(self):
+        return self.builtin == "echo" or self.argv[:1] == ("/bin/cat",)
+
+
+# ------------------------------------------------------------------ configurations
+def inetd_conf(services):
+    lines = []
+    for s in services:
+        kind, wait = ("dgram", "wait") if s.proto == "udp" else ("stream", "nowait")
+        if s.builtin:
+            lines.append("%s %s %s %s root internal\n" % (s.builtin, kind, s.proto, wait))
+        else:
+            name = os.path.basename(s.argv[0])
+            lines.append("%d %s %s %s %s %s %s\n" % (s.port, kind, s.proto, wait, s.user, s.argv[0],
+                                                    " ".join((name,) + s.argv[1:])))
+    return "".join(lines)
+
+
+def xinetd_conf(services):
+    text = ["defaults\n{\n instances = UNLIMITED\n per_source = UNLIMITED\n cps = 0 0\n}\n"]
+    for i, s in enumerate(services):
+        what = " type = INTERNAL\n" if s.builtin else " type = UNLISTED\n port = %d\n server = %s\n%s" % (
+            s.port, s.argv[0], " server_args = %s\n" % " ".join(s.argv[1:]) if s.argv[1:] else "")
+        text.append("service %s\n{\n id = s%d\n%s socket_type = %s\n protocol = %s\n wait = %s\n user = %s\n}\n" % (
+            s.builtin or "s%d" % i, i, what, "dgram" if s.proto == "udp" else "stream", s.proto,
+            "yes" if s.proto == "udp" else "no", s.user))
+    return "".join(text)
+
+
+def rlinetd_conf(services):
+    text = []
+    for i, s in enumerate(services):
+        what = ' echo "%I\\n";\n close;' if s.builtin else ' exec "%s";' % " ".join(s.argv)
+        text.append('service "s%d" {\n port %d;\n protocol tcp;\n interface 127.0.0.1;\n instances 100000;\n backlog 1024;\n'
+                    ' user "%s";\n%s\n}\n' % (i, s.port, s.user, what))
+    return "".join(text)
+
+
+# ------------------------------------------------------------------------- a server
+class Peer:
+    """`command` is a template: {bin}, {conf}, {work}; a server in UCSPI style has
+    no configuration, {port} and {argv} instead, and one process for each service."""
+    limit = False                      # a reference, not a product
+
+    def __init__(self, name, program, command, conf=inetd_conf, family="inetd",
+                 builtins=("daytime", "echo", "echo-udp"), most=9000, udp_addr="127.0.0.1"):
+        self.name, self.program, self.command, self.conf, self.family = name, str(program), command, conf, family
+        self.builtins, self.most, self.udp_addr = builtins, most, udp_addr
+        self.users = self.reloads = family == "inetd"
+
+    def there(self):
+        return os.access(self.program, os.X_OK)
+
+    def can(self, svc):
+        return svc.key in self.builtins if svc.builtin else svc.user == "root" or self.users
+
+    def env(self):
+        libs = [d for lib in ("lib", "usr/lib") for d in glob.glob(str(PEERS / "libs" / lib / "*-linux-gnu"))]
+        return {"LD_LIBRARY_PATH": ":".join(libs)} if self.program.startswith(str(PEERS)) else {}
+
+    def commands(self, services, work):
+        fill = lambda **kw: [w.format(bin=self.program, conf=work / "conf", work=work, **kw) for w in self.command.split()]
+        return [fill()]
+
+
+class Ucspi(Peer):
+    def __init__(self, name, program, command):
+        super().__init__(name, program, command, conf=lambda services: "", family="ucspi", builtins=(), most=1)
+
+    def commands(self, services, work):
+        return [self.command.format(bin=self.program, port=s.port).split() + list(s.argv) for s in services]
+
+
+class Skeleton(Peer):
+    limit = True
+
+    def __init__(self):
+        super().__init__("skeleton", BIN / "skeleton", "", conf=lambda services: "", builtins=("echo", "echo-udp"))
+        self.family, self.reloads = "limit", False
+
+    def commands(self, services, work):
+        modes = {"echo": "echo", "echo-udp": "udp"}
+        out = [[self.program, modes[s.key], str(s.port)] for s in services if s.builtin]
+        programs = [s for s in services if not s.builtin]
+        if len(programs) > 50:         # many alike on consecutive ports: one process
+            groups = [(programs[0], len(programs))]
+        else:
+            groups = [(s, 1) for s in programs]
+        for s, n in groups:
+            out.append([self.program, "spawn", str(s.port), str(n), str(pwd.getpwnam(s.user).pw_uid), *s.argv])
+        return out
+
+
+class Usherd(Peer):
+    """The server under test."""
+
+    def __init__(self):
+        target = os.environ.get("CARGO_TARGET_DIR") or HERE.parent / "target"
+        program = os.environ.get("USHERD") or pathlib.Path(target, "release/usherd")
+        super().__init__("usherd", pathlib.Path(program).absolute(),
+                         os.environ.get("USHERD_CMD", "{bin} inetd -i -R 1000000000 {conf}"))
+
+    def build(self):
+        """`cargo build`, unless USHERD names a binary or there is no cargo"""
+        if not os.environ.get("USHERD") and shutil.which("cargo"):
+            subprocess.run(["cargo", "build", "--release", "--quiet", "--bin", "usherd",
+                            "--manifest-path", str(HERE.parent / "Cargo.toml")], check=True)
+
+
+def known():
+    """Rate limits are off in all of them, names and ident are not looked up."""
+    p = PEERS
+    rlinetd_lib = (glob.glob(str(p / "rlinetd/usr/lib/*/rlinetd/libparse.so")) or ["-"])[0]
+    return {x.name: x for x in (
+        Usherd(),
+        Peer("openbsd-inetd", p / "openbsd-inetd/usr/sbin/inetd", "{bin} -i -R 100000000 {conf}",
+             udp_addr="::1"),          # its UDP built-ins do not answer 127/8, on purpose
+        Peer("inetutils-inetd", p / "inetutils-inetd/usr/sbin/inetutils-inetd",
+             "{bin} --pidfile={work}/pid -R 100000000 {conf}", most=1000),                  # select()
+        Peer("busybox-inetd", p / "busybox-src/busybox", "{bin} inetd -f {conf}", most=1000),   # select()
+        Peer("xinetd", p / "xinetd/usr/sbin/xinetd", "{bin} -dontfork -f {conf} -pidfile {work}/pid", conf=xinetd_conf),
+        Peer("rlinetd", p / "rlinetd/usr/sbin/rlinetd", "{bin} -f {conf} -p " + rlinetd_lib, conf=rlinetd_conf,
+             builtins=("daytime",), most=1000),   # its echo crashes the daemon when a caller half-closes
+        Ucspi("busybox-tcpsvd", p / "busybox-src/busybox", "{bin} tcpsvd -c 30000 -b 1024 127.0.0.1 {port}"),
+        Ucspi("tcpserver", p / "ucspi-tcp/usr/bin/tcpserver", "{bin} -H -R -l0 -c 100000 -b 1024 127.0.0.1 {port}"),
+        Skeleton(),
+    )}
+
+
+# ------------------------------------------------------------------------- building
+def build():
+    """The generator, the skeleton and the smallest program, into target/bin."""
+    BIN.mkdir(parents=True, exist_ok=True)
+    cc = os.environ.get("CC", "gcc")
+    tiny = ("-Os -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -nostdlib -fno-pie -no-pie "
+            "-Wl,--build-id=none -Wl,-z,noseparate-code -Wl,-z,norelro -s").split()
+    for name, flags in (("tiny", tiny), ("load", ["-O2"]), ("skeleton", ["-O2", "-pthread"])):
+        src, out = HERE / "csrc" / (name + ".c"), BIN / name
+        if not out.exists() or out.stat().st_mtime < src.stat().st_mtime:
+            subprocess.run([cc, "-Wall", "-Wextra", "-static", *flags, "-o", str(out), str(src)], check=True)
+
+
+DEBS = ("openbsd-inetd", "inetutils-inetd", "xinetd", "rlinetd", "ucspi-tcp")
+LIBS = ("libbsd0", "libevent-2.1-7", "libtirpc3", "libwrap0", "libnsl2")      # what they need
+APPLETS = ("INETD FEATURE_INETD_SUPPORT_BUILTIN_ECHO FEATURE_INETD_SUPPORT_BUILTIN_DISCARD "
+           "FEATURE_INETD_SUPPORT_BUILTIN_TIME FEATURE_INETD_SUPPORT_BUILTIN_DAYTIME "
+           "FEATURE_INETD_SUPPORT_BUILTIN_CHARGEN TCPSVD FEATURE_IPV6 FEATURE_SYSLOG LONG_OPTS STATIC USE_BB_PWD_GRP").split()
+
+
+def fetch():
+    """The others from the Debian archive, unpacked under PEERS, nothing installed."""
+    debs = PEERS / "debs"
+    debs.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["apt-get", "download", *DEBS, *LIBS], cwd=debs, check=True)
+    for name in DEBS + LIBS:
+        newest = max(debs.glob(name + "_*.deb"), key=lambda f: f.stat().st_mtime)
+        where = PEERS / ("libs" if name in LIBS else name)
+        subprocess.run(["dpkg", "-x", str(newest), str(where)], check=True)
+    if not os.access(PEERS / "busybox-src/busybox", os.X_OK):
+        fetch_busybox(PEERS / "busybox-src")
+    print("peers are in", PEERS)
+
+
+def fetch_busybox(where):
+    """Debian's busybox has neither inetd nor tcpsvd: its source, with just those."""
+    # a source list of its own: nothing of the machine's apt set-up is changed
+    apt = where / "apt"
+    (apt / "lists/partial").mkdir(parents=True, exist_ok=True)
+    release = platform.freedesktop_os_release().get("VERSION_CODENAME", "bookworm")
+    (apt / "sources.list").write_text("deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
+                                      "http://deb.debian.org/debian %s main\n" % release)
+    get = ["apt-get", "-qq", "-o", "Dir::Etc::sourcelist=%s/sources.list" % apt, "-o", "Dir::Etc::sourceparts=-",
+           "-o", "Dir::State::lists=%s/lists" % apt, "-o", "APT::Sandbox::User=root"]
+    subprocess.run(get + ["update"], check=True)
+    subprocess.run(get + ["source", "busybox"], cwd=where, check=True)
+    src = next(d for d in where.glob("busybox-*") if d.is_dir())
+    quiet = {"stdout": subprocess.DEVNULL, "check": True, "cwd": src}
+    subprocess.run(["make", "-s", "allnoconfig"], **quiet)
+    config = (src / ".config").read_text()
+    for o in APPLETS:
+        config = config.replace("# CONFIG_%s is not set" % o, "CONFIG_%s=y" % o)
+    (src / ".config").write_text(config)
+    subprocess.run(["make", "-s", "oldconfig"], input=b"\n" * 5000, **quiet)
+    with open(where / "build.log", "wb") as log:
+        subprocess.run(["make", "-s", "-j%d" % os.cpu_count(), "busybox"], stdout=log, stderr=log, check=True, cwd=src)
+    shutil.copy2(src / "busybox", where / "busybox")
