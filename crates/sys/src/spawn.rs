@@ -127,6 +127,11 @@ impl Spawner {
         }
     }
 
+    /// Whether a child may still be on its way to its program, with a copy of our descriptors.
+    pub fn is_busy(&self) -> bool {
+        self.busy.iter().any(|index| !self.slots[*index].is_done())
+    }
+
     /// Closes what was given to children that have a descriptor table of their own by now. True when some have not:
     /// the call is to be made again soon.
     pub fn settle(&mut self) -> bool {

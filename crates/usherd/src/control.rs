@@ -7,7 +7,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use rustix::fs::{FileType, Mode, chmod, lstat, stat, unlink};
+use rustix::fs::{FileType, Mode, lstat, stat, unlink};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect,
@@ -73,17 +73,16 @@ impl Control {
         remove_stale(path, &address)?;
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        // Nobody else can connect, not even for a moment.
+        // Mode 0600: nobody else can connect, not even for a moment.
         let old = umask(Mode::from_raw_mode(0o177));
         let bound = bind(&socket, &address);
         umask(old);
         bound?;
-        chmod(path, Mode::from_raw_mode(0o600))?;
         listen(&socket, 16)?;
         let found = stat(path)?;
         Ok(Self {
             path: path.to_owned(),
-            socket: crate::descriptors::move_up(socket)?,
+            socket: crate::descriptors::move_up(socket),
             inode: (found.st_dev, found.st_ino),
             clients: Slots::default(),
         })
@@ -105,7 +104,7 @@ impl Control {
         if self.clients.len() >= CLIENTS || !may_ask(&connection) {
             return Ok(None);
         }
-        let connection = crate::descriptors::move_up(connection)?;
+        let connection = crate::descriptors::move_up(connection);
         let deadline = now.after(PATIENCE);
         let client = Client { connection, request: Vec::new(), answer: Vec::new(), sent: 0, deadline };
         Ok(Some(self.clients.insert(client)))

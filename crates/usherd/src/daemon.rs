@@ -9,13 +9,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::epoll::EventFlags;
-use rustix::fs::{Mode, OFlags, open};
 use rustix::net::getsockname;
 use usherd_model::children::Pid;
 use usherd_model::diagnostic::{Report, Severity};
 use usherd_model::event::{AcceptError, Action, ConnectionId, Event, Exit, Handed, Log, NotStarted, Start};
 use usherd_model::failure::Errno;
-use usherd_model::service::{Builtin, SocketKind};
+use usherd_model::service::{Builtin, SocketKind, Stderr};
 use usherd_model::slots::{Key, Slots};
 use usherd_model::status::{self, Snapshot};
 use usherd_model::supervisor::{ListenerId, ServiceId, Settings, Supervisor};
@@ -26,6 +25,7 @@ use usherd_sys::spawn::Spawner;
 
 use crate::builtins::{self, Datagrams, SessionId, Sessions};
 use crate::control::{self, ClientId, Control};
+use crate::descriptors::Reserve;
 use crate::errno::{self, from_io, from_rustix, is_exhaustion};
 use crate::listeners::{Listeners, SplitError, datagram_builtin};
 use crate::loader::{self, Loader};
@@ -35,7 +35,7 @@ use crate::notify::ServiceManager;
 use crate::poller::{Poller, Token};
 use crate::programs::{Programs, UcspiValues, failed_step};
 use crate::reap::Reaper;
-use crate::stderr_log::StderrLog;
+use crate::stderr_log::{self, PipeId, StderrLog};
 use crate::{clock, descriptors};
 
 /// Called once, when all is open for the first time.
@@ -83,8 +83,7 @@ pub struct Daemon {
     on_ready: Option<OnReady>,
     /// Connections that the core has not decided about.
     pending: Slots<OwnedFd>,
-    /// Kept so that the daemon can be asked and can reload when descriptors have run out.
-    reserve: Option<OwnedFd>,
+    reserve: Reserve,
     events: VecDeque<Event>,
     actions: Vec<Action>,
     ended: Vec<(Pid, Exit)>,
@@ -137,7 +136,7 @@ impl Daemon {
             signals,
             on_ready: Some(on_ready),
             pending: Slots::default(),
-            reserve: open_reserve(),
+            reserve: Reserve::default(),
             events: VecDeque::new(),
             actions: Vec::new(),
             ended: Vec::new(),
@@ -200,9 +199,7 @@ impl Daemon {
             control.expire(self.now);
         }
         self.manager.keep_alive(self.now);
-        if self.reserve.is_none() {
-            self.reserve = open_reserve();
-        }
+        self.reserve.fill();
     }
 
     fn dispatch(&mut self, token: Token, ready: EventFlags) {
@@ -216,7 +213,7 @@ impl Daemon {
             }
             Token::Session(session) => self.proceed(session, ready),
             Token::Loader => self.read_loader(),
-            Token::Stderr(service) => self.read_stderr(service),
+            Token::Stderr(pipe) => self.read_stderr(pipe),
             Token::Control => self.accept_client(),
             Token::Client(client) => self.converse(client),
         }
@@ -260,7 +257,13 @@ impl Daemon {
             }
             Action::Open(listener) => self.open(listener),
             Action::Adjust(listener) => self.adjust(listener),
-            Action::Close(listener) => self.listeners.close(listener),
+            Action::Close(listener) => {
+                // A child that is not yet its program still holds the socket, and epoll would go on looking at it.
+                if let Some(socket) = self.listeners.socket(listener) {
+                    self.poller.remove(socket);
+                }
+                self.listeners.close(listener);
+            }
             Action::Poll(listener) => self.poll(listener),
             Action::Pause(listener) => {
                 if let Some(socket) = self.listeners.socket(listener) {
@@ -268,10 +271,7 @@ impl Daemon {
                 }
             }
             Action::Prepare(service) => self.prepare(service),
-            Action::Discard(service) => {
-                self.programs.discard(service);
-                self.stderr_log.forget(service);
-            }
+            Action::Discard(service) => self.programs.discard(service),
             Action::Load => self.load(),
             Action::Ready => self.ready(),
             Action::Exit => self.ending = true,
@@ -391,27 +391,47 @@ impl Daemon {
             self.programs.discard(id);
             return;
         };
-        if let Err(error) = self.programs.prepare(id, program) {
-            let text = format!("{}: no pipe for the standard error: {error}", state.service().display_name());
-            self.logger.log(&Record::new(Level::Error, "prepare-failed", text));
-            return;
-        }
-        let pipe = self.programs.get(id).and_then(|prepared| prepared.stderr.as_ref());
-        if let Some(pipe) = pipe {
-            // What cannot be looked at now fills the pipe, and its programs wait.
-            let _ = self.poller.add(&pipe.read, Token::Stderr(id), EventFlags::IN);
-        }
+        let program = program.clone();
+        let stderr = match program.stderr {
+            Stderr::Connection => None,
+            Stderr::Log => match self.programs.take_stderr(id).map_or_else(|| self.open_stderr(id), Ok) {
+                Ok(pipe) => Some(pipe),
+                // It is tried again with the next start.
+                Err(error) => {
+                    let text = format!("no pipe for the standard error: {error}");
+                    self.logger.log(&Record::new(Level::Error, "prepare-failed", text));
+                    return;
+                }
+            },
+        };
+        self.programs.prepare(id, &program, stderr);
     }
 
-    fn read_stderr(&mut self, id: ServiceId) {
-        let Some(pipe) = self.programs.get(id).and_then(|prepared| prepared.stderr.as_ref()) else { return };
-        let name =
-            self.supervisor.service(id).map_or_else(String::new, |state| state.service().display_name());
-        let logger = &mut self.logger;
-        self.stderr_log.read(id, &pipe.read, |line| {
+    fn open_stderr(&mut self, id: ServiceId) -> rustix::io::Result<OwnedFd> {
+        let (pipe, write) = self.stderr_log.open(id)?;
+        if let Some(read) = self.stderr_log.pipe(pipe)
+            && let Err(error) = self.poller.add(read, Token::Stderr(pipe), EventFlags::IN)
+        {
+            self.stderr_log.close(pipe);
+            return Err(error);
+        }
+        Ok(write)
+    }
+
+    fn read_stderr(&mut self, pipe: PipeId) {
+        let (logger, supervisor) = (&mut self.logger, &self.supervisor);
+        let progress = self.stderr_log.read(pipe, |service, line| {
+            let name =
+                supervisor.service(service).map_or_else(String::new, |state| state.service().display_name());
             let record = Record::new(Level::Info, "stderr", format!("{name}: stderr: {line}"));
-            logger.log(&record.field("service", name.as_str()));
+            logger.log(&record.field("service", name));
         });
+        if progress == stderr_log::Progress::Ended {
+            if let Some(read) = self.stderr_log.pipe(pipe) {
+                self.poller.remove(read);
+            }
+            self.stderr_log.close(pipe);
+        }
     }
 
     // Children.
@@ -485,8 +505,13 @@ impl Daemon {
     fn proceed(&mut self, session: SessionId, ready: EventFlags) {
         match self.sessions.proceed(session, ready) {
             None | Some(builtins::Progress::Waits) => {}
-            Some(builtins::Progress::Over(service, source)) => {
-                self.raise(Event::SessionEnded { service, source })
+            Some(builtins::Progress::Over(ended)) => {
+                // As with listeners: while a child is not yet its program, closing is not enough.
+                if self.spawner.is_busy() {
+                    self.poller.remove(&ended.connection);
+                }
+                drop(ended.connection);
+                self.raise(Event::SessionEnded { service: ended.service, source: ended.source });
             }
             Some(builtins::Progress::Changed(flags)) => {
                 if let Some(connection) = self.sessions.connection(session) {
@@ -530,7 +555,7 @@ impl Daemon {
     fn load(&mut self) {
         self.manager.reloading();
         let table = descriptors::table(self.long_lived());
-        self.reserve = None;
+        self.reserve.release();
         let started = self.loader.start(&mut self.spawner, table, self.now);
         match started {
             Ok(pid) => {
@@ -619,7 +644,7 @@ impl Daemon {
         let mut accepted = control.accept(self.now);
         if accepted.is_err_and(|error| is_exhaustion(from_rustix(error))) {
             // Whoever wants to know what is wrong when descriptors have run out gets the reserve.
-            self.reserve = None;
+            self.reserve.release();
             accepted = control.accept(self.now);
         }
         let Ok(Some(client)) = accepted else { return };
@@ -686,11 +711,6 @@ fn connection_id(key: Key<OwnedFd>) -> ConnectionId {
 
 fn pending_key(connection: ConnectionId) -> Key<OwnedFd> {
     Key::unpack(connection.pack())
-}
-
-fn open_reserve() -> Option<OwnedFd> {
-    let null = open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    descriptors::move_up(null).ok()
 }
 
 fn ucspi_values(connection: &OwnedFd, peer: Option<SocketAddr>) -> Option<UcspiValues> {

@@ -19,9 +19,36 @@ const COPIED_TABLE: usize = 128;
 /// The most descriptors that we ask for: more than ports there are, and a table of that size takes 8 MiB.
 const MOST: u64 = 1 << 20;
 
-/// Gives a descriptor a number that is out of the way of connections.
-pub fn move_up(fd: OwnedFd) -> rustix::io::Result<OwnedFd> {
-    fcntl_dupfd_cloexec(&fd, FIRST_LONG_LIVED)
+/// Gives a descriptor a number that is out of the way of connections. When there is none left it keeps the one that
+/// it has, which is right, too, and only slower.
+pub fn move_up(fd: OwnedFd) -> OwnedFd {
+    fcntl_dupfd_cloexec(&fd, FIRST_LONG_LIVED).unwrap_or(fd)
+}
+
+/// Descriptors that are kept so that the daemon can be asked, and can reload, when all others are in use.
+#[derive(Debug, Default)]
+pub struct Reserve {
+    kept: Vec<OwnedFd>,
+}
+
+impl Reserve {
+    /// A load needs the most: a memory file and a pipe.
+    const SIZE: usize = 4;
+
+    /// Gives them free.
+    pub fn release(&mut self) {
+        self.kept.clear();
+    }
+
+    /// Takes what is missing again, as far as there is something to take.
+    pub fn fill(&mut self) {
+        while self.kept.len() < Self::SIZE {
+            match open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+                Ok(fd) => self.kept.push(move_up(fd)),
+                Err(_) => break,
+            }
+        }
+    }
 }
 
 /// How children get our table when so many long-lived descriptors are in it.

@@ -232,7 +232,7 @@ fn open_inet(
             })?;
         }
     }
-    Ok((descriptors::move_up(socket).map_err(at("dup"))?, None))
+    Ok((descriptors::move_up(socket), None))
 }
 
 /// Opens a Unix socket with mode 0666 (the umask of the original is 0111), in place of one that nobody serves.
@@ -250,7 +250,7 @@ fn open_unix(path: &[u8], spec: &Listener) -> Result<(OwnedFd, Option<Box<Socket
     }
     let Stat { st_dev: device, st_ino: inode, .. } = stat(path).map_err(at("stat"))?;
     let file = Box::new(SocketFile { path: path.to_vec(), device, inode });
-    Ok((descriptors::move_up(socket).map_err(at("dup"))?, Some(file)))
+    Ok((descriptors::move_up(socket), Some(file)))
 }
 
 /// Removes the file of a socket that nobody serves any more.

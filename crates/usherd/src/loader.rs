@@ -81,7 +81,7 @@ impl Loader {
         while spawner.settle() {
             std::hint::spin_loop();
         }
-        Ok((Pid(pid), crate::descriptors::move_up(reply)?))
+        Ok((Pid(pid), crate::descriptors::move_up(reply)))
     }
 
     /// Ends a loader that runs.

@@ -79,7 +79,7 @@ fn open(path: &[u8]) -> Option<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None).ok()?;
     connect(&socket, &address).ok()?;
-    crate::descriptors::move_up(socket).ok()
+    Some(crate::descriptors::move_up(socket))
 }
 
 fn watchdog() -> Option<Duration> {

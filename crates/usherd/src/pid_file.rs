@@ -46,7 +46,7 @@ impl PidFile {
             Err(Errno::AGAIN) => return Err(PidFileError::Held(path.to_owned())),
             Err(error) => return Err(refused(error)),
         }
-        Ok(Self { path: path.to_owned(), file: crate::descriptors::move_up(file).map_err(refused)? })
+        Ok(Self { path: path.to_owned(), file: crate::descriptors::move_up(file) })
     }
 
     /// Writes the number of this process.

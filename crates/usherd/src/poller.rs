@@ -11,10 +11,11 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{CreateFlags, Event, EventData, EventFlags, add, create, delete, modify, wait};
 use usherd_model::children::Pid;
 use usherd_model::slots::Key;
-use usherd_model::supervisor::{ListenerId, ServiceId};
+use usherd_model::supervisor::ListenerId;
 
 use crate::builtins::SessionId;
 use crate::control::ClientId;
+use crate::stderr_log::PipeId;
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +30,8 @@ pub enum Token {
     Session(SessionId),
     /// The loader has written, or ended.
     Loader,
-    /// A program has written to its standard error.
-    Stderr(ServiceId),
+    /// Programs have written to their standard error.
+    Stderr(PipeId),
     /// Somebody wants to talk to the daemon.
     Control,
     /// Such a conversation can go on.
@@ -49,7 +50,7 @@ pub struct Poller {
 impl Poller {
     /// With nothing to look at yet.
     pub fn new() -> rustix::io::Result<Self> {
-        let epoll = crate::descriptors::move_up(create(CreateFlags::CLOEXEC)?)?;
+        let epoll = crate::descriptors::move_up(create(CreateFlags::CLOEXEC)?);
         Ok(Self { epoll, events: Vec::with_capacity(EVENTS) })
     }
 

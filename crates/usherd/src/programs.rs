@@ -16,8 +16,6 @@ use usherd_model::slots::Side;
 use usherd_model::supervisor::{ServiceId, ServiceState};
 use usherd_sys::child::{Plan, Step, StepName, Strings};
 
-use crate::descriptors;
-
 /// The plans of all services that have programs.
 #[derive(Debug)]
 pub struct Programs {
@@ -48,17 +46,8 @@ pub struct Prepared {
     pub plan: Arc<Plan>,
     /// Whether they get UCSPI variables.
     pub ucspi: bool,
-    /// Where their standard error goes, if it is not the connection: the pipe's end for children, and ours.
-    pub stderr: Option<Pipe>,
-}
-
-/// A pipe to the log.
-#[derive(Debug)]
-pub struct Pipe {
-    /// Our end, which does not block.
-    pub read: OwnedFd,
-    /// The children's end.
-    pub write: OwnedFd,
+    /// Where their standard error goes, if it is not the connection.
+    pub stderr: Option<OwnedFd>,
 }
 
 impl Programs {
@@ -86,25 +75,21 @@ impl Programs {
         }
     }
 
-    /// Makes a service's program ready. A child that still reads the old plan keeps it.
-    ///
-    /// # Errors
-    ///
-    /// When there is no pipe for the standard error.
-    pub fn prepare(&mut self, id: ServiceId, program: &Program) -> rustix::io::Result<()> {
+    /// Makes a service's program ready. A child that still reads the old plan keeps it. `stderr` is the pipe for the
+    /// standard error, where that is logged.
+    pub fn prepare(&mut self, id: ServiceId, program: &Program, stderr: Option<OwnedFd>) {
         let environment = if program.ucspi { &self.ucspi_environment } else { &self.environment };
         let environment = Arc::clone(environment);
-        let stderr = match program.stderr {
-            Stderr::Connection => None,
-            Stderr::Log => Some(log_pipe()?),
-        };
         let steps = self.steps(program);
         let steps = self.shared(steps);
-        let Some(plan) = Plan::new(steps, Strings::new(program.command.text()), environment) else {
-            return Err(rustix::io::Errno::NOEXEC);
-        };
+        let plan = Plan::new(steps, Strings::new(program.command.text()), environment)
+            .expect("a command line has a path and argv[0]");
         self.plans.insert(id, Prepared { plan: Arc::new(plan), ucspi: program.ucspi, stderr });
-        Ok(())
+    }
+
+    /// Takes the pipe for the standard error out of a program that is made ready anew.
+    pub fn take_stderr(&mut self, id: ServiceId) -> Option<OwnedFd> {
+        self.plans.get_mut(id)?.stderr.take()
     }
 
     /// Forgets a service's program.
@@ -156,7 +141,7 @@ impl Programs {
 impl Prepared {
     /// The children's end of the pipe for standard error.
     pub fn stderr_for_children(&self) -> Option<BorrowedFd<'_>> {
-        self.stderr.as_ref().map(|pipe| pipe.write.as_fd())
+        self.stderr.as_ref().map(AsFd::as_fd)
     }
 }
 
@@ -168,13 +153,6 @@ fn restored_limit(original: Rlimit) -> Option<Step> {
         return None;
     }
     Some(Step::DescriptorLimit { soft: number(original.current), hard: number(original.maximum) })
-}
-
-fn log_pipe() -> rustix::io::Result<Pipe> {
-    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    let flags = rustix::fs::fcntl_getfl(&read)?;
-    rustix::fs::fcntl_setfl(&read, flags | rustix::fs::OFlags::NONBLOCK)?;
-    Ok(Pipe { read: descriptors::move_up(read)?, write: descriptors::move_up(write)? })
 }
 
 /// The step of the core's words for a step of the child's.

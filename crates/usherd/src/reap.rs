@@ -93,6 +93,5 @@ fn exit(status: WaitStatus) -> Option<Exit> {
 }
 
 fn descriptor(pid: Pid) -> Option<OwnedFd> {
-    let fd = pidfd_open(SystemPid::from_raw(pid.0)?, PidfdFlags::empty()).ok()?;
-    crate::descriptors::move_up(fd).ok()
+    pidfd_open(SystemPid::from_raw(pid.0)?, PidfdFlags::empty()).ok().map(crate::descriptors::move_up)
 }

@@ -208,7 +208,7 @@ fn forget_inheritable_capabilities() {
 fn detach() -> Result<OwnedFd, StartError> {
     let (wait, release) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(system("pipe"))?;
-    let release = descriptors::move_up(release).map_err(system("dup"))?;
+    let release = descriptors::move_up(release);
     if usherd_sys::process::fork().map_err(|error| StartError::System("fork", error))?.is_some() {
         drop(release);
         let mut ready = [0_u8; 1];

@@ -59,14 +59,25 @@ pub struct Sessions {
 }
 
 /// What a session waits for, or that it is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Progress {
     /// For the same as before.
     Waits,
     /// For these events from now on.
     Changed(EventFlags),
-    /// It has ended; it was this service's, with this caller.
-    Over(ServiceId, Option<IpAddr>),
+    /// It has ended.
+    Over(Ended),
+}
+
+/// A session that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What is to be closed.
+    pub connection: OwnedFd,
+    /// Whose session it was.
+    pub service: ServiceId,
+    /// The caller.
+    pub source: Option<IpAddr>,
 }
 
 impl Sessions {
@@ -110,7 +121,7 @@ impl Sessions {
         let goes_on = session.proceed(ready, &mut self.buffer, self.chargen.lines());
         self.held = self.held - held_before + session.held();
         if !goes_on || self.held > MOST_HELD {
-            return self.end(id);
+            return self.end(id).map(Progress::Over);
         }
         let waits_for = session.waits_for();
         let before = std::mem::replace(&mut session.watched, waits_for);
@@ -118,10 +129,11 @@ impl Sessions {
     }
 
     /// Ends a session.
-    pub fn end(&mut self, id: SessionId) -> Option<Progress> {
+    pub fn end(&mut self, id: SessionId) -> Option<Ended> {
         let session = self.open.remove(id)?;
         self.held -= session.held();
-        Some(Progress::Over(session.service, session.source))
+        let Session { connection, service, source, .. } = session;
+        Some(Ended { connection, service, source })
     }
 }
 

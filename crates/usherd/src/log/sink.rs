@@ -43,7 +43,7 @@ impl Terminal {
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::APPEND | OFlags::NOCTTY | OFlags::CLOEXEC;
         // A socket (as systemd gives) cannot be opened anew; it is written to without waiting.
         let own = open("/proc/self/fd/2", flags, Mode::empty()).ok();
-        Self { own: own.and_then(|fd| crate::descriptors::move_up(fd).ok()) }
+        Self { own: own.map(crate::descriptors::move_up) }
     }
 
     fn write(&self, line: &str) -> bool {
@@ -119,6 +119,6 @@ impl Syslog {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None).ok()?;
         connect(socket.as_fd(), &SocketAddrUnix::new("/dev/log").ok()?).ok()?;
-        crate::descriptors::move_up(socket).ok()
+        Some(crate::descriptors::move_up(socket))
     }
 }
