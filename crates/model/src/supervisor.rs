@@ -406,22 +406,24 @@ impl Supervisor {
             self.services.remove(id);
         } else if let Some(troubles) = &mut state.troubles {
             for listener in std::mem::take(&mut troubles.waiting) {
-                self.resume_from(listener, Limit::Children, actions);
+                let phase = self.listeners.get(listener).map(|listener| listener.phase);
+                if matches!(phase, Some(Phase::Paused(Pause::Limit(Limit::Children, _)))) {
+                    self.set_phase(listener, Phase::Polled, actions);
+                }
             }
         }
         let (waiting, limit) = match pool {
             Pool::Children => (&mut self.waiting_for_child, Limit::Total),
             Pool::Sessions => (&mut self.waiting_for_session, Limit::Sessions),
         };
-        if let Some(listener) = waiting.pop_front() {
-            self.resume_from(listener, limit, actions);
-        }
-    }
-
-    fn resume_from(&mut self, id: ListenerId, limit: Limit, actions: &mut Vec<Action>) {
-        let phase = self.listeners.get(id).map(|listener| listener.phase);
-        if matches!(phase, Some(Phase::Paused(Pause::Limit(paused_by, _))) if paused_by == limit) {
-            self.set_phase(id, Phase::Polled, actions);
+        // One that waits no longer (a reload saw to that) does not take the turn of the next.
+        let is_paused = |id: &ListenerId| {
+            let phase = self.listeners.get(*id).map(|listener| listener.phase);
+            matches!(phase, Some(Phase::Paused(Pause::Limit(by, _))) if by == limit)
+        };
+        let next = std::iter::from_fn(|| waiting.pop_front()).find(is_paused);
+        if let Some(listener) = next {
+            self.set_phase(listener, Phase::Polled, actions);
         }
     }
 

@@ -38,12 +38,18 @@ const LEFT_ALONE: [c_int; 11] = [
     libc::SIGCONT,
 ];
 
-/// Gives every signal its default action again: exec keeps what is ignored, and Rust ignores SIGPIPE, nohup SIGHUP.
+/// Gives every signal its default action again: exec keeps what is ignored, and Rust ignores SIGPIPE, nohup SIGHUP,
+/// and whoever starts programs with posix_spawn(3) the two that the C library keeps to itself. For those the C
+/// library's own functions do nothing, so the kernel is asked.
 pub fn reset_dispositions() {
-    for signal in 1..=libc::SIGRTMAX() {
-        // The two that cannot be changed, and numbers that the C library keeps to itself, say EINVAL.
-        // SAFETY: SIG_DFL is no handler of ours; nothing else in this process relies on handlers by now.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    const SIGNALS: c_int = 64;
+    /// struct sigaction of the kernel: handler, flags, restorer, mask. All zeroes is SIG_DFL.
+    const DEFAULT: [u64; 4] = [0; 4];
+    for signal in 1..=SIGNALS {
+        let nothing = std::ptr::null_mut::<u64>();
+        // SAFETY: the new action is valid and no old one is asked for; nothing else in this process relies on
+        // handlers. The two signals that cannot be changed say EINVAL.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, DEFAULT.as_ptr(), nothing, size_of::<u64>()) };
     }
 }
 

@@ -14,7 +14,7 @@ use usherd_model::children::Pid;
 use usherd_model::diagnostic::{Report, Severity};
 use usherd_model::event::{AcceptError, Action, ConnectionId, Event, Exit, Handed, Log, NotStarted, Start};
 use usherd_model::failure::Errno;
-use usherd_model::service::{Builtin, SocketKind, Stderr};
+use usherd_model::service::{Builtin, Config, SocketKind, Stderr};
 use usherd_model::slots::{Key, Slots};
 use usherd_model::status::{self, Snapshot};
 use usherd_model::supervisor::{ListenerId, ServiceId, Settings, Supervisor};
@@ -38,6 +38,24 @@ use crate::reap::Reaper;
 use crate::stderr_log::{self, PipeId, StderrLog};
 use crate::{clock, descriptors};
 
+/// What a configuration with errors means at start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Insistence {
+    /// The rest of it is served: a file with many lines.
+    ServeTheRest,
+    /// Nothing is served: a command line.
+    AllOrNothing,
+}
+
+/// Why a daemon did not begin to serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The configuration cannot be used.
+    Configuration(String),
+    /// What is asked for needs rights that the daemon does not have.
+    NotPermitted(String),
+}
+
 /// Called once, when all is open for the first time.
 pub type OnReady = Box<dyn FnOnce(&Supervisor)>;
 
@@ -51,6 +69,8 @@ pub struct Parts {
     pub spawner: Spawner,
     /// Makes programs ready.
     pub programs: Programs,
+    /// Whether it serves what can be served, or all or nothing.
+    pub insistence: Insistence,
     /// Speaks.
     pub logger: Logger,
     /// Hears signals.
@@ -92,7 +112,8 @@ pub struct Daemon {
     now: Tick,
     ending: bool,
     /// Why the daemon cannot start, found with the first load.
-    failure: Option<String>,
+    failure: Option<Failure>,
+    insistence: Insistence,
 }
 
 /// With children that have not left our descriptor table, the loop looks again so soon.
@@ -110,8 +131,18 @@ const USUAL: usize = 64;
 impl Daemon {
     /// Puts a daemon together.
     pub fn new(parts: Parts) -> rustix::io::Result<Self> {
-        let Parts { settings, loader, spawner, programs, logger, signals, control, manager, on_ready } =
-            parts;
+        let Parts {
+            settings,
+            loader,
+            spawner,
+            programs,
+            insistence,
+            logger,
+            signals,
+            control,
+            manager,
+            on_ready,
+        } = parts;
         let poller = Poller::new()?;
         poller.add(&signals, Token::Signals, EventFlags::IN)?;
         if let Some(control) = &control {
@@ -145,6 +176,7 @@ impl Daemon {
             now,
             ending: false,
             failure: None,
+            insistence,
         })
     }
 
@@ -153,7 +185,7 @@ impl Daemon {
     /// # Errors
     ///
     /// Why it cannot start. Once it serves there is none.
-    pub fn run(mut self) -> Result<(), String> {
+    pub fn run(mut self) -> Result<(), Failure> {
         self.raise(Event::ReloadRequested);
         while !self.ending {
             let timeout = self.timeout();
@@ -603,8 +635,8 @@ impl Daemon {
                 .field("place", report.position());
             self.logger.log(&record);
         }
-        if self.on_ready.is_some() && config.services.is_empty() && !config.unreadable.is_empty() {
-            self.give_up(format!("cannot read {}", config.unreadable.join(", ")));
+        if let Some(failure) = self.reason_to_give_up(&config, &reports) {
+            self.give_up(failure);
             return;
         }
         self.raise(Event::Loaded(Box::new(config)));
@@ -616,7 +648,7 @@ impl Daemon {
 
     fn load_failed(&mut self, why: String) {
         if self.on_ready.is_some() {
-            self.give_up(why);
+            self.give_up(Failure::Configuration(why));
         } else {
             self.raise(Event::LoadFailed(why));
             self.manager.ready(self.supervisor.services().count());
@@ -624,9 +656,23 @@ impl Daemon {
     }
 
     /// Ends a daemon that has not begun to serve.
-    fn give_up(&mut self, why: String) {
-        self.failure = Some(why);
+    fn give_up(&mut self, failure: Failure) {
+        self.failure = Some(failure);
         self.ending = true;
+    }
+
+    fn reason_to_give_up(&self, config: &Config, reports: &[Report]) -> Option<Failure> {
+        // Once it serves there is no reason any more.
+        self.on_ready.as_ref()?;
+        if config.services.is_empty() && !config.unreadable.is_empty() {
+            return Some(Failure::Configuration(format!("cannot read {}", config.unreadable.join(", "))));
+        }
+        let error = reports.iter().find(|report| report.severity == Severity::Error)?;
+        match (self.insistence, error.code.as_str()) {
+            (Insistence::ServeTheRest, _) => None,
+            (Insistence::AllOrNothing, "not-permitted") => Some(Failure::NotPermitted(error.message.clone())),
+            (Insistence::AllOrNothing, _) => Some(Failure::Configuration(error.message.clone())),
+        }
     }
 
     fn ready(&mut self) {

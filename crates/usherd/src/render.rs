@@ -10,12 +10,14 @@ pub fn render(report: &Report, colours: Colours) -> String {
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(report.message.as_str()).id(report.code.as_str());
+    let expected =
+        if report.expected.is_empty() { String::new() } else { format!("expected {}", report.expected) };
     let mut group = match &report.excerpt {
         Some(excerpt) => {
             let (start, end) = excerpt.mark;
             let snippet = Snippet::source(excerpt.text.clone())
                 .line_start(excerpt.line as usize)
-                .annotation(AnnotationKind::Primary.span(start..end).label(report.expected.clone()));
+                .annotation(AnnotationKind::Primary.span(start..end).label(expected.clone()));
             if excerpt.is_whole_line() {
                 title.element(snippet.path(report.path.clone()))
             } else {
@@ -25,11 +27,7 @@ pub fn render(report: &Report, colours: Colours) -> String {
         }
         None => {
             let group = title.element(Origin::path(report.path.clone()));
-            if report.expected.is_empty() {
-                group
-            } else {
-                group.element(Level::NOTE.message(format!("expected {}", report.expected)))
-            }
+            if expected.is_empty() { group } else { group.element(Level::NOTE.message(expected)) }
         }
     };
     if !report.hint.is_empty() {

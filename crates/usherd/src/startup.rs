@@ -15,7 +15,7 @@ use usherd_sys::signal::{self, Signal, SignalFd};
 use usherd_sys::spawn::{Memory, Spawner};
 
 use crate::control::Control;
-use crate::daemon::{Daemon, OnReady, Parts};
+use crate::daemon::{Daemon, Failure, Insistence, OnReady, Parts};
 use crate::exit_code::Exit;
 use crate::loader::Loader;
 use crate::log::{Format, Level, Logger, Record, Sink, Syslog, Terminal};
@@ -33,6 +33,8 @@ pub struct Options {
     pub defaults: Defaults,
     /// How the daemon behaves.
     pub settings: Settings,
+    /// Whether it serves what can be served, or all or nothing.
+    pub insistence: Insistence,
     /// Where it speaks, and how.
     pub speech: Speech,
     /// Its pid file.
@@ -87,8 +89,8 @@ pub enum StartError {
     PidFile(PidFileError),
     /// There is no control socket.
     Control(String, rustix::io::Errno),
-    /// The first load failed.
-    Configuration(String),
+    /// The first load failed, or what it found cannot be served.
+    Refused(Failure),
 }
 
 impl std::fmt::Display for StartError {
@@ -97,7 +99,9 @@ impl std::fmt::Display for StartError {
             StartError::System(call, _) => write!(f, "{call}"),
             StartError::PidFile(error) => write!(f, "{error}"),
             StartError::Control(path, error) => write!(f, "control socket {path}: {error}"),
-            StartError::Configuration(why) => write!(f, "{why}"),
+            StartError::Refused(Failure::Configuration(why) | Failure::NotPermitted(why)) => {
+                write!(f, "{why}")
+            }
         }
     }
 }
@@ -106,7 +110,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             StartError::System(_, error) => Some(error),
-            StartError::PidFile(_) | StartError::Control(..) | StartError::Configuration(_) => None,
+            StartError::PidFile(_) | StartError::Control(..) | StartError::Refused(_) => None,
         }
     }
 }
@@ -118,15 +122,26 @@ impl StartError {
             StartError::System(..) | StartError::Control(..) => Exit::System,
             StartError::PidFile(PidFileError::Held(_)) => Exit::Running,
             StartError::PidFile(PidFileError::Refused(..)) => Exit::System,
-            StartError::Configuration(_) => Exit::Config,
+            StartError::Refused(Failure::Configuration(_)) => Exit::Config,
+            StartError::Refused(Failure::NotPermitted(_)) => Exit::NotPermitted,
         }
     }
 }
 
 /// Becomes the daemon that a face asks for, and serves until it is told to end.
 pub fn serve(options: Options) -> Result<(), StartError> {
-    let Options { sources, defaults, settings, speech, pid_file, control, background, inherit, on_ready } =
-        options;
+    let Options {
+        sources,
+        defaults,
+        settings,
+        insistence,
+        speech,
+        pid_file,
+        control,
+        background,
+        inherit,
+        on_ready,
+    } = options;
     descriptors::sanitise().map_err(system("descriptors"))?;
     signal::reset_dispositions();
     signal::block_all().map_err(|error| StartError::System("sigprocmask", error))?;
@@ -152,6 +167,7 @@ pub fn serve(options: Options) -> Result<(), StartError> {
         loader: Loader::new(Request { sources, defaults }),
         spawner: Spawner::new(memory),
         programs: Programs::new(inherit, limit, own),
+        insistence,
         logger,
         signals: SignalFd::new(&[
             Signal::HUP,
@@ -174,7 +190,7 @@ pub fn serve(options: Options) -> Result<(), StartError> {
         }),
     })
     .map_err(system("epoll"))
-    .and_then(|daemon| daemon.run().map_err(StartError::Configuration));
+    .and_then(|daemon| daemon.run().map_err(StartError::Refused));
     if let Some(pid_file) = pid_file {
         pid_file.remove();
     }

@@ -9,6 +9,7 @@ use usherd_model::service::Stderr;
 use usherd_model::supervisor::Settings;
 
 use super::{STARTS_A_MINUTE, control_path, limits, max_sessions, serve};
+use crate::daemon::Insistence;
 use crate::exit_code::Exit;
 use crate::message::{CommandLine, SourceSpec};
 use crate::startup::{Background, Options, Speech};
@@ -52,6 +53,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
             stderr: Stderr::Log,
         },
         settings: Settings { max_children: 256, max_sessions: max_sessions(), log_connections: true },
+        insistence: Insistence::AllOrNothing,
         speech: Speech::People,
         pid_file: None,
         control: control_path(matches),

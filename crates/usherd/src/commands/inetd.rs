@@ -11,6 +11,7 @@ use usherd_model::supervisor::Settings;
 
 use super::{STARTS_A_MINUTE, absolute, limits, max_sessions};
 use crate::cli;
+use crate::daemon::Insistence;
 use crate::exit_code::Exit;
 use crate::log::{Format, Level, Logger, Record, Sink, Syslog};
 use crate::message::SourceSpec;
@@ -74,6 +75,7 @@ fn options(matches: &ArgMatches) -> Result<Options, Exit> {
             stderr: Stderr::Connection,
         },
         settings: Settings { max_children: u32::MAX, max_sessions: max_sessions(), log_connections: debug },
+        insistence: Insistence::ServeTheRest,
         speech: if debug { Speech::People } else { Speech::Syslog(IDENT) },
         pid_file: if root { Some(PID_FILE.to_owned()) } else { None },
         control: ControlPath::Default,

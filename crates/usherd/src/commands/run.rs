@@ -5,6 +5,7 @@ use usherd_model::service::Stderr;
 use usherd_model::supervisor::Settings;
 
 use super::{STARTS_A_MINUTE, absolute, control_path, defaults, inherit, limits, max_sessions, serve};
+use crate::daemon::Insistence;
 use crate::exit_code::Exit;
 use crate::message::SourceSpec;
 use crate::startup::{Background, Options, Speech};
@@ -27,6 +28,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
             max_sessions: max_sessions(),
             log_connections: matches.get_flag("log-connections"),
         },
+        insistence: Insistence::ServeTheRest,
         speech: Speech::Stderr,
         pid_file: matches.get_one::<String>("pid-file").map(|path| absolute(path)),
         control: control_path(matches),

@@ -10,6 +10,7 @@ use usherd_model::supervisor::Settings;
 
 use super::{control_path, defaults, inherit, limits, max_sessions, per_minute};
 use crate::cli::StderrChoice;
+use crate::daemon::Insistence;
 use crate::exit_code::Exit;
 use crate::message::{CommandLine, SourceSpec};
 use crate::startup::{Background, Options, Speech};
@@ -42,6 +43,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
             max_sessions: max_sessions(),
             log_connections: !matches.get_flag("quiet"),
         },
+        insistence: Insistence::AllOrNothing,
         speech: Speech::Stderr,
         pid_file: None,
         control: control_path(matches),
