@@ -239,7 +239,8 @@ impl Daemon {
             Token::Signals => self.read_signals(),
             Token::Listener(listener) => self.called(listener),
             Token::Child(pid) => {
-                if let Some(exit) = self.reaper.collect(pid) {
+                if let Some((exit, fd)) = self.reaper.collect(pid) {
+                    self.forget(fd);
                     self.child_ended(pid, exit);
                 }
             }
@@ -290,18 +291,11 @@ impl Daemon {
             Action::Open(listener) => self.open(listener),
             Action::Adjust(listener) => self.adjust(listener),
             Action::Close(listener) => {
-                // A child that is not yet its program still holds the socket, and epoll would go on looking at it.
-                if let Some(socket) = self.listeners.socket(listener) {
-                    self.poller.remove(socket);
-                }
+                self.pause(listener);
                 self.listeners.close(listener);
             }
             Action::Poll(listener) => self.poll(listener),
-            Action::Pause(listener) => {
-                if let Some(socket) = self.listeners.socket(listener) {
-                    self.poller.remove(socket);
-                }
-            }
+            Action::Pause(listener) => self.pause(listener),
             Action::Prepare(service) => self.prepare(service),
             Action::Discard(service) => self.programs.discard(service),
             Action::Load => self.load(),
@@ -394,9 +388,7 @@ impl Daemon {
     fn split(&mut self, listener: ListenerId) -> Result<OwnedFd, NotStarted> {
         let Some(spec) = self.supervisor.spec(listener) else { return Err(NotStarted::Nobody) };
         let Some(service) = self.supervisor.service_of(listener) else { return Err(NotStarted::Nobody) };
-        if let Some(socket) = self.listeners.socket(listener) {
-            self.poller.remove(socket);
-        }
+        self.pause(listener);
         let split = self.listeners.split(listener, spec, &service.task);
         // Whatever came of it, the listener's socket, old or new, is looked at.
         if let Some(socket) = self.listeners.socket(listener)
@@ -506,6 +498,14 @@ impl Daemon {
         self.raise(Event::Ended(pid, exit, failure));
     }
 
+    /// Closes a descriptor that is polled. A child that is not yet its program has a copy, and for as long epoll would
+    /// go on looking at what it is of: then closing is not enough.
+    fn forget(&self, fd: OwnedFd) {
+        if self.spawner.is_busy() {
+            self.poller.remove(&fd);
+        }
+    }
+
     // Built-in sessions.
 
     fn serve(
@@ -538,11 +538,7 @@ impl Daemon {
         match self.sessions.proceed(session, ready) {
             None | Some(builtins::Progress::Waits) => {}
             Some(builtins::Progress::Over(ended)) => {
-                // As with listeners: while a child is not yet its program, closing is not enough.
-                if self.spawner.is_busy() {
-                    self.poller.remove(&ended.connection);
-                }
-                drop(ended.connection);
+                self.forget(ended.connection);
                 self.raise(Event::SessionEnded { service: ended.service, source: ended.source });
             }
             Some(builtins::Progress::Changed(flags)) => {
@@ -579,6 +575,12 @@ impl Daemon {
         let Some(socket) = self.listeners.socket(id) else { return };
         if let Err(error) = self.poller.add(socket, Token::Listener(id), EventFlags::IN) {
             self.events.push_back(Event::AcceptFailed(id, AcceptError::Exhausted(from_rustix(error))));
+        }
+    }
+
+    fn pause(&self, id: ListenerId) {
+        if let Some(socket) = self.listeners.socket(id) {
+            self.poller.remove(socket);
         }
     }
 

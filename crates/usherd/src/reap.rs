@@ -59,14 +59,15 @@ impl Reaper {
         self.old.len()
     }
 
-    /// Asks for an old child whose descriptor says that it has ended.
-    pub fn collect(&mut self, pid: Pid) -> Option<Exit> {
+    /// Asks for an old child whose descriptor says that it has ended. The descriptor goes with the answer.
+    pub fn collect(&mut self, pid: Pid) -> Option<(Exit, OwnedFd)> {
+        let fd = self.old.remove(&pid)?;
         match try_wait(pid) {
-            Wait::Ended(exit) => {
-                self.old.remove(&pid);
-                Some(exit)
+            Wait::Ended(exit) => Some((exit, fd)),
+            Wait::Runs => {
+                self.old.insert(pid, fd);
+                None
             }
-            Wait::Runs => None,
         }
     }
 }
