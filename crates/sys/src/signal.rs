@@ -113,26 +113,38 @@ impl SignalFd {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
-    /// The next signal and, for SIGCHLD, the child that it is about. `None` when there is none now.
-    pub fn read(&self) -> io::Result<Option<(Signal, i32)>> {
-        let mut info = MaybeUninit::<libc::signalfd_siginfo>::uninit();
-        let size = size_of::<libc::signalfd_siginfo>();
+    /// What has come, at most [`AT_ONCE`] signals, in one call. A signal that comes twice before it is read is read once.
+    pub fn read(&self) -> Received {
+        let mut records = [const { MaybeUninit::<libc::signalfd_siginfo>::uninit() }; AT_ONCE];
+        let room = size_of_val(&records);
         // SAFETY: the buffer is that large and may be written.
-        let got = unsafe { libc::read(self.0.as_raw_fd(), info.as_mut_ptr().cast(), size) };
-        match usize::try_from(got) {
-            Ok(got) if got == size => {
-                // SAFETY: the kernel has written a whole record.
-                let info = unsafe { info.assume_init() };
-                let signal = Signal(c_int::try_from(info.ssi_signo).unwrap_or_default());
-                Ok(Some((signal, i32::try_from(info.ssi_pid).unwrap_or_default())))
-            }
-            Ok(_) => Ok(None),
-            Err(_) => match io::Error::last_os_error() {
-                error if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-                error if error.kind() == io::ErrorKind::Interrupted => Ok(None),
-                error => Err(error),
-            },
+        let got = unsafe { libc::read(self.0.as_raw_fd(), records.as_mut_ptr().cast(), room) };
+        // A failure is "nothing now": what is there is read the next time.
+        let count = usize::try_from(got).unwrap_or_default() / size_of::<libc::signalfd_siginfo>();
+        let mut received = Received { signals: [Signal(0); AT_ONCE], count };
+        for (signal, record) in received.signals.iter_mut().zip(&records[..count]) {
+            // SAFETY: the kernel has written so many whole records.
+            let record = unsafe { record.assume_init_ref() };
+            *signal = Signal(c_int::try_from(record.ssi_signo).unwrap_or_default());
         }
+        received
+    }
+}
+
+/// Signals that are read in one call: more kinds than the daemon listens to.
+pub const AT_ONCE: usize = 16;
+
+/// Signals that have come.
+#[derive(Clone, Copy, Debug)]
+pub struct Received {
+    signals: [Signal; AT_ONCE],
+    count: usize,
+}
+
+impl Received {
+    /// In the order in which the kernel tells them.
+    pub fn iter(&self) -> impl Iterator<Item = Signal> {
+        self.signals[..self.count].iter().copied()
     }
 }
 

@@ -462,7 +462,7 @@ impl Daemon {
 
     fn read_signals(&mut self) {
         let mut sweep = false;
-        while let Ok(Some((signal, _))) = self.signals.read() {
+        for signal in self.signals.read().iter() {
             match signal {
                 Signal::CHLD => sweep = true,
                 Signal::HUP => self.raise(Event::ReloadRequested),
