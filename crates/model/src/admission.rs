@@ -133,6 +133,8 @@ pub enum Pool {
     Children,
     /// Sessions of built-in services.
     Sessions,
+    /// Sessions of built-in services that are over as soon as they have begun. There is no end of them.
+    Moments,
 }
 
 /// The counts that are not one service's own.
@@ -140,6 +142,7 @@ pub enum Pool {
 pub struct Admission {
     children: Share,
     sessions: Share,
+    moments: Share,
     sources: Sources,
 }
 
@@ -156,6 +159,7 @@ impl Admission {
         Self {
             children: Share { running: 0, most: most_children },
             sessions: Share { running: 0, most: most_sessions },
+            moments: Share { running: 0, most: u32::MAX },
             sources: Sources::default(),
         }
     }
@@ -165,6 +169,7 @@ impl Admission {
         let (share, limit) = match pool {
             Pool::Children => (self.children, Limit::Total),
             Pool::Sessions => (self.sessions, Limit::Sessions),
+            Pool::Moments => (self.moments, Limit::Sessions),
         };
         if share.running >= share.most {
             return Gate::Closed(limit, None);
@@ -221,6 +226,7 @@ impl Admission {
         let share = match pool {
             Pool::Children => self.children,
             Pool::Sessions => self.sessions,
+            Pool::Moments => self.moments,
         };
         (share.running, share.most)
     }
@@ -229,6 +235,7 @@ impl Admission {
         match pool {
             Pool::Children => &mut self.children,
             Pool::Sessions => &mut self.sessions,
+            Pool::Moments => &mut self.moments,
         }
     }
 

@@ -55,6 +55,8 @@ pub enum Event {
     SessionEnded {
         /// Whose session it was.
         service: ServiceId,
+        /// Of which built-in.
+        builtin: Builtin,
         /// The caller.
         source: Option<IpAddr>,
     },
@@ -98,6 +100,9 @@ pub enum Action {
         /// The caller.
         source: Option<IpAddr>,
     },
+    /// End the session that has been silent for the longest time, if that is at least [`IDLE`]: of this service, or of
+    /// any. Others wait for its place.
+    EndIdleSession(Option<ServiceId>),
     /// Close a connection.
     Refuse(ConnectionId),
     /// Take one datagram (or one connection) off a listener and drop it.
@@ -125,6 +130,10 @@ pub enum Action {
     /// Say this.
     Log(Log),
 }
+
+/// A session of a built-in that was silent for so long makes room when others wait for it. Without that, whoever
+/// holds connections open and says nothing would keep everybody else out for ever.
+pub const IDLE: Duration = Duration::from_secs(10);
 
 /// A start that was granted, and what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -255,6 +255,14 @@ impl Builtin {
         }
     }
 
+    /// Whether a session of it is over as soon as it has begun.
+    pub fn is_momentary(self) -> bool {
+        match self {
+            Builtin::Daytime | Builtin::Time => true,
+            Builtin::Echo | Builtin::Discard | Builtin::Chargen => false,
+        }
+    }
+
     /// The built-in of that name.
     pub fn by_name(name: &[u8]) -> Option<Builtin> {
         Builtin::ALL.into_iter().find(|builtin| builtin.name().as_bytes() == name)

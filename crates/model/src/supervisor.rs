@@ -14,14 +14,14 @@ use crate::admission::{Admission, Gate, Limit, Pool, Usage};
 use crate::children::{Child, Children, Pid};
 use crate::episode::{Episodes, Held};
 use crate::event::{
-    AcceptError, Action, Changes, ConnectionId, Event, Exit, Handed, Log, NotStarted, OpenError, Start,
+    AcceptError, Action, Changes, ConnectionId, Event, Exit, Handed, IDLE, Log, NotStarted, OpenError, Start,
 };
 use crate::failure::{Errno, Failures, StartError, Step};
 use crate::lifecycle::{ListenerState, Pause, Phase};
 use crate::reload;
 use crate::service::{
-    AtLimit, Config, Credentials, Handover, Identity, ListenAddress, Listener, ListenerKey, Program, Service,
-    SocketKind, Task,
+    AtLimit, Builtin, Config, Credentials, Handover, Identity, ListenAddress, Listener, ListenerKey, Program,
+    Service, SocketKind, Task,
 };
 use crate::slots::{Key, Slots};
 use crate::time::Tick;
@@ -128,7 +128,9 @@ impl Supervisor {
             Event::Started(start, pid) => self.started(start, pid, now, actions),
             Event::NotStarted(start, error) => self.not_started(start, error, now, actions),
             Event::Ended(pid, exit, failure) => self.ended(pid, exit, failure, now, actions),
-            Event::SessionEnded { service, source } => self.session_ended(service, source, actions),
+            Event::SessionEnded { service, builtin, source } => {
+                self.session_ended(service, builtin, source, actions);
+            }
             Event::LoopsDropped(listener, count, source) => {
                 let peer = Some(source);
                 self.hold_back(listener, Limit::Loop, Held::Refused(count), peer, None, None, now, actions);
@@ -217,6 +219,26 @@ impl Supervisor {
                 (Handover::Listener, _) => self.grant(id, Handed::Listener, None, now, actions),
             },
             (Gate::Closed(limit, until), AtLimit::Pause) => {
+                let builtin = state.service.program().is_none();
+                let until = match limit {
+                    Limit::Children if builtin => {
+                        actions.push(Action::EndIdleSession(Some(listener.service)));
+                        Some(now.after(IDLE))
+                    }
+                    Limit::Sessions => {
+                        actions.push(Action::EndIdleSession(None));
+                        Some(now.after(IDLE))
+                    }
+                    Limit::Children
+                    | Limit::Starts
+                    | Limit::Total
+                    | Limit::SourceStarts
+                    | Limit::SourceChildren
+                    | Limit::SourceTable
+                    | Limit::Bounce
+                    | Limit::Loop
+                    | Limit::Resources => until,
+                };
                 let pause = until.map(|until| until.since(now));
                 self.hold_back(id, limit, Held::Waits, None, pause, None, now, actions);
                 self.wait_for(id, limit, until, actions);
@@ -394,8 +416,14 @@ impl Supervisor {
         self.release(child.service, child.source, Pool::Children, actions);
     }
 
-    fn session_ended(&mut self, service: ServiceId, source: Option<IpAddr>, actions: &mut Vec<Action>) {
-        self.release(service, source, Pool::Sessions, actions);
+    fn session_ended(
+        &mut self,
+        service: ServiceId,
+        builtin: Builtin,
+        source: Option<IpAddr>,
+        actions: &mut Vec<Action>,
+    ) {
+        self.release(service, source, pool(&Task::Builtin(builtin)), actions);
     }
 
     /// Gives back what a program or a session had, and lets those go on that waited for it.
@@ -415,6 +443,7 @@ impl Supervisor {
         let (waiting, limit) = match pool {
             Pool::Children => (&mut self.waiting_for_child, Limit::Total),
             Pool::Sessions => (&mut self.waiting_for_session, Limit::Sessions),
+            Pool::Moments => return,
         };
         // One that waits no longer (a reload saw to that) does not take the turn of the next.
         let is_paused = |id: &ListenerId| {
@@ -890,6 +919,7 @@ fn builtin_ports(service: &Service) -> impl Iterator<Item = u16> {
 
 fn pool(task: &Task) -> Pool {
     match task {
+        Task::Builtin(builtin) if builtin.is_momentary() => Pool::Moments,
         Task::Builtin(_) => Pool::Sessions,
         Task::Program(_) => Pool::Children,
     }

@@ -40,12 +40,9 @@ fn connection(core: &mut Supervisor, actions: &mut Vec<Action>, now: Tick, numbe
     let peer = Some("192.0.2.9:40000".parse().expect("an address"));
     core.handle(Event::Readable(listener), now, actions);
     core.handle(Event::Accepted { listener, connection, peer }, now, actions);
-    let start = actions.iter().find_map(|action| match action {
-        Action::Start(start) => Some(*start),
-        _ => None,
-    });
+    let Some(Action::Start(start)) = actions.last().cloned() else { panic!("a start, not {actions:?}") };
     let pid = Pid(number);
-    core.handle(Event::Started(start.expect("a start"), pid), now, actions);
+    core.handle(Event::Started(start, pid), now, actions);
     actions.clear();
     core.handle(Event::Ended(pid, Exit::Status(0), None), now, actions);
     actions.clear();

@@ -184,7 +184,7 @@ fn identity(owner: &str) -> Identity {
 fn users_and_groups() {
     let ids = |owner: &str| match identity(owner) {
         Identity::User(user) => (user.uid, user.gid, user.groups.clone()),
-        other => panic!("{owner}: {other:?}"),
+        other @ (Identity::Daemon | Identity::Unavailable(_)) => panic!("{owner}: {other:?}"),
     };
     assert_eq!(ids("nobody"), (65534, 65534, vec![65534]));
     assert_eq!(ids("nobody.tty"), (65534, 5, vec![5]));
@@ -201,7 +201,7 @@ fn users_and_groups() {
 fn who_is_unknown_keeps_the_service_from_starting_programs() {
     let unavailable = |owner: &str| match identity(owner) {
         Identity::Unavailable(why) => *why,
-        other => panic!("{owner}: {other:?}"),
+        other @ (Identity::Daemon | Identity::User(_)) => panic!("{owner}: {other:?}"),
     };
     assert_eq!(unavailable("nosuch"), Unavailable::NoSuchUser("nosuch".to_owned()));
     assert_eq!(unavailable("nosuch.tty"), Unavailable::NoSuchUser("nosuch".to_owned()));
@@ -379,7 +379,7 @@ fn what_is_printed_reads_back_the_same() {
     let (read_entries, _) = entries(text);
     let printed: Vec<u8> = read_entries.iter().flat_map(print).collect();
     let (again, _) = entries(&printed);
-    let words = |entries: &[Entry]| entries.iter().map(|entry| print(entry)).collect::<Vec<_>>();
+    let words = |entries: &[Entry]| entries.iter().map(print).collect::<Vec<_>>();
     assert_eq!(words(&read_entries), words(&again));
     assert_eq!(again.len(), 2);
 }

@@ -138,14 +138,44 @@ fn the_cap_on_all_children_resumes_listeners_in_order() {
 }
 
 #[test]
-fn built_in_sessions_have_a_cap_of_their_own() {
-    let mut world = World::new("echo stream tcp4 nowait root internal\n");
-    for _ in 0..10 {
+fn built_in_sessions_have_a_cap_each_and_in_all() {
+    let mut world = World::new(
+        "echo stream tcp4 nowait root internal\n2001 stream tcp4 nowait root internal discard\n\
+         daytime stream tcp4 nowait root internal\n",
+    );
+    for _ in 0..8 {
         assert_eq!(world.call("echo"), Call::Served);
     }
+    assert_eq!(world.call("echo"), Call::Waits, "one service has its share");
+    for _ in 0..2 {
+        assert_eq!(world.call("2001"), Call::Served);
+    }
+    assert_eq!(world.call("2001"), Call::Waits, "there are ten in all");
+    for _ in 0..100 {
+        assert_eq!(world.call("daytime"), Call::Served, "what is over at once needs no room");
+    }
+    let momentary = world.sessions.split_off(10);
+    momentary.into_iter().for_each(|over| world.raise(over));
+    let echo = world.sessions.remove(0);
+    world.raise(echo);
+    assert_eq!(world.call("echo"), Call::Served);
+}
+
+#[test]
+fn silent_sessions_make_room_for_those_who_wait() {
+    let mut world = World::new("echo stream tcp4 nowait root internal\n");
+    for _ in 0..8 {
+        world.call("echo");
+    }
     assert_eq!(world.call("echo"), Call::Waits);
-    let session = world.sessions.pop().expect("ten are open");
-    world.raise(session);
+    assert_eq!(world.asked_for_room, 1);
+    // None has been silent for long enough; it is asked again when one may have been.
+    world.sessions_are_idle = true;
+    world.pass(9 * SECOND);
+    assert!(world.polled.is_empty());
+    world.pass(SECOND);
+    assert_eq!(world.polled.len(), 1);
+    assert_eq!(world.call("echo"), Call::Waits, "the caller waits until the silent one has gone");
     assert_eq!(world.call("echo"), Call::Served);
 }
 

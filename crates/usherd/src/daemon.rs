@@ -12,7 +12,9 @@ use rustix::event::epoll::EventFlags;
 use rustix::net::getsockname;
 use usherd_model::children::Pid;
 use usherd_model::diagnostic::{Report, Severity};
-use usherd_model::event::{AcceptError, Action, ConnectionId, Event, Exit, Handed, Log, NotStarted, Start};
+use usherd_model::event::{
+    AcceptError, Action, ConnectionId, Event, Exit, Handed, IDLE, Log, NotStarted, Start,
+};
 use usherd_model::failure::Errno;
 use usherd_model::service::{Builtin, Config, SocketKind, Stderr};
 use usherd_model::slots::{Key, Slots};
@@ -282,6 +284,7 @@ impl Daemon {
             Action::Serve { service, builtin, connection, source } => {
                 self.serve(service, builtin, connection, source);
             }
+            Action::EndIdleSession(service) => self.end_idle_session(service),
             Action::Refuse(connection) => drop(self.take(connection)),
             Action::Skip(listener) => {
                 if let Some(spec) = self.supervisor.spec(listener) {
@@ -515,12 +518,13 @@ impl Daemon {
         connection: ConnectionId,
         source: Option<std::net::IpAddr>,
     ) {
-        let over = Event::SessionEnded { service, source };
+        let over = Event::SessionEnded { service, builtin, source };
         let Some(connection) = self.take(connection) else {
             self.events.push_back(over);
             return;
         };
-        let Some((session, flags)) = self.sessions.begin(builtin, connection, service, source) else {
+        let Some((session, flags)) = self.sessions.begin(builtin, connection, service, source, self.now)
+        else {
             self.events.push_back(over);
             return;
         };
@@ -535,11 +539,11 @@ impl Daemon {
     }
 
     fn proceed(&mut self, session: SessionId, ready: EventFlags) {
-        match self.sessions.proceed(session, ready) {
+        match self.sessions.proceed(session, ready, self.now) {
             None | Some(builtins::Progress::Waits) => {}
             Some(builtins::Progress::Over(ended)) => {
-                self.forget(ended.connection);
-                self.raise(Event::SessionEnded { service: ended.service, source: ended.source });
+                let event = self.session_over(ended);
+                self.raise(event);
             }
             Some(builtins::Progress::Changed(flags)) => {
                 if let Some(connection) = self.sessions.connection(session) {
@@ -547,6 +551,20 @@ impl Daemon {
                     let _ = self.poller.change(connection, Token::Session(session), flags);
                 }
             }
+        }
+    }
+
+    fn session_over(&self, ended: builtins::Ended) -> Event {
+        let builtins::Ended { connection, service, builtin, source } = ended;
+        self.forget(connection);
+        Event::SessionEnded { service, builtin, source }
+    }
+
+    fn end_idle_session(&mut self, service: Option<ServiceId>) {
+        let silent = self.sessions.most_silent(service).filter(|(_, since)| self.now.since(*since) >= IDLE);
+        if let Some(ended) = silent.and_then(|(id, _)| self.sessions.end(id)) {
+            let event = self.session_over(ended);
+            self.events.push_back(event);
         }
     }
 

@@ -25,6 +25,8 @@ use crate::source::{Sources, Span, Spanned};
 pub struct Defaults {
     /// For programs; a built-in is limited only when its line says so.
     pub limits: Limits,
+    /// Sessions of one built-in service at the same time.
+    pub sessions: u32,
     /// Connections that wait in the kernel.
     pub backlog: u32,
     /// Whether programs get UCSPI variables.
@@ -92,8 +94,10 @@ impl Checker<'_> {
             self.program(entry, handover).map(Task::Program)
         };
         let mut limits = self.defaults.limits.clone();
-        if let (Some(Task::Builtin(_)), None) = (&task, &entry.starts) {
+        if let Some(Task::Builtin(builtin)) = task {
+            // A built-in makes no process; it is limited in its sessions, and in its starts when its line says so.
             limits.starts = None;
+            limits.children = if builtin.is_momentary() { None } else { Some(self.defaults.sessions) };
         }
         if let Some(count) = starts? {
             limits.starts = Some(Rate { count, window: STARTS_WINDOW });

@@ -98,6 +98,7 @@ pub fn defaults() -> Defaults {
             source_prefix: SourcePrefix::default(),
             at_limit: AtLimit::Pause,
         },
+        sessions: 8,
         backlog: 128,
         ucspi: false,
         stderr: Stderr::Connection,
@@ -151,6 +152,9 @@ pub struct World {
     pub running: BTreeMap<Pid, Start>,
     /// Sessions of built-ins.
     pub sessions: Vec<Event>,
+    /// Whether sessions are silent, so that the shell ends one when room is asked for.
+    pub sessions_are_idle: bool,
+    pub asked_for_room: u32,
     peer: Option<SocketAddr>,
     next_pid: i32,
     next_connection: u64,
@@ -181,6 +185,8 @@ impl World {
             clone_error: None,
             running: BTreeMap::new(),
             sessions: Vec::new(),
+            sessions_are_idle: false,
+            asked_for_room: 0,
             peer: None,
             next_pid: 100,
             next_connection: 0,
@@ -283,9 +289,15 @@ impl World {
                 self.outcome = Some(Call::Started(pid));
                 return Some(Event::Started(start, pid));
             }
-            Action::Serve { service, source, .. } => {
-                self.sessions.push(Event::SessionEnded { service, source });
+            Action::Serve { service, builtin, source, .. } => {
+                self.sessions.push(Event::SessionEnded { service, builtin, source });
                 self.outcome = Some(Call::Served);
+            }
+            Action::EndIdleSession(_) => {
+                self.asked_for_room += 1;
+                if self.sessions_are_idle {
+                    return self.sessions.pop();
+                }
             }
             Action::Refuse(_) => self.outcome = Some(Call::Refused),
             Action::Skip(_) => {

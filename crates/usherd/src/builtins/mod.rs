@@ -7,7 +7,7 @@ mod datagram;
 mod stream;
 
 pub use datagram::Datagrams;
-pub use stream::{Progress, SessionId, Sessions};
+pub use stream::{Ended, Progress, SessionId, Sessions};
 
 use crate::clock;
 

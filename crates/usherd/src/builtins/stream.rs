@@ -12,6 +12,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use usherd_model::service::Builtin;
 use usherd_model::slots::{Key, Slots};
 use usherd_model::supervisor::ServiceId;
+use usherd_model::time::Tick;
 
 use super::{Chargen, daytime, time};
 
@@ -35,6 +36,8 @@ pub struct Session {
     ended: bool,
     /// What the poller looks for.
     watched: EventFlags,
+    /// When something last came or went.
+    active: Tick,
 }
 
 #[derive(Debug)]
@@ -76,6 +79,8 @@ pub struct Ended {
     pub connection: OwnedFd,
     /// Whose session it was.
     pub service: ServiceId,
+    /// Of which built-in.
+    pub builtin: Builtin,
     /// The caller.
     pub source: Option<IpAddr>,
 }
@@ -88,6 +93,7 @@ impl Sessions {
         connection: OwnedFd,
         service: ServiceId,
         source: Option<IpAddr>,
+        now: Tick,
     ) -> Option<(SessionId, EventFlags)> {
         let work = match builtin {
             Builtin::Daytime => return answer(&connection, daytime().as_bytes()),
@@ -96,8 +102,15 @@ impl Sessions {
             Builtin::Discard => Work::Discard,
             Builtin::Chargen => Work::Chargen(0),
         };
-        let mut session =
-            Session { connection, service, source, work, ended: false, watched: EventFlags::empty() };
+        let mut session = Session {
+            connection,
+            service,
+            source,
+            work,
+            ended: false,
+            watched: EventFlags::empty(),
+            active: now,
+        };
         session.watched = session.waits_for();
         let watched = session.watched;
         Some((self.open.insert(session), watched))
@@ -114,8 +127,9 @@ impl Sessions {
     }
 
     /// Does a session's next piece of work. `None` when there is no such session any more.
-    pub fn proceed(&mut self, id: SessionId, ready: EventFlags) -> Option<Progress> {
+    pub fn proceed(&mut self, id: SessionId, ready: EventFlags, now: Tick) -> Option<Progress> {
         let session = self.open.get_mut(id)?;
+        session.active = now;
         let held_before = session.held();
         self.buffer.resize(PIECE, 0);
         let goes_on = session.proceed(ready, &mut self.buffer, self.chargen.lines());
@@ -128,12 +142,25 @@ impl Sessions {
         Some(if before == waits_for { Progress::Waits } else { Progress::Changed(waits_for) })
     }
 
+    /// The session that has been silent for the longest time, of one service or of all, and since when. This walks
+    /// over all sessions; it is asked only when there is no room for another one.
+    pub fn most_silent(&self, service: Option<ServiceId>) -> Option<(SessionId, Tick)> {
+        let all =
+            self.open.iter().filter(|(_, session)| service.is_none_or(|service| session.service == service));
+        all.map(|(id, session)| (id, session.active)).min_by_key(|(_, active)| *active)
+    }
+
     /// Ends a session.
     pub fn end(&mut self, id: SessionId) -> Option<Ended> {
         let session = self.open.remove(id)?;
         self.held -= session.held();
-        let Session { connection, service, source, .. } = session;
-        Some(Ended { connection, service, source })
+        let Session { connection, service, source, work, .. } = session;
+        let builtin = match work {
+            Work::Echo(_) => Builtin::Echo,
+            Work::Discard => Builtin::Discard,
+            Work::Chargen(_) => Builtin::Chargen,
+        };
+        Some(Ended { connection, service, builtin, source })
     }
 }
 

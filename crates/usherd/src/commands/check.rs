@@ -6,7 +6,7 @@ use usherd_model::config::Defaults;
 use usherd_model::diagnostic::Severity;
 use usherd_model::service::Stderr;
 
-use super::{STARTS_A_MINUTE, limits, load};
+use super::{SERVICES_SHARE, STARTS_A_MINUTE, limits, load, max_sessions};
 use crate::exit_code::Exit;
 use crate::message::SourceSpec;
 use crate::render::{Colours, render};
@@ -17,6 +17,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     let sources: Vec<SourceSpec> = paths.map(|path| SourceSpec::path(path.clone())).collect();
     let defaults = Defaults {
         limits: limits(Some(STARTS_A_MINUTE)),
+        sessions: max_sessions() / SERVICES_SHARE,
         backlog: 128,
         ucspi: false,
         stderr: Stderr::Connection,

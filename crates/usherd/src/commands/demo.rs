@@ -8,7 +8,7 @@ use usherd_model::environment::Inherit;
 use usherd_model::service::Stderr;
 use usherd_model::supervisor::Settings;
 
-use super::{STARTS_A_MINUTE, control_path, limits, max_sessions, serve};
+use super::{SERVICES_SHARE, STARTS_A_MINUTE, control_path, limits, max_sessions, serve};
 use crate::daemon::Insistence;
 use crate::exit_code::Exit;
 use crate::message::{CommandLine, SourceSpec};
@@ -48,6 +48,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
         ],
         defaults: Defaults {
             limits: limits(Some(STARTS_A_MINUTE)),
+            sessions: max_sessions() / SERVICES_SHARE,
             backlog: 128,
             ucspi: false,
             stderr: Stderr::Log,

@@ -9,7 +9,7 @@ use usherd_model::environment::Inherit;
 use usherd_model::service::Stderr;
 use usherd_model::supervisor::Settings;
 
-use super::{STARTS_A_MINUTE, absolute, limits, max_sessions};
+use super::{SERVICES_SHARE, STARTS_A_MINUTE, absolute, limits, max_sessions};
 use crate::cli;
 use crate::daemon::Insistence;
 use crate::exit_code::Exit;
@@ -70,6 +70,7 @@ fn options(matches: &ArgMatches) -> Result<Options, Exit> {
         sources: vec![SourceSpec::File(config)],
         defaults: Defaults {
             limits: limits(Some(rate(matches))),
+            sessions: max_sessions() / SERVICES_SHARE,
             backlog: backlog(matches),
             ucspi: false,
             stderr: Stderr::Connection,

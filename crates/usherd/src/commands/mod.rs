@@ -101,9 +101,13 @@ fn max_sessions() -> u32 {
     u32::try_from(share.min(MOST)).unwrap_or(u32::MAX)
 }
 
+/// One built-in service may have this part of all sessions, so that the callers of one cannot shut out another.
+const SERVICES_SHARE: u32 = 4;
+
 fn defaults(matches: &ArgMatches, limits: Limits, stderr: Stderr) -> Defaults {
     Defaults {
         limits,
+        sessions: max_sessions() / SERVICES_SHARE,
         backlog: matches.get_one::<u32>("backlog").copied().unwrap_or(128),
         ucspi: matches.get_flag("ucspi"),
         stderr,
