@@ -1,4 +1,4 @@
-//! The programs that run, by process number.
+//! The programs that run, by process number, and the sessions of built-ins.
 //!
 //! Counts of running programs come from here and from nowhere else: a child belongs to the service and the source
 //! that started it until it has ended, whatever a reload does to the configuration meanwhile.
@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use crate::admission::Pool;
+use crate::slots::Key;
 use crate::supervisor::{ListenerId, ServiceId};
 use crate::time::Tick;
 
@@ -25,6 +27,20 @@ pub struct Child {
     /// When it was started.
     pub started: Tick,
 }
+
+/// One open session of a built-in.
+#[derive(Clone, Copy, Debug)]
+pub struct Session {
+    /// Whose it is.
+    pub service: ServiceId,
+    /// What it takes one of.
+    pub pool: Pool,
+    /// The caller, where one is known.
+    pub source: Option<IpAddr>,
+}
+
+/// Names a session.
+pub type SessionId = Key<Session>;
 
 /// All running programs.
 #[derive(Debug, Default)]

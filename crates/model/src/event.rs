@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::admission::Limit;
-use crate::children::Pid;
+use crate::children::{Pid, SessionId};
 use crate::failure::{Errno, StartError, Step};
 use crate::service::{Builtin, Config};
 use crate::slots::Key;
@@ -27,6 +27,8 @@ pub type ConnectionId = Key<Pending>;
 pub enum Event {
     /// A polled listener is readable.
     Readable(ListenerId),
+    /// A listener has nobody waiting, as [`Action::Look`] asked.
+    Silent(ListenerId),
     /// A connection was accepted, as [`Action::Accept`] asked.
     Accepted {
         /// By this listener.
@@ -52,14 +54,7 @@ pub enum Event {
     /// A program has ended; or its child could not become the program, for this reason.
     Ended(Pid, Exit, Option<(Step, Errno)>),
     /// A session of a built-in service has ended.
-    SessionEnded {
-        /// Whose session it was.
-        service: ServiceId,
-        /// Of which built-in.
-        builtin: Builtin,
-        /// The caller.
-        source: Option<IpAddr>,
-    },
+    SessionEnded(SessionId),
     /// A built-in has dropped datagrams that could have made loops.
     LoopsDropped(ListenerId, u32, SocketAddr),
     /// A listener was opened.
@@ -83,6 +78,8 @@ pub enum Event {
 /// What the shell is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
+    /// Look whether somebody waits at a listener and report: [`Event::Readable`] or [`Event::Silent`].
+    Look(ListenerId),
     /// Accept one connection and report it.
     Accept(ListenerId),
     /// Look who sent the next datagram, leave it where it is, and report.
@@ -91,14 +88,14 @@ pub enum Action {
     Start(Start),
     /// Begin a session of a built-in with this connection.
     Serve {
-        /// Whose session.
+        /// Which session.
+        session: SessionId,
+        /// Whose.
         service: ServiceId,
         /// Which built-in.
         builtin: Builtin,
         /// With whom.
         connection: ConnectionId,
-        /// The caller.
-        source: Option<IpAddr>,
     },
     /// End the session that has been silent for the longest time, if that is at least [`IDLE`]: of this service, or of
     /// any. Others wait for its place.

@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::admission::{Admission, Gate, Limit, Pool, Usage};
-use crate::children::{Child, Children, Pid};
+use crate::children::{Child, Children, Pid, Session, SessionId};
 use crate::episode::{Episodes, Held};
 use crate::event::{
     AcceptError, Action, Changes, ConnectionId, Event, Exit, Handed, IDLE, Log, NotStarted, OpenError, Start,
@@ -20,8 +20,8 @@ use crate::failure::{Errno, Failures, StartError, Step};
 use crate::lifecycle::{ListenerState, Pause, Phase};
 use crate::reload;
 use crate::service::{
-    AtLimit, Builtin, Config, Credentials, Handover, Identity, ListenAddress, Listener, ListenerKey, Program,
-    Service, SocketKind, Task,
+    AtLimit, Config, Credentials, Handover, Identity, ListenAddress, Listener, ListenerKey, Program, Service,
+    SocketKind, Task,
 };
 use crate::slots::{Key, Slots};
 use crate::time::Tick;
@@ -72,6 +72,15 @@ pub struct Settings {
     pub log_connections: bool,
 }
 
+/// Listeners that wait for room that all share, in the order in which they were paused.
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<ListenerId>,
+    /// The one that was offered room and has not yet said whether it has a caller for it. The next is offered the room
+    /// only when it has not: nobody is left behind by one whose caller has gone.
+    offered: Option<ListenerId>,
+}
+
 /// Something that ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
@@ -89,11 +98,12 @@ pub struct Supervisor {
     /// Ports on which built-ins answer datagrams.
     builtin_ports: BTreeSet<u16>,
     children: Children,
+    sessions: Slots<Session>,
     admission: Admission,
-    /// Listeners that wait for any program to end, in the order in which they were paused.
-    waiting_for_child: VecDeque<ListenerId>,
+    /// Listeners that wait for any program to end.
+    for_child: Queue,
     /// Listeners that wait for any session to end.
-    waiting_for_session: VecDeque<ListenerId>,
+    for_session: Queue,
     timers: BTreeSet<(Tick, Timer)>,
 }
 
@@ -107,17 +117,24 @@ impl Supervisor {
             listeners: Slots::default(),
             builtin_ports: BTreeSet::new(),
             children: Children::default(),
+            sessions: Slots::default(),
             admission: Admission::new(settings.max_children, settings.max_sessions),
-            waiting_for_child: VecDeque::new(),
-            waiting_for_session: VecDeque::new(),
+            for_child: Queue::default(),
+            for_session: Queue::default(),
             timers: BTreeSet::new(),
         }
     }
 
     /// Takes one event and adds what is to be done to `actions`.
     pub fn handle(&mut self, event: Event, now: Tick, actions: &mut Vec<Action>) {
+        self.take(event, now, actions);
+        self.offer_room(actions);
+    }
+
+    fn take(&mut self, event: Event, now: Tick, actions: &mut Vec<Action>) {
         match event {
             Event::Readable(listener) => self.readable(listener, now, actions),
+            Event::Silent(listener) => self.answer_offer(listener),
             Event::Accepted { listener, connection, peer } => {
                 self.accepted(listener, connection, peer, now, actions);
             }
@@ -128,9 +145,7 @@ impl Supervisor {
             Event::Started(start, pid) => self.started(start, pid, now, actions),
             Event::NotStarted(start, error) => self.not_started(start, error, now, actions),
             Event::Ended(pid, exit, failure) => self.ended(pid, exit, failure, now, actions),
-            Event::SessionEnded { service, builtin, source } => {
-                self.session_ended(service, builtin, source, actions);
-            }
+            Event::SessionEnded(session) => self.session_ended(session, actions),
             Event::LoopsDropped(listener, count, source) => {
                 let peer = Some(source);
                 self.hold_back(listener, Limit::Loop, Held::Refused(count), peer, None, None, now, actions);
@@ -242,12 +257,14 @@ impl Supervisor {
                 let pause = until.map(|until| until.since(now));
                 self.hold_back(id, limit, Held::Waits, None, pause, None, now, actions);
                 self.wait_for(id, limit, until, actions);
+                self.answer_offer(id);
             }
             // Who is refused is accepted first, so that the log can say who it was.
             (Gate::Closed(..), AtLimit::Refuse) if has_connections && handover == Handover::Connection => {
                 actions.push(Action::Accept(id));
             }
             (Gate::Closed(limit, _), AtLimit::Refuse) => {
+                self.answer_offer(id);
                 actions.push(Action::Skip(id));
                 self.hold_back(id, limit, Held::Refused(1), None, None, None, now, actions);
             }
@@ -275,6 +292,7 @@ impl Supervisor {
             Gate::Open => None,
         };
         if let Some(limit) = limit {
+            self.answer_offer(id);
             actions.push(Action::Refuse(connection));
             self.hold_back(id, limit, Held::Refused(1), peer, None, None, now, actions);
             return;
@@ -291,6 +309,7 @@ impl Supervisor {
         now: Tick,
         actions: &mut Vec<Action>,
     ) {
+        self.answer_offer(id);
         let Some(listener) = self.listeners.get(id) else { return };
         let service = listener.service;
         let Some(state) = self.services.get_mut(service) else { return };
@@ -306,7 +325,8 @@ impl Supervisor {
         match (&state.service.task, handed) {
             (Task::Builtin(builtin), Handed::Connection(connection)) => {
                 state.counters.started += 1;
-                actions.push(Action::Serve { service, builtin: *builtin, connection, source });
+                let session = self.sessions.insert(Session { service, pool, source });
+                actions.push(Action::Serve { session, service, builtin: *builtin, connection });
             }
             // Datagrams of built-ins are answered by the shell at once; see `builtins`.
             (Task::Builtin(_), Handed::DatagramPeer | Handed::Listener) => {
@@ -416,14 +436,10 @@ impl Supervisor {
         self.release(child.service, child.source, Pool::Children, actions);
     }
 
-    fn session_ended(
-        &mut self,
-        service: ServiceId,
-        builtin: Builtin,
-        source: Option<IpAddr>,
-        actions: &mut Vec<Action>,
-    ) {
-        self.release(service, source, pool(&Task::Builtin(builtin)), actions);
+    fn session_ended(&mut self, id: SessionId, actions: &mut Vec<Action>) {
+        if let Some(Session { service, pool, source }) = self.sessions.remove(id) {
+            self.release(service, source, pool, actions);
+        }
     }
 
     /// Gives back what a program or a session had, and lets those go on that waited for it.
@@ -440,23 +456,38 @@ impl Supervisor {
                 }
             }
         }
-        let (waiting, limit) = match pool {
-            Pool::Children => (&mut self.waiting_for_child, Limit::Total),
-            Pool::Sessions => (&mut self.waiting_for_session, Limit::Sessions),
-            Pool::Moments => return,
-        };
-        // One that waits no longer (a reload saw to that) does not take the turn of the next.
-        let is_paused = |id: &ListenerId| {
-            let phase = self.listeners.get(*id).map(|listener| listener.phase);
-            matches!(phase, Some(Phase::Paused(Pause::Limit(by, _))) if by == limit)
-        };
-        let next = std::iter::from_fn(|| waiting.pop_front()).find(is_paused);
-        if let Some(listener) = next {
-            self.set_phase(listener, Phase::Polled, actions);
+    }
+
+    /// Offers room that all share to the one who has waited longest for it.
+    fn offer_room(&mut self, actions: &mut Vec<Action>) {
+        for (pool, limit) in [(Pool::Children, Limit::Total), (Pool::Sessions, Limit::Sessions)] {
+            let (running, most) = self.admission.running(pool);
+            let queue = if limit == Limit::Total { &mut self.for_child } else { &mut self.for_session };
+            if running >= most || queue.offered.is_some() || queue.waiting.is_empty() {
+                continue;
+            }
+            // One that waits no longer (a reload, or time, saw to that) does not take the turn of the next.
+            let waits = |id: &ListenerId| {
+                let phase = self.listeners.get(*id).map(|listener| listener.phase);
+                matches!(phase, Some(Phase::Paused(Pause::Limit(by, _))) if by == limit)
+            };
+            queue.offered = std::iter::from_fn(|| queue.waiting.pop_front()).find(waits);
+            if let Some(next) = queue.offered {
+                self.set_phase(next, Phase::Polled, actions);
+                actions.push(Action::Look(next));
+            }
+        }
+    }
+
+    /// A listener that was offered room has taken it, or has nobody who wants it.
+    fn answer_offer(&mut self, id: ListenerId) {
+        for queue in [&mut self.for_child, &mut self.for_session] {
+            queue.offered.take_if(|offered| *offered == id);
         }
     }
 
     fn accept_failed(&mut self, id: ListenerId, error: AcceptError, now: Tick, actions: &mut Vec<Action>) {
+        self.answer_offer(id);
         match error {
             AcceptError::Nobody => {}
             AcceptError::Exhausted(errno) => self.rest(id, errno, now, actions),
@@ -542,8 +573,8 @@ impl Supervisor {
     fn wait_for(&mut self, id: ListenerId, limit: Limit, until: Option<Tick>, actions: &mut Vec<Action>) {
         self.set_phase(id, Phase::Paused(Pause::Limit(limit, until)), actions);
         match limit {
-            Limit::Total => self.waiting_for_child.push_back(id),
-            Limit::Sessions => self.waiting_for_session.push_back(id),
+            Limit::Total => self.for_child.waiting.push_back(id),
+            Limit::Sessions => self.for_session.waiting.push_back(id),
             Limit::Children => {
                 if let Some((_, state)) = self.both(id) {
                     state.troubles().waiting.push(id);
@@ -811,16 +842,19 @@ impl Supervisor {
         if let Some(troubles) = troubles {
             troubles.waiting.retain(|waiting| *waiting != id);
         }
-        self.waiting_for_child.retain(|waiting| *waiting != id);
-        self.waiting_for_session.retain(|waiting| *waiting != id);
+        self.answer_offer(id);
+        self.for_child.waiting.retain(|waiting| *waiting != id);
+        self.for_session.waiting.retain(|waiting| *waiting != id);
     }
 
-    /// Counts the running programs of each source again, since limits and what counts as one source may have changed.
+    /// Counts what runs for each source again, since limits and what counts as one source may have changed.
     fn recount(&mut self) {
         let services = &self.services;
-        let running = self.children.iter().filter_map(|(_, child)| {
-            let limits = &services.get(child.service)?.service.limits;
-            Some((child.service, limits, child.source?))
+        let programs = self.children.iter().map(|(_, child)| (child.service, child.source));
+        let sessions = self.sessions.iter().map(|(_, session)| (session.service, session.source));
+        let running = programs.chain(sessions).filter_map(|(service, source)| {
+            let limits = &services.get(service)?.service.limits;
+            Some((service, limits, source?))
         });
         self.admission.recount(running);
     }

@@ -130,11 +130,31 @@ fn the_cap_on_all_children_resumes_listeners_in_order() {
     let first = started(world.call("2000"));
     assert_eq!(world.call("2001"), Call::Waits);
     assert_eq!(world.call("2000"), Call::Waits);
+    world.callers_wait = true;
     world.end(first);
-    let second = started(world.call("2001"));
-    assert_eq!(world.call("2000"), Call::Waits);
-    world.end(second);
-    started(world.call("2000"));
+    let names: Vec<_> = world.running.values().map(|start| world.core.service(start.service)).collect();
+    assert_eq!(names.len(), 1, "there is room for one");
+    assert_eq!(
+        names[0].map(|state| &*state.service().name),
+        Some(b"2001".as_slice()),
+        "who has waited longest"
+    );
+}
+
+#[test]
+fn room_that_nobody_wants_any_more_goes_to_the_next() {
+    let lines: Vec<String> =
+        (2000..2005).map(|port| format!("{port} stream tcp4 nowait nobody /bin/cat cat\n")).collect();
+    let settings = Settings { max_children: 1, max_sessions: 10, log_connections: false };
+    let mut world = World::with(&lines.concat(), &defaults(), settings);
+    let first = started(world.call("2000"));
+    for port in 2000..2005 {
+        assert_eq!(world.call(&port.to_string()), Call::Waits);
+    }
+    // All callers have gone meanwhile. Nobody may be left behind.
+    world.end(first);
+    assert_eq!(world.polled.len(), 5);
+    started(world.call("2004"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::event::epoll::EventFlags;
 use rustix::net::getsockname;
-use usherd_model::children::Pid;
+use usherd_model::children::{self, Pid};
 use usherd_model::diagnostic::{Report, Severity};
 use usherd_model::event::{
     AcceptError, Action, ConnectionId, Event, Exit, Handed, IDLE, Log, NotStarted, Start,
@@ -269,6 +269,11 @@ impl Daemon {
 
     fn perform(&mut self, action: Action) {
         match action {
+            Action::Look(listener) => {
+                let readable = self.listeners.is_readable(listener);
+                let event = if readable { Event::Readable(listener) } else { Event::Silent(listener) };
+                self.events.push_back(event);
+            }
             Action::Accept(listener) => self.accept(listener),
             Action::PeekDatagram(listener) => {
                 let event = match self.listeners.peek(listener) {
@@ -281,8 +286,8 @@ impl Daemon {
                 let event = self.start(start);
                 self.events.push_back(event);
             }
-            Action::Serve { service, builtin, connection, source } => {
-                self.serve(service, builtin, connection, source);
+            Action::Serve { session, service, builtin, connection } => {
+                self.serve(session, service, builtin, connection);
             }
             Action::EndIdleSession(service) => self.end_idle_session(service),
             Action::Refuse(connection) => drop(self.take(connection)),
@@ -513,18 +518,17 @@ impl Daemon {
 
     fn serve(
         &mut self,
+        name: children::SessionId,
         service: ServiceId,
         builtin: Builtin,
         connection: ConnectionId,
-        source: Option<std::net::IpAddr>,
     ) {
-        let over = Event::SessionEnded { service, builtin, source };
+        let over = Event::SessionEnded(name);
         let Some(connection) = self.take(connection) else {
             self.events.push_back(over);
             return;
         };
-        let Some((session, flags)) = self.sessions.begin(builtin, connection, service, source, self.now)
-        else {
+        let Some((session, flags)) = self.sessions.begin(builtin, connection, name, service, self.now) else {
             self.events.push_back(over);
             return;
         };
@@ -555,9 +559,8 @@ impl Daemon {
     }
 
     fn session_over(&self, ended: builtins::Ended) -> Event {
-        let builtins::Ended { connection, service, builtin, source } = ended;
-        self.forget(connection);
-        Event::SessionEnded { service, builtin, source }
+        self.forget(ended.connection);
+        Event::SessionEnded(ended.name)
     }
 
     fn end_idle_session(&mut self, service: Option<ServiceId>) {

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags, Stat, fcntl_getfl, fcntl_setfl, lstat, stat, unlink};
 use rustix::io::Errno;
 use rustix::net::{
@@ -21,6 +22,9 @@ use usherd_model::supervisor::ListenerId;
 
 use crate::descriptors;
 use crate::errno::{from_rustix, is_exhaustion};
+
+/// No waiting.
+const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// All open listeners.
 #[derive(Debug, Default)]
@@ -89,6 +93,13 @@ impl Listeners {
             listen(&open.socket, backlog(spec)).map_err(at("listen"))?;
         }
         Ok(())
+    }
+
+    /// Whether somebody waits.
+    pub fn is_readable(&self, id: ListenerId) -> bool {
+        let Some(open) = self.open.get(id) else { return false };
+        let mut look = [PollFd::new(&open.socket, PollFlags::IN)];
+        poll(&mut look, Some(&NOW)).is_ok_and(|ready| ready > 0)
     }
 
     /// Accepts one connection, which blocks, as programs expect it.

@@ -155,6 +155,8 @@ pub struct World {
     /// Whether sessions are silent, so that the shell ends one when room is asked for.
     pub sessions_are_idle: bool,
     pub asked_for_room: u32,
+    /// Whether a listener that is offered room has somebody who wants it.
+    pub callers_wait: bool,
     peer: Option<SocketAddr>,
     next_pid: i32,
     next_connection: u64,
@@ -187,6 +189,7 @@ impl World {
             sessions: Vec::new(),
             sessions_are_idle: false,
             asked_for_room: 0,
+            callers_wait: false,
             peer: None,
             next_pid: 100,
             next_connection: 0,
@@ -269,6 +272,10 @@ impl World {
 
     fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
+            Action::Look(listener) => {
+                let waits = self.callers_wait;
+                return Some(if waits { Event::Readable(listener) } else { Event::Silent(listener) });
+            }
             Action::Accept(listener) => {
                 assert!(self.open.contains(&listener), "only an open listener accepts");
                 self.next_connection += 1;
@@ -289,8 +296,8 @@ impl World {
                 self.outcome = Some(Call::Started(pid));
                 return Some(Event::Started(start, pid));
             }
-            Action::Serve { service, builtin, source, .. } => {
-                self.sessions.push(Event::SessionEnded { service, builtin, source });
+            Action::Serve { session, .. } => {
+                self.sessions.push(Event::SessionEnded(session));
                 self.outcome = Some(Call::Served);
             }
             Action::EndIdleSession(_) => {

@@ -3,12 +3,12 @@
 //! A session reads only while nothing waits to be written, so what it holds is one piece at the most, and only when
 //! its reader is slow. All sessions together hold at most [`MOST_HELD`].
 
-use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
+use usherd_model::children;
 use usherd_model::service::Builtin;
 use usherd_model::slots::{Key, Slots};
 use usherd_model::supervisor::ServiceId;
@@ -29,8 +29,9 @@ const TURN: usize = 4;
 #[derive(Debug)]
 pub struct Session {
     connection: OwnedFd,
+    /// The core's name for it.
+    name: children::SessionId,
     service: ServiceId,
-    source: Option<IpAddr>,
     work: Work,
     /// The peer will send nothing more.
     ended: bool,
@@ -77,12 +78,8 @@ pub enum Progress {
 pub struct Ended {
     /// What is to be closed.
     pub connection: OwnedFd,
-    /// Whose session it was.
-    pub service: ServiceId,
-    /// Of which built-in.
-    pub builtin: Builtin,
-    /// The caller.
-    pub source: Option<IpAddr>,
+    /// The core's name for it.
+    pub name: children::SessionId,
 }
 
 impl Sessions {
@@ -91,8 +88,8 @@ impl Sessions {
         &mut self,
         builtin: Builtin,
         connection: OwnedFd,
+        name: children::SessionId,
         service: ServiceId,
-        source: Option<IpAddr>,
         now: Tick,
     ) -> Option<(SessionId, EventFlags)> {
         let work = match builtin {
@@ -104,8 +101,8 @@ impl Sessions {
         };
         let mut session = Session {
             connection,
+            name,
             service,
-            source,
             work,
             ended: false,
             watched: EventFlags::empty(),
@@ -154,13 +151,7 @@ impl Sessions {
     pub fn end(&mut self, id: SessionId) -> Option<Ended> {
         let session = self.open.remove(id)?;
         self.held -= session.held();
-        let Session { connection, service, source, work, .. } = session;
-        let builtin = match work {
-            Work::Echo(_) => Builtin::Echo,
-            Work::Discard => Builtin::Discard,
-            Work::Chargen(_) => Builtin::Chargen,
-        };
-        Some(Ended { connection, service, builtin, source })
+        Some(Ended { connection: session.connection, name: session.name })
     }
 }
 
