@@ -1,0 +1,75 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_usherd_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_usherd_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_usherd_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_usherd_using_subcommand
+    set -l cmd (__fish_usherd_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c usherd -n "__fish_usherd_needs_command" -s h -l help -d 'Print help'
+complete -c usherd -n "__fish_usherd_needs_command" -s V -l version -d 'Print version'
+complete -c usherd -n "__fish_usherd_needs_command" -f -a "run" -d 'Run the daemon in the foreground'
+complete -c usherd -n "__fish_usherd_needs_command" -f -a "serve" -d 'Serve one program, without a configuration file'
+complete -c usherd -n "__fish_usherd_needs_command" -f -a "demo" -d 'Show it: a few services on this machine\'s loopback, as any user'
+complete -c usherd -n "__fish_usherd_needs_command" -f -a "check" -d 'Say what is wrong with a configuration, and where'
+complete -c usherd -n "__fish_usherd_needs_command" -f -a "status" -d 'Show what a running daemon is doing, and why'
+complete -c usherd -n "__fish_usherd_needs_command" -f -a "inetd" -d 'As the inetd of Debian\'s openbsd-inetd, with its flags'
+complete -c usherd -n "__fish_usherd_using_subcommand run" -s c -l config -d 'A configuration file, or a folder of them; can be given again [default: /etc/inetd.conf]' -r
+complete -c usherd -n "__fish_usherd_using_subcommand run" -l control -d 'The control socket for status, or "none" [default: one for each user, see usherd status]' -r
+complete -c usherd -n "__fish_usherd_using_subcommand run" -l backlog -d 'Connections that wait in the kernel for one listener' -r
+complete -c usherd -n "__fish_usherd_using_subcommand run" -l max-children -d 'The most programs in all at the same time; further callers wait' -r
+complete -c usherd -n "__fish_usherd_using_subcommand run" -l pid-file -d 'Write the process number there, locked' -r
+complete -c usherd -n "__fish_usherd_using_subcommand run" -l rate -d 'Starts a minute of a service whose line does not say it [default: 256]' -r
+complete -c usherd -n "__fish_usherd_using_subcommand run" -l ucspi -d 'Give programs PROTO, TCPREMOTEIP, TCPREMOTEPORT, TCPLOCALIP and TCPLOCALPORT'
+complete -c usherd -n "__fish_usherd_using_subcommand run" -l keep-environment -d 'Give programs the whole environment, not the cleaned one'
+complete -c usherd -n "__fish_usherd_using_subcommand run" -l log-connections -d 'Log each connection'
+complete -c usherd -n "__fish_usherd_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c usherd -n "__fish_usherd_using_subcommand serve" -l user -d 'Run it as this user [default: yourself]' -r
+complete -c usherd -n "__fish_usherd_using_subcommand serve" -l max -d 'The most programs at the same time; further callers wait' -r
+complete -c usherd -n "__fish_usherd_using_subcommand serve" -l max-per-source -d 'The most programs for one source; its further callers are refused' -r
+complete -c usherd -n "__fish_usherd_using_subcommand serve" -l rate -d 'Starts a minute; further callers wait' -r
+complete -c usherd -n "__fish_usherd_using_subcommand serve" -l rate-per-source -d 'Starts a minute for one source; its further callers are refused' -r
+complete -c usherd -n "__fish_usherd_using_subcommand serve" -l stderr -d 'Where the program\'s standard error goes' -r -f -a "log\t'to the log'
+connection\t'to the caller'"
+complete -c usherd -n "__fish_usherd_using_subcommand serve" -l control -d 'The control socket for status, or "none" [default: one for each user, see usherd status]' -r
+complete -c usherd -n "__fish_usherd_using_subcommand serve" -l backlog -d 'Connections that wait in the kernel for one listener' -r
+complete -c usherd -n "__fish_usherd_using_subcommand serve" -l max-children -d 'The most programs in all at the same time; further callers wait' -r
+complete -c usherd -n "__fish_usherd_using_subcommand serve" -l refuse -d 'At --max and --rate, refuse callers instead of letting them wait'
+complete -c usherd -n "__fish_usherd_using_subcommand serve" -l wait -d 'The program gets the listening socket, one at a time (inetd\'s "wait")'
+complete -c usherd -n "__fish_usherd_using_subcommand serve" -s q -l quiet -d 'Do not log connections'
+complete -c usherd -n "__fish_usherd_using_subcommand serve" -l ucspi -d 'Give programs PROTO, TCPREMOTEIP, TCPREMOTEPORT, TCPLOCALIP and TCPLOCALPORT'
+complete -c usherd -n "__fish_usherd_using_subcommand serve" -l keep-environment -d 'Give programs the whole environment, not the cleaned one'
+complete -c usherd -n "__fish_usherd_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c usherd -n "__fish_usherd_using_subcommand demo" -l control -d 'The control socket for status, or "none" [default: one for each user, see usherd status]' -r
+complete -c usherd -n "__fish_usherd_using_subcommand demo" -s h -l help -d 'Print help'
+complete -c usherd -n "__fish_usherd_using_subcommand check" -l strict -d 'End with status 1 when there are warnings'
+complete -c usherd -n "__fish_usherd_using_subcommand check" -s h -l help -d 'Print help'
+complete -c usherd -n "__fish_usherd_using_subcommand status" -l control -d 'The daemon\'s control socket' -r
+complete -c usherd -n "__fish_usherd_using_subcommand status" -l json -d 'As JSON'
+complete -c usherd -n "__fish_usherd_using_subcommand status" -s h -l help -d 'Print help'
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s q -d 'Connections that wait in the kernel [128]' -r
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s R -d 'Starts a minute of one service [256]' -r
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s d -d 'Stay in the foreground and say everything'
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s E -d 'Do not clean the environment'
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s i -d 'Stay in the foreground'
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s l -d 'TCP wrappers; not offered yet, so refused'
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s h -l help -d 'Print help'
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s V -l version -d 'Print version'

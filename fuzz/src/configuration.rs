@@ -1,0 +1,45 @@
+//! Texts → typed configurations, the way the loader does it.
+
+use usherd_model::config::{Defaults, Facts, check, inetd, syntax::Tree};
+use usherd_model::diagnostic::Diagnostic;
+use usherd_model::service::{AtLimit, Config, Limits, Rate, SourcePrefix, Stderr};
+use usherd_model::source::{FileId, Sources};
+
+/// A read text, with all that was made on the way.
+pub struct Read {
+    pub sources: Sources,
+    pub file: FileId,
+    pub tree: Tree,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads a text as one file of the default dialect.
+pub fn read(path: &str, text: &[u8]) -> Read {
+    let (mut sources, mut tree, mut diagnostics) = (Sources::default(), Tree::default(), Vec::new());
+    let file = sources.add(path, text.to_vec());
+    inetd::parse(&sources, file, &inetd::OPENBSD, &mut tree, &mut diagnostics);
+    Read { sources, file, tree, diagnostics }
+}
+
+impl Read {
+    /// Goes on to the typed configuration.
+    pub fn check(&mut self, facts: &mut dyn Facts) -> Config {
+        check(&self.sources, &self.tree, &defaults(), facts, &mut self.diagnostics)
+    }
+}
+
+fn defaults() -> Defaults {
+    Defaults { limits: limits(), sessions: 3, backlog: 128, ucspi: false, stderr: Stderr::Connection }
+}
+
+/// The limits of the original.
+pub fn limits() -> Limits {
+    Limits {
+        starts: Some(Rate { count: 256, window: usherd_model::config::check::STARTS_WINDOW }),
+        children: None,
+        source_starts: None,
+        source_children: None,
+        source_prefix: SourcePrefix::default(),
+        at_limit: AtLimit::Pause,
+    }
+}

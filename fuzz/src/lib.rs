@@ -1,0 +1,13 @@
+//! What has to hold for any input, one module for each target.
+//!
+//! A check takes bytes and panics when something does not hold. It does no I/O and depends on nothing but the bytes
+//! (and on the keyed hash of the table of sources, which `admission` says more about).
+#![forbid(unsafe_code)]
+
+pub mod admission;
+pub mod inetd_conf;
+pub mod supervisor;
+
+mod configuration;
+mod machine;
+mod shell;

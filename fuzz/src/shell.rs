@@ -1,0 +1,399 @@
+//! A made-up shell: it performs actions on a system that is a few tables, and complains about what a real one could
+//! not do.
+//!
+//! Nothing here decides what is right for a service; it only knows what is there. The real one is `crates/usherd`'s
+//! `daemon`, and this does things in the same order: an event, all of its actions, then the events that they made.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use usherd_model::admission::Pool;
+use usherd_model::children::{Pid, SessionId};
+use usherd_model::event::{
+    AcceptError, Action, ConnectionId, Event, Exit, Handed, NotStarted, OpenError, Start,
+};
+use usherd_model::failure::{Errno, Step};
+use usherd_model::lifecycle::{Pause, Phase};
+use usherd_model::service::{ListenerKey, SocketKind, Task};
+use usherd_model::slots::Key;
+use usherd_model::supervisor::{ListenerId, ServiceId, Settings, Supervisor};
+use usherd_model::time::Tick;
+
+use crate::supervisor::Fate;
+
+/// A daemon on a made-up system.
+pub struct Shell<'a> {
+    pub supervisor: Supervisor,
+    pub now: Tick,
+    /// Decides what the system answers.
+    pub fate: Fate<'a>,
+    settings: Settings,
+    /// Open sockets, and whether they are polled.
+    open: HashMap<ListenerId, bool>,
+    /// All that ever were, for late events about those that are gone.
+    known: Vec<ListenerId>,
+    pending: HashSet<ConnectionId>,
+    connections: u64,
+    running: BTreeMap<Pid, Start>,
+    pids: i32,
+    sessions: Vec<(SessionId, ServiceId, Option<IpAddr>)>,
+    /// Of the caller that was accepted last.
+    last_source: Option<IpAddr>,
+    prepared: HashSet<ServiceId>,
+    pub is_loading: bool,
+    events: VecDeque<Event>,
+}
+
+impl<'a> Shell<'a> {
+    /// With nothing open.
+    pub fn new(settings: Settings, fate: Fate<'a>) -> Self {
+        Self {
+            supervisor: Supervisor::new(settings),
+            now: Tick::default(),
+            fate,
+            settings,
+            open: HashMap::new(),
+            known: Vec::new(),
+            pending: HashSet::new(),
+            connections: 0,
+            running: BTreeMap::new(),
+            pids: 0,
+            sessions: Vec::new(),
+            last_source: None,
+            prepared: HashSet::new(),
+            is_loading: false,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Something happens, with all that follows from it at once.
+    pub fn raise(&mut self, event: Event) {
+        self.events.push_back(event);
+        let mut actions = Vec::new();
+        while let Some(event) = self.events.pop_front() {
+            self.supervisor.handle(event, self.now, &mut actions);
+            for action in actions.drain(..) {
+                self.perform(action);
+            }
+        }
+        self.check();
+    }
+
+    /// Time goes on; a timer that is due is told.
+    pub fn wait(&mut self, time: Duration) {
+        self.now = self.now.after(time);
+        if self.supervisor.next_deadline().is_some_and(|next| next <= self.now) {
+            self.raise(Event::TimerDue);
+        }
+    }
+
+    /// Time goes on to the next deadline. False when there is none.
+    pub fn wait_for_deadline(&mut self) -> bool {
+        let Some(next) = self.supervisor.next_deadline() else { return false };
+        self.wait(next.since(self.now));
+        true
+    }
+
+    /// Somebody calls one of the listeners that were ever there, which the kernel says only of one that is polled.
+    pub fn call(&mut self, index: usize) {
+        let Some(listener) = self.known(index) else { return };
+        if self.open.get(&listener) != Some(&true) {
+            return;
+        }
+        // Datagrams of built-ins are answered by the shell.
+        let task = self.supervisor.service_of(listener).map(|service| &service.task);
+        let kind = self.supervisor.spec(listener).map(|spec| spec.key.kind);
+        match (task, kind) {
+            (Some(Task::Builtin(_)), Some(SocketKind::Datagram)) => self.loops(index),
+            _ => self.raise(Event::Readable(listener)),
+        }
+    }
+
+    /// An event that comes late: its listener may be paused or gone.
+    pub fn late(&mut self, index: usize) {
+        if let Some(listener) = self.known(index) {
+            self.raise(Event::Readable(listener));
+        }
+    }
+
+    /// Datagrams that could have made loops come to a listener.
+    pub fn loops(&mut self, index: usize) {
+        if let Some(listener) = self.known(index) {
+            self.raise(Event::LoopsDropped(listener, 3, SocketAddr::from(([192, 0, 2, 9], 7))));
+        }
+    }
+
+    /// A program ends. False when none runs.
+    pub fn end(&mut self, index: usize, exit: Exit, failure: Option<(Step, Errno)>) -> bool {
+        let Some(pid) = nth(self.running.keys(), index).copied() else { return false };
+        self.running.remove(&pid);
+        self.raise(Event::Ended(pid, exit, failure));
+        true
+    }
+
+    /// A session ends. False when there is none.
+    pub fn end_session(&mut self, index: usize) -> bool {
+        if self.sessions.is_empty() {
+            return false;
+        }
+        let (session, ..) = self.sessions.swap_remove(index % self.sessions.len());
+        self.raise(Event::SessionEnded(session));
+        true
+    }
+
+    /// The sockets that are open, by what tells them apart.
+    pub fn open_keys(&self) -> BTreeMap<ListenerKey, ListenerId> {
+        let spec = |id: &ListenerId| self.supervisor.spec(*id).expect("what is open is configured");
+        self.open.keys().map(|id| (spec(id).key.clone(), *id)).collect()
+    }
+
+    fn known(&self, index: usize) -> Option<ListenerId> {
+        nth(self.known.iter(), index).copied()
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Look(listener) => {
+                assert!(self.open.contains_key(&listener), "a look at a closed listener");
+                let somebody = self.fate.below(2) == 0;
+                let event = if somebody { Event::Readable(listener) } else { Event::Silent(listener) };
+                self.events.push_back(event);
+            }
+            Action::Accept(listener) => {
+                assert!(self.open.contains_key(&listener), "accept on a closed listener");
+                let event = match self.fate.below(8) {
+                    0 => Event::AcceptFailed(listener, self.accept_error()),
+                    _ => {
+                        let connection = self.connect();
+                        let peer = self.fate.peer();
+                        self.last_source = peer.map(|peer| peer.ip());
+                        Event::Accepted { listener, connection, peer }
+                    }
+                };
+                self.events.push_back(event);
+            }
+            Action::PeekDatagram(listener) => {
+                assert!(self.open.contains_key(&listener), "peek at a closed listener");
+                let event = match self.fate.below(8) {
+                    0 => Event::AcceptFailed(listener, self.accept_error()),
+                    _ => Event::DatagramFrom { listener, peer: self.fate.peer() },
+                };
+                self.events.push_back(event);
+            }
+            Action::Start(start) => self.start(start),
+            Action::Serve { session, service, builtin, connection } => {
+                assert!(self.pending.remove(&connection), "a session with a connection that is not there");
+                let source = self.last_source;
+                self.check_source(service, source);
+                if builtin.is_momentary() || self.fate.below(8) == 0 {
+                    self.events.push_back(Event::SessionEnded(session));
+                } else {
+                    assert!(self.sessions.len() < self.settings.max_sessions as usize, "too many sessions");
+                    self.sessions.push((session, service, source));
+                }
+            }
+            Action::EndIdleSession(wanted) => {
+                let of_it =
+                    |session: &(SessionId, ServiceId, _)| wanted.is_none_or(|wanted| session.1 == wanted);
+                let found = self.sessions.iter().position(of_it);
+                // Most of the time none has been silent for long enough.
+                if let (Some(index), 0) = (found, self.fate.below(4)) {
+                    let (session, ..) = self.sessions.remove(index);
+                    self.events.push_back(Event::SessionEnded(session));
+                }
+            }
+            Action::Refuse(connection) => {
+                assert!(self.pending.remove(&connection), "a connection is refused that is not there");
+            }
+            Action::Skip(listener) => {
+                assert!(self.open.contains_key(&listener), "skip on a closed listener");
+            }
+            Action::Open(listener) => self.open(listener),
+            Action::Adjust(listener) => {
+                assert!(self.open.contains_key(&listener), "a closed listener is adjusted");
+            }
+            Action::Close(listener) => {
+                assert!(self.open.remove(&listener).is_some(), "a listener is closed that is not open");
+            }
+            Action::Poll(listener) => {
+                let polled = self.open.get_mut(&listener).expect("only an open listener is polled");
+                assert!(!std::mem::replace(polled, true), "a listener is polled twice");
+                // As when epoll has no memory. The core is told, and rests.
+                if self.fate.below(32) == 1 {
+                    let error = AcceptError::Exhausted(Errno(12));
+                    self.events.push_back(Event::AcceptFailed(listener, error));
+                }
+            }
+            Action::Pause(listener) => {
+                let polled = self.open.get_mut(&listener).expect("only an open listener is paused");
+                assert!(std::mem::replace(polled, false), "a listener is paused twice");
+            }
+            Action::Prepare(service) => {
+                self.prepared.insert(service);
+            }
+            Action::Discard(service) => {
+                self.prepared.remove(&service);
+            }
+            Action::Load => self.is_loading = true,
+            Action::Ready | Action::Exit | Action::Log(_) => {}
+        }
+    }
+
+    fn connect(&mut self) -> ConnectionId {
+        let connection = Key::unpack(self.connections);
+        self.connections += 1;
+        self.pending.insert(connection);
+        connection
+    }
+
+    fn accept_error(&mut self) -> AcceptError {
+        match self.fate.below(4) {
+            0 | 1 => AcceptError::Nobody,
+            2 => AcceptError::Exhausted(Errno(24)),
+            _ => AcceptError::Failed(Errno(22)),
+        }
+    }
+
+    fn open(&mut self, listener: ListenerId) {
+        assert!(self.supervisor.listener(listener).is_some(), "a listener is opened that nobody knows");
+        assert!(!self.open.contains_key(&listener), "a listener is opened twice");
+        self.known.push(listener);
+        let event = if self.fate.below(8) == 1 {
+            let errno = Errno(if self.fate.below(2) == 0 { 98 } else { 99 });
+            Event::NotOpened(listener, OpenError { call: "bind", errno })
+        } else {
+            self.open.insert(listener, false);
+            Event::Opened(listener)
+        };
+        self.events.push_back(event);
+    }
+
+    fn start(&mut self, start: Start) {
+        assert!(self.prepared.contains(&start.service), "a program is started that was not made ready");
+        assert!(self.running.len() < self.settings.max_children as usize, "too many programs");
+        let state = self.supervisor.service(start.service).expect("a service that starts is known");
+        let of_service = self.running.values().filter(|other| other.service == start.service).count();
+        if let Some(most) = state.service().limits.children {
+            assert!(of_service < most as usize, "too many programs of one service");
+        }
+        self.check_source(start.service, start.source());
+        match start.handed {
+            Handed::Connection(connection) => {
+                assert!(self.pending.remove(&connection), "a program gets a connection that is not there");
+            }
+            Handed::DatagramPeer | Handed::Listener => {
+                assert!(self.open.contains_key(&start.listener), "a program gets a closed listener");
+            }
+        }
+        let event = match self.fate.below(16) {
+            1 => Event::NotStarted(start, NotStarted::Exhausted(Errno(11))),
+            2 => Event::NotStarted(start, NotStarted::Failed(Errno(1))),
+            3 if start.handed == Handed::DatagramPeer => Event::NotStarted(start, NotStarted::Nobody),
+            _ => {
+                self.pids += 1;
+                let pid = Pid(self.pids);
+                self.running.insert(pid, start);
+                Event::Started(start, pid)
+            }
+        };
+        self.events.push_back(event);
+    }
+
+    /// Whether one more of this source is within the limit.
+    fn check_source(&self, service: ServiceId, source: Option<IpAddr>) {
+        let most = self.supervisor.service(service).and_then(|state| state.service().limits.source_children);
+        let (Some(most), Some(source)) = (most, source) else { return };
+        let programs = self.running.values().map(|start| (start.service, start.source()));
+        let all = programs.chain(self.sessions.iter().map(|(_, service, source)| (*service, *source)));
+        let of_source = all.filter(|other| *other == (service, Some(source))).count();
+        assert!(of_source < most as usize, "too many of one source");
+    }
+
+    /// What holds whenever all that has happened was dealt with.
+    fn check(&self) {
+        assert!(self.pending.is_empty(), "a connection was forgotten");
+        self.check_counts();
+        let mut open = BTreeSet::new();
+        for (id, state) in self.supervisor.listeners() {
+            let phase = state.phase();
+            assert_eq!(phase.is_open(), self.open.contains_key(&id), "{id:?} is {phase:?}");
+            assert_eq!(phase.is_polled(), self.open.get(&id) == Some(&true), "{id:?} is {phase:?}");
+            if phase.is_open() {
+                open.insert(id);
+            }
+            self.check_owner(id, state.service());
+            self.check_phase(id, phase);
+        }
+        assert_eq!(open.len(), self.open.len(), "sockets are open that nobody knows");
+    }
+
+    fn check_counts(&self) {
+        let (children, _) = self.supervisor.admission().running(Pool::Children);
+        let (sessions, _) = self.supervisor.admission().running(Pool::Sessions);
+        assert_eq!(children as usize, self.running.len(), "programs that run");
+        assert_eq!(sessions as usize, self.sessions.len(), "sessions");
+        assert_eq!(self.supervisor.children().len(), self.running.len(), "programs that are known");
+        for (id, state) in self.supervisor.services() {
+            let programs = self.running.values().filter(|start| start.service == id).count();
+            let sessions = self.sessions.iter().filter(|(_, service, _)| *service == id).count();
+            assert_eq!(state.usage().running() as usize, programs + sessions, "of service {id:?}");
+            assert!(!state.listeners().is_empty() || programs + sessions > 0, "a service of nothing");
+        }
+        let is_known = |service: ServiceId| self.supervisor.service(service).is_some();
+        assert!(self.running.values().all(|start| is_known(start.service)), "a program of no service");
+        assert!(self.sessions.iter().all(|(_, service, _)| is_known(*service)), "a session of no service");
+    }
+
+    fn check_owner(&self, id: ListenerId, service: ServiceId) {
+        let service = self.supervisor.service(service).expect("a listener belongs to a service");
+        assert!(service.listeners().contains(&id), "a listener's service does not know it");
+        let listed = service.listeners().iter().filter(|listener| {
+            self.supervisor.listener(**listener).is_some_and(|state| state.phase().is_open())
+        });
+        assert!(listed.count() <= service.service().listeners.len(), "more sockets than listeners");
+    }
+
+    /// Whatever a listener waits for exists.
+    fn check_phase(&self, id: ListenerId, phase: Phase) {
+        if let Some(deadline) = phase.deadline() {
+            let next = self.supervisor.next_deadline().expect("a listener waits for a time");
+            assert!(next <= deadline, "{id:?} waits until {deadline}, the timer is at {next}");
+            return;
+        }
+        match phase {
+            Phase::Opening => panic!("{id:?} was never opened"),
+            Phase::HandedOver(pid) => {
+                assert!(self.running.contains_key(&pid), "{id:?} waits for a program that has ended");
+            }
+            Phase::Paused(Pause::Limit(limit, None)) => {
+                let something_ends = !self.running.is_empty() || !self.sessions.is_empty();
+                assert!(something_ends, "{id:?} waits at {limit:?} for an end, and nothing runs");
+            }
+            Phase::Polled | Phase::Closed { .. } | Phase::Paused(_) => {}
+        }
+    }
+
+    /// Whatever happened: when all programs have ended and time goes on, every listener is looked at.
+    pub fn check_recovery(&mut self) {
+        self.fate.is_kind = true;
+        while self.end(0, Exit::Status(0), None) || self.end_session(0) {}
+        // Back-offs, windows and episodes are minutes long at the most; each wait ends one of them.
+        let mut waits = 0;
+        while self.wait_for_deadline() {
+            waits += 1;
+            assert!(waits < 10_000, "time never runs out of deadlines");
+        }
+        for (id, state) in self.supervisor.listeners() {
+            assert_eq!(state.phase(), Phase::Polled, "{id:?} was left behind");
+        }
+        for (id, state) in self.supervisor.services() {
+            assert!(!state.listeners().is_empty(), "{id:?} has nothing and is still there");
+        }
+    }
+}
+
+fn nth<T>(items: impl ExactSizeIterator<Item = T>, index: usize) -> Option<T> {
+    let count = items.len();
+    if count == 0 { None } else { items.into_iter().nth(index % count) }
+}

@@ -1,0 +1,196 @@
+//! Anything that can happen to a daemon, in any order.
+//!
+//! The bytes choose what happens and what the system answers. What has to hold at each step is in `shell`; here is
+//! what has to hold over a reload, and what can happen at all.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use arbitrary::Unstructured;
+use usherd_model::event::{Event, Exit};
+use usherd_model::failure::{Errno, Step};
+use usherd_model::service::{AtLimit, Config, ListenerKey, Rate};
+use usherd_model::supervisor::Settings;
+
+use crate::configuration::{limits, read};
+use crate::machine::Machine;
+use crate::shell::Shell;
+
+/// Longer stories find nothing that shorter ones do not.
+const MOVES: usize = 300;
+
+/// Checks one story.
+pub fn check(bytes: &[u8]) {
+    let mut fate = Fate { bytes: Unstructured::new(bytes), is_kind: false };
+    let settings = Settings {
+        max_children: 1 + u32::from(fate.below(4)),
+        max_sessions: 1 + u32::from(fate.below(3)),
+        log_connections: false,
+    };
+    let mut shell = Shell::new(settings, fate);
+    for _ in 0..MOVES {
+        if shell.fate.bytes.is_empty() {
+            break;
+        }
+        happen(&mut shell);
+    }
+    shell.check_recovery();
+}
+
+fn happen(shell: &mut Shell) {
+    let index = |shell: &mut Shell| usize::from(shell.fate.below(255));
+    match shell.fate.below(16) {
+        0 => reload(shell),
+        1..=6 => {
+            let index = index(shell);
+            shell.call(index);
+        }
+        7 => {
+            let index = index(shell);
+            shell.late(index);
+        }
+        8..=10 => {
+            let (index, how) = (index(shell), shell.fate.below(8));
+            let failure = (how == 0).then_some((Step::Exec, Errno(2)));
+            let exit = match how {
+                0 => Exit::Status(127),
+                1 => Exit::Signal(9),
+                _ => Exit::Status(0),
+            };
+            shell.end(index, exit, failure);
+        }
+        11 => {
+            let index = index(shell);
+            shell.end_session(index);
+        }
+        12 => {
+            shell.wait_for_deadline();
+        }
+        13 => {
+            let milliseconds = u64::from(shell.fate.below(255)).pow(2);
+            shell.wait(Duration::from_millis(milliseconds));
+        }
+        14 => shell.raise(Event::RetryRequested),
+        _ => {
+            let index = index(shell);
+            shell.loops(index);
+        }
+    }
+}
+
+fn reload(shell: &mut Shell) {
+    shell.raise(Event::ReloadRequested);
+    assert!(std::mem::take(&mut shell.is_loading), "a reload loads");
+    if shell.fate.below(8) == 1 {
+        let before = shell.open_keys();
+        shell.raise(Event::LoadFailed("no answer".to_owned()));
+        assert_eq!(shell.open_keys(), before, "a failed load changes something");
+        return;
+    }
+    let config = configuration(&mut shell.fate);
+    let wanted: BTreeSet<ListenerKey> = config
+        .services
+        .iter()
+        .flat_map(|service| &service.listeners)
+        .map(|listener| listener.key.clone())
+        .collect();
+    let is_whole = config.broken.is_empty() && config.unreadable.is_empty();
+    let is_unreadable = !config.unreadable.is_empty();
+    let before = shell.open_keys();
+    shell.raise(Event::Loaded(Box::new(config)));
+    let after = shell.open_keys();
+    for (key, id) in &before {
+        if wanted.contains(key) || is_unreadable {
+            assert_eq!(after.get(key), Some(id), "a socket that stays was closed: {key:?}");
+        } else if is_whole {
+            assert!(!after.contains_key(key), "a socket that is gone stays open: {key:?}");
+        }
+    }
+}
+
+const FILE: &str = "/etc/inetd.conf";
+
+/// A configuration of a few services that may well be those of the one before.
+fn configuration(fate: &mut Fate) -> Config {
+    if fate.below(16) == 1 {
+        return Config { unreadable: vec![FILE.to_owned()], ..Config::default() };
+    }
+    let mut text = String::new();
+    for port in 1001..1005 {
+        line(&mut text, port, fate);
+    }
+    let mut config = read(FILE, text.as_bytes()).check(&mut Machine { is_root: true, has_ipv6: true });
+    for service in &mut config.services {
+        let starts = service.limits.starts;
+        service.limits = limits();
+        service.limits.starts = starts;
+        let few = |fate: &mut Fate| Some(1 + u32::from(fate.below(2)));
+        service.limits.children = if fate.below(3) == 1 { few(fate) } else { None };
+        service.limits.source_children = if fate.below(4) == 1 { few(fate) } else { None };
+        let window = Duration::from_secs(10);
+        let source_starts = if fate.below(4) == 1 { few(fate) } else { None };
+        service.limits.source_starts = source_starts.map(|count| Rate { count, window });
+        service.limits.at_limit = if fate.below(3) == 1 { AtLimit::Refuse } else { AtLimit::Pause };
+    }
+    config
+}
+
+/// One service, or none, or two that share what one had.
+fn line(text: &mut String, port: u16, fate: &mut Fate) {
+    let host = match fate.below(8) {
+        0 | 1 => return,
+        2 => "127.0.0.6:",
+        3 => "127.0.0.6,127.0.0.7:",
+        4 => "127.0.0.7,127.0.0.6:",
+        _ => "",
+    };
+    let (kind, protocol) = match fate.below(6) {
+        0 => ("dgram", "udp4"),
+        1 => ("dgram", "udp"),
+        2 => ("stream", "sctp"),
+        3 => ("stream", "tcp"),
+        _ => ("stream", "tcp4"),
+    };
+    let wait = match fate.below(6) {
+        0 | 1 => "wait",
+        2 => "nowait.1",
+        3 => "wait.2",
+        _ => "nowait",
+    };
+    let program = match fate.below(6) {
+        0 => "root internal echo",
+        1 => "eve /bin/server",
+        2 => "nobody /bin/server",
+        _ => "root /bin/server",
+    };
+    writeln!(text, "{host}{port} {kind} {protocol} {wait} {program}").expect("a string takes everything");
+    if host == "127.0.0.6:" && fate.below(2) == 0 {
+        writeln!(text, "127.0.0.7:{port} {kind} {protocol} {wait} {program} other")
+            .expect("a string takes everything");
+    }
+}
+
+/// What decides: the bytes, while there are any.
+pub struct Fate<'a> {
+    bytes: Unstructured<'a>,
+    /// From now on everything succeeds.
+    pub is_kind: bool,
+}
+
+impl Fate<'_> {
+    /// A number below `end`; the largest, which is never a fault, when everything succeeds.
+    pub fn below(&mut self, end: u8) -> u8 {
+        if self.is_kind { end - 1 } else { self.bytes.arbitrary::<u8>().unwrap_or_default() % end }
+    }
+
+    /// A caller.
+    pub fn peer(&mut self) -> Option<SocketAddr> {
+        match self.below(6) {
+            0 => None,
+            1 => Some(SocketAddr::from(([192, 0, 2, 1], 20))),
+            host => Some(SocketAddr::from(([192, 0, 2, host], 1024))),
+        }
+    }
+}
