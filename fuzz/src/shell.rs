@@ -248,8 +248,9 @@ impl<'a> Shell<'a> {
     }
 
     fn accept_error(&mut self) -> AcceptError {
-        match self.fate.below(4) {
+        match self.fate.below(5) {
             0 | 1 => AcceptError::Nobody,
+            4 => AcceptError::Busy,
             2 => AcceptError::Exhausted(Errno(24)),
             _ => AcceptError::Failed(Errno(22)),
         }
@@ -289,6 +290,7 @@ impl<'a> Shell<'a> {
         let event = match self.fate.below(16) {
             1 => Event::NotStarted(start, NotStarted::Exhausted(Errno(11))),
             2 => Event::NotStarted(start, NotStarted::Failed(Errno(1))),
+            4 => Event::NotStarted(start, NotStarted::Busy),
             3 if start.handed == Handed::DatagramPeer => Event::NotStarted(start, NotStarted::Nobody),
             _ => {
                 self.pids += 1;

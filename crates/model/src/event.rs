@@ -132,6 +132,9 @@ pub enum Action {
 /// holds connections open and says nothing would keep everybody else out for ever.
 pub const IDLE: Duration = Duration::from_secs(10);
 
+/// A child needs less than this from clone to exec.
+pub const MOMENT: Duration = Duration::from_millis(1);
+
 /// A start that was granted, and what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
@@ -184,6 +187,8 @@ impl Exit {
 pub enum AcceptError {
     /// The caller has gone, or there was none.
     Nobody,
+    /// As many children as can be are on their way to their programs: the caller still waits, for a moment.
+    Busy,
     /// Descriptors or memory have run out: the caller still waits.
     Exhausted(Errno),
     /// Something else, which will probably last.
@@ -197,6 +202,8 @@ pub enum NotStarted {
     Exhausted(Errno),
     /// The kernel refuses.
     Failed(Errno),
+    /// As many children as can be are on their way to their programs.
+    Busy,
     /// The caller of a datagram service has gone: there was no datagram any more.
     Nobody,
 }

@@ -14,7 +14,8 @@ use crate::admission::{Admission, Gate, Limit, Pool, Usage};
 use crate::children::{Child, Children, Pid, Session, SessionId};
 use crate::episode::{Episodes, Held};
 use crate::event::{
-    AcceptError, Action, Changes, ConnectionId, Event, Exit, Handed, IDLE, Log, NotStarted, OpenError, Start,
+    AcceptError, Action, Changes, ConnectionId, Event, Exit, Handed, IDLE, Log, MOMENT, NotStarted,
+    OpenError, Start,
 };
 use crate::failure::{Errno, Failures, StartError, Step};
 use crate::lifecycle::{ListenerState, Pause, Phase};
@@ -369,6 +370,7 @@ impl Supervisor {
         self.release(start.service, start.source(), Pool::Children, actions);
         match error {
             NotStarted::Nobody => {}
+            NotStarted::Busy => self.wait_a_moment(start.listener, now, actions),
             NotStarted::Exhausted(errno) => self.rest(start.listener, errno, now, actions),
             NotStarted::Failed(errno) => {
                 let error = StartError::Refused { step: Step::Clone, errno };
@@ -490,12 +492,18 @@ impl Supervisor {
         self.answer_offer(id);
         match error {
             AcceptError::Nobody => {}
+            AcceptError::Busy => self.wait_a_moment(id, now, actions),
             AcceptError::Exhausted(errno) => self.rest(id, errno, now, actions),
             AcceptError::Failed(errno) => {
                 actions.push(Action::Log(Log::AcceptFailed(id, errno)));
                 self.pause_for_resources(id, now, actions);
             }
         }
+    }
+
+    /// The caller is not looked at for so long; that is nothing to speak of.
+    fn wait_a_moment(&mut self, id: ListenerId, now: Tick, actions: &mut Vec<Action>) {
+        self.set_phase(id, Phase::Paused(Pause::Resources(now.after(MOMENT))), actions);
     }
 
     /// Something has run out: the listener rests, and says so once.

@@ -127,6 +127,15 @@ impl Spawner {
         }
     }
 
+    /// Whether another child can be started. With all slots in use by children that are held up before their exec, it
+    /// cannot, and nothing should be taken from the kernel that would be for that child.
+    pub fn has_room(&mut self) -> bool {
+        if self.free.is_empty() && self.slots.len() == SLOTS {
+            self.reclaim();
+        }
+        !self.free.is_empty() || self.slots.len() < SLOTS
+    }
+
     /// Whether a child may still be on its way to its program, with a copy of our descriptors.
     pub fn is_busy(&self) -> bool {
         self.busy.iter().any(|index| !self.slots[*index].is_done())

@@ -124,6 +124,12 @@ const SETTLE: Duration = Duration::from_millis(1);
 /// Findings of one load that are logged and kept for status. Somebody who names a wrong file gets the idea.
 const FINDINGS: usize = 200;
 
+/// Log lines that could not be written are tried again so soon.
+const LOG_AGAIN: Duration = Duration::from_millis(20);
+
+/// The end waits so often, a millisecond each time, for children that are not yet their programs.
+const LAST_BREATHS: u32 = 100;
+
 /// How long the loop waits when even waiting fails.
 const BREATH: Duration = Duration::from_millis(10);
 
@@ -219,7 +225,8 @@ impl Daemon {
         ];
         let next = deadlines.into_iter().flatten().min().map(|next| next.since(self.now));
         let settle = if self.spawner.settle() { Some(SETTLE) } else { None };
-        next.into_iter().chain(settle).min()
+        let log = if self.logger.is_behind() { Some(LOG_AGAIN) } else { None };
+        next.into_iter().chain(settle).chain(log).min()
     }
 
     fn look_at_the_clock(&mut self) {
@@ -233,6 +240,7 @@ impl Daemon {
             control.expire(self.now);
         }
         self.manager.keep_alive(self.now);
+        self.logger.flush();
         self.reserve.fill();
     }
 
@@ -338,6 +346,10 @@ impl Daemon {
     }
 
     fn accept(&mut self, listener: ListenerId) {
+        if !self.spawner.has_room() {
+            self.events.push_back(Event::AcceptFailed(listener, AcceptError::Busy));
+            return;
+        }
         let event = match self.listeners.accept(listener) {
             Ok((connection, peer)) => {
                 let connection = connection_id(self.pending.insert(connection));
@@ -365,6 +377,9 @@ impl Daemon {
     }
 
     fn try_start(&mut self, start: Start) -> Result<Pid, NotStarted> {
+        if !self.spawner.has_room() {
+            return Err(NotStarted::Busy);
+        }
         let handed = match start.handed {
             Handed::Connection(connection) => self.take(connection).ok_or(NotStarted::Nobody)?,
             Handed::Listener => self.listeners.share(start.listener).map_err(not_started)?,
@@ -769,6 +784,14 @@ impl Daemon {
         self.listeners.close_all();
         if let Some(control) = &self.control {
             control.remove_file();
+        }
+        // They have copies of the listeners, which whoever comes after us wants to bind.
+        for _ in 0..LAST_BREATHS {
+            self.logger.flush();
+            if !self.spawner.is_busy() && !self.logger.is_behind() {
+                break;
+            }
+            std::thread::sleep(SETTLE);
         }
     }
 }

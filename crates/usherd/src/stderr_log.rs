@@ -6,9 +6,9 @@
 //! are bounded: a program that writes without end costs its own lines.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl, open};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use usherd_model::diagnostic::printable;
@@ -56,7 +56,7 @@ impl StderrLog {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
         fcntl_setfl(&read, fcntl_getfl(&read)? | OFlags::NONBLOCK)?;
         let id = self.pipes.insert(Pipe { read: move_up(read), service, partial: Vec::new() });
-        Ok((id, move_up(write)))
+        Ok((id, move_up(for_programs(write))))
     }
 
     /// Our end of a pipe.
@@ -104,4 +104,11 @@ impl StderrLog {
     pub fn last(&self, id: ServiceId) -> Vec<String> {
         self.last.get(id).into_iter().flatten().cloned().collect()
     }
+}
+
+/// The programs' end, open for reading too: a program that goes on when the daemon has ended is its own reader then,
+/// and is not killed by its next complaint. (When nobody reads, it waits once the pipe is full.)
+fn for_programs(write: OwnedFd) -> OwnedFd {
+    let path = format!("/proc/self/fd/{}", write.as_raw_fd());
+    open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).unwrap_or(write)
 }

@@ -1,14 +1,17 @@
 //! What the daemon says, and where to.
 //!
 //! A record has words for people, fields for machines, and, where the original says something about the same thing,
-//! the original's line to the letter. Logging never blocks and never fails: what cannot be written now is counted,
-//! and the count is written when there is room again.
+//! the original's line to the letter. Logging never blocks and never fails: what cannot be written now waits in a
+//! bounded queue, and what does not fit there is counted.
 
 mod describe;
 mod sink;
 
 pub use describe::describe;
+use sink::Written;
 pub use sink::{Sink, Syslog, Terminal};
+
+use std::collections::VecDeque;
 
 use crate::clock;
 
@@ -89,27 +92,34 @@ pub enum Format {
 pub struct Logger {
     sink: Sink,
     format: Format,
+    /// Lines that could not be written yet.
+    behind: VecDeque<(Level, String)>,
     lost: u64,
 }
+
+/// Lines that wait for a slow reader. (A syslog socket takes ten at once where nobody has changed that.)
+const MOST_BEHIND: usize = 1000;
 
 impl Logger {
     /// Writes to `sink` in this format.
     pub fn new(sink: Sink, format: Format) -> Self {
-        Self { sink, format, lost: 0 }
+        Self { sink, format, behind: VecDeque::new(), lost: 0 }
     }
 
-    /// Writes one record, or counts it as lost.
+    /// Writes one record, now or soon; or counts it as lost.
     pub fn log(&mut self, record: &Record) {
-        if self.lost > 0 {
-            let text = format!("{} log lines were lost", self.lost);
-            if !self.write(&Record::new(Level::Warning, "log-lost", text)) {
-                self.lost += 1;
-                return;
-            }
-            self.lost = 0;
-        }
-        if !self.write(record) {
-            self.lost += 1;
+        let line = match self.format {
+            Format::People => people(record),
+            Format::Fields => fields(record),
+            Format::Original if !record.original.is_empty() => record.original.clone(),
+            Format::Original => record.text.clone(),
+        };
+        self.flush();
+        let written = if self.is_behind() { Written::Later } else { self.sink.write(record.level, &line) };
+        match written {
+            Written::Done => {}
+            Written::Later if self.behind.len() < MOST_BEHIND => self.behind.push_back((record.level, line)),
+            Written::Later | Written::Nobody => self.lost += 1,
         }
     }
 
@@ -120,14 +130,25 @@ impl Logger {
         }
     }
 
-    fn write(&mut self, record: &Record) -> bool {
-        let line = match self.format {
-            Format::People => people(record),
-            Format::Fields => fields(record),
-            Format::Original if !record.original.is_empty() => record.original.clone(),
-            Format::Original => record.text.clone(),
-        };
-        self.sink.write(record.level, &line)
+    /// Whether [`Self::flush`] has to be called again soon.
+    pub fn is_behind(&self) -> bool {
+        !self.behind.is_empty()
+    }
+
+    /// Writes what could not be written before.
+    pub fn flush(&mut self) {
+        while let Some((level, line)) = self.behind.front() {
+            match self.sink.write(*level, line) {
+                Written::Later => return,
+                Written::Done => {}
+                Written::Nobody => self.lost += 1,
+            }
+            self.behind.pop_front();
+        }
+        if self.lost > 0 {
+            let lost = std::mem::take(&mut self.lost);
+            self.log(&Record::new(Level::Warning, "log-lost", format!("{lost} log lines were lost")));
+        }
     }
 }
 

@@ -20,9 +20,20 @@ pub enum Sink {
     Syslog(Syslog),
 }
 
+/// What became of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It is written.
+    Done,
+    /// The reader is slow: it can be written later.
+    Later,
+    /// There is no reader.
+    Nobody,
+}
+
 impl Sink {
-    /// Writes one line; false when it could not be written now.
-    pub(super) fn write(&mut self, level: Level, line: &str) -> bool {
+    /// Writes one line.
+    pub(super) fn write(&mut self, level: Level, line: &str) -> Written {
         match self {
             Sink::Terminal(terminal) => terminal.write(line),
             Sink::Syslog(syslog) => syslog.write(level, line),
@@ -46,7 +57,7 @@ impl Terminal {
         Self { own: own.map(crate::descriptors::move_up) }
     }
 
-    fn write(&self, line: &str) -> bool {
+    fn write(&self, line: &str) -> Written {
         let line = format!("{line}\n");
         let written = match &self.own {
             Some(fd) => rustix::io::write(fd, line.as_bytes()),
@@ -58,7 +69,11 @@ impl Terminal {
                 }
             }
         };
-        written.is_ok()
+        match written {
+            Ok(_) => Written::Done,
+            Err(Errno::AGAIN | Errno::INTR) => Written::Later,
+            Err(_) => Written::Nobody,
+        }
     }
 }
 
@@ -84,7 +99,7 @@ impl Syslog {
         Self { ident: ident.to_owned(), socket: None }
     }
 
-    fn write(&mut self, level: Level, line: &str) -> bool {
+    fn write(&mut self, level: Level, line: &str) -> Written {
         let time = clock::local();
         let priority = DAEMON | level as u8;
         let text = format!(
@@ -99,20 +114,20 @@ impl Syslog {
         );
         // A log daemon that was restarted has another socket: one try with the old one, one with a new one.
         for _ in 0..2 {
-            let Some(socket) = self.socket.take().or_else(Self::connect) else { return false };
+            let Some(socket) = self.socket.take().or_else(Self::connect) else { return Written::Nobody };
             match send(&socket, text.as_bytes(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
                 Ok(_) => {
                     self.socket = Some(socket);
-                    return true;
+                    return Written::Done;
                 }
                 Err(Errno::AGAIN | Errno::NOBUFS) => {
                     self.socket = Some(socket);
-                    return false;
+                    return Written::Later;
                 }
                 Err(_) => {}
             }
         }
-        false
+        Written::Nobody
     }
 
     fn connect() -> Option<OwnedFd> {
