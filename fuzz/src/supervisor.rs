@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arbitrary::Unstructured;
@@ -124,7 +125,7 @@ fn configuration(fate: &mut Fate) -> Config {
     let mut config = read(FILE, text.as_bytes()).check(&mut Machine { is_root: true, has_ipv6: true });
     for service in &mut config.services {
         let starts = service.limits.starts;
-        service.limits = limits();
+        service.limits = Arc::new(limits());
         service.limits.starts = starts;
         let few = |fate: &mut Fate| Some(1 + u32::from(fate.below(2)));
         service.limits.children = if fate.below(3) == 1 { few(fate) } else { None };

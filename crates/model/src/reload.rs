@@ -5,6 +5,7 @@
 //! unreadable file would have replaced goes on as it was.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::service::{Config, Identity, ListenerKey, Service, Task};
 
@@ -71,7 +72,7 @@ pub fn keep_unusable(old: &Config, new: &mut Config) -> Vec<String> {
                 let successor = &mut new.services[index];
                 if identity_is_lost(service, successor) {
                     successor.task = service.task.clone();
-                    successor.limits = service.limits.clone();
+                    successor.limits = Arc::clone(&service.limits);
                     kept.push(service.display_name());
                 }
             }
@@ -144,14 +145,14 @@ mod tests {
             origin: Origin { file: 0, line },
             listeners: listeners.collect(),
             task: Task::Builtin(Builtin::Echo),
-            limits: Limits {
+            limits: Arc::new(Limits {
                 starts: None,
                 children: None,
                 source_starts: None,
                 source_children: None,
                 source_prefix: SourcePrefix::default(),
                 at_limit: AtLimit::Pause,
-            },
+            }),
         }
     }
 

@@ -55,8 +55,8 @@ pub struct Service {
     pub listeners: Box<[Listener]>,
     /// What runs.
     pub task: Task,
-    /// How much of it may run.
-    pub limits: Limits,
+    /// How much of it may run. Many services share theirs.
+    pub limits: Arc<Limits>,
 }
 
 impl Service {
@@ -380,7 +380,7 @@ pub enum Unavailable {
 }
 
 /// How much of a service may run. `None` is "no limit".
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Limits {
     /// Starts in a stretch of time.
     pub starts: Option<Rate>,
@@ -398,7 +398,7 @@ pub struct Limits {
 }
 
 /// A number of starts in a stretch of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Rate {
     /// So many are allowed, this one included.
     pub count: u32,
@@ -407,7 +407,7 @@ pub struct Rate {
 }
 
 /// How many leading bits of an address make one source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SourcePrefix {
     /// 0 to 32.
     pub v4: u8,
@@ -422,7 +422,7 @@ impl Default for SourcePrefix {
 }
 
 /// What happens to callers beyond a limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AtLimit {
     /// They wait in the kernel's backlog until there is room.
     Pause,

@@ -7,6 +7,7 @@
 //! What this module must never do: end the daemon, or forget a listener, because of anything that a caller did.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::hash::Hash;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -21,8 +22,8 @@ use crate::failure::{Errno, Failures, StartError, Step};
 use crate::lifecycle::{ListenerState, Pause, Phase};
 use crate::reload;
 use crate::service::{
-    AtLimit, Config, Credentials, Handover, Identity, ListenAddress, Listener, ListenerKey, Program, Service,
-    SocketKind, Task,
+    AtLimit, Config, Handover, Identity, ListenAddress, Listener, ListenerKey, Program, Service, SocketKind,
+    Task,
 };
 use crate::slots::{Key, Slots};
 use crate::time::Tick;
@@ -684,7 +685,7 @@ impl Supervisor {
         let configured = self.services.iter().filter(|(_, state)| !state.listeners.is_empty());
         let plan = reload::plan(configured.map(|(id, state)| (id, &state.service)), &new);
         let mut changes = Changes { removed: crate::source::offset(plan.remove.len()), ..Changes::default() };
-        share_credentials(&mut new);
+        share_equals(&mut new);
         let mut open = self.open_listeners();
         for key in &plan.close {
             if let Some((id, _)) = open.remove(key) {
@@ -861,7 +862,7 @@ impl Supervisor {
         let programs = self.children.iter().map(|(_, child)| (child.service, child.source));
         let sessions = self.sessions.iter().map(|(_, session)| (session.service, session.source));
         let running = programs.chain(sessions).filter_map(|(service, source)| {
-            let limits = &services.get(service)?.service.limits;
+            let limits = &*services.get(service)?.service.limits;
             Some((service, limits, source?))
         });
         self.admission.recount(running);
@@ -937,16 +938,21 @@ impl ServiceState {
 /// The port that FTP servers call back from: a caller from there was sent by somebody else.
 const FTP_DATA: u16 = 20;
 
-/// Services of the same user share what is known about that user.
-fn share_credentials(config: &mut Config) {
-    let mut known: HashSet<Arc<Credentials>> = HashSet::new();
+/// Services of the same user share what is known about that user, and services with equal limits their limits.
+fn share_equals(config: &mut Config) {
+    let (mut users, mut limits) = (HashSet::new(), HashSet::new());
     for service in &mut config.services {
+        share(&mut service.limits, &mut limits);
         if let Task::Program(Program { identity: Identity::User(credentials), .. }) = &mut service.task {
-            match known.get(credentials) {
-                Some(same) => *credentials = Arc::clone(same),
-                None => drop(known.insert(Arc::clone(credentials))),
-            }
+            share(credentials, &mut users);
         }
+    }
+}
+
+fn share<T: Eq + Hash>(value: &mut Arc<T>, known: &mut HashSet<Arc<T>>) {
+    match known.get(value) {
+        Some(same) => *value = Arc::clone(same),
+        None => drop(known.insert(Arc::clone(value))),
     }
 }
 

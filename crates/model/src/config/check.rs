@@ -107,7 +107,7 @@ impl Checker<'_> {
             origin: self.origin(entry.span),
             listeners: listeners?.into(),
             task: task?,
-            limits,
+            limits: Arc::new(limits),
         })
     }
 
