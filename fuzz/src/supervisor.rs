@@ -125,15 +125,16 @@ fn configuration(fate: &mut Fate) -> Config {
     let mut config = read(FILE, text.as_bytes()).check(&mut Machine { is_root: true, has_ipv6: true });
     for service in &mut config.services {
         let starts = service.limits.starts;
-        service.limits = Arc::new(limits());
-        service.limits.starts = starts;
+        let mut limits = limits();
+        limits.starts = starts;
         let few = |fate: &mut Fate| Some(1 + u32::from(fate.below(2)));
-        service.limits.children = if fate.below(3) == 1 { few(fate) } else { None };
-        service.limits.source_children = if fate.below(4) == 1 { few(fate) } else { None };
+        limits.children = if fate.below(3) == 1 { few(fate) } else { None };
+        limits.source_children = if fate.below(4) == 1 { few(fate) } else { None };
         let window = Duration::from_secs(10);
         let source_starts = if fate.below(4) == 1 { few(fate) } else { None };
-        service.limits.source_starts = source_starts.map(|count| Rate { count, window });
-        service.limits.at_limit = if fate.below(3) == 1 { AtLimit::Refuse } else { AtLimit::Pause };
+        limits.source_starts = source_starts.map(|count| Rate { count, window });
+        limits.at_limit = if fate.below(3) == 1 { AtLimit::Refuse } else { AtLimit::Pause };
+        service.limits = Arc::new(limits);
     }
     config
 }
