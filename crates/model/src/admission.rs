@@ -84,20 +84,20 @@ impl Window {
     /// When the next start is allowed: `None` means now. A stretch begins with its first start and allows exactly
     /// `rate.count` of them.
     pub fn closed_until(&self, rate: Rate, now: Tick) -> Option<Tick> {
-        let ends = self.began.after(rate.window);
+        let ends = self.ends(rate);
         if self.starts < rate.count || now >= ends { None } else { Some(ends) }
     }
 
     /// Counts a start that was allowed.
     pub fn count(&mut self, rate: Rate, now: Tick) {
-        if self.starts == 0 || now >= self.began.after(rate.window) {
+        if self.starts == 0 || now >= self.ends(rate) {
             *self = Window { began: now, starts: 0 };
         }
         self.starts = self.starts.saturating_add(1);
     }
 
-    fn is_over(&self, rate: Option<Rate>, now: Tick) -> bool {
-        self.starts == 0 || rate.is_none_or(|rate| now >= self.began.after(rate.window))
+    fn ends(&self, rate: Rate) -> Tick {
+        self.began.after(rate.window)
     }
 }
 
@@ -270,6 +270,8 @@ struct Source {
     window: Window,
     running: u32,
     seen: Tick,
+    /// From when on the window says nothing any more, by the rate of the source's own service.
+    remembered_until: Tick,
 }
 
 impl Sources {
@@ -283,7 +285,7 @@ impl Sources {
         if !limits_sources(limits) {
             return Ok(());
         }
-        let source = self.place(service, source_net(address, limits.source_prefix), limits, now)?;
+        let source = self.place(service, source_net(address, limits.source_prefix), now)?;
         if limits.source_children.is_some_and(|most| source.running >= most) {
             return Err(Limit::SourceChildren);
         }
@@ -292,6 +294,7 @@ impl Sources {
         }
         if let Some(rate) = limits.source_starts {
             source.window.count(rate, now);
+            source.remembered_until = source.window.ends(rate);
         }
         source.running += 1;
         source.seen = now;
@@ -318,27 +321,20 @@ impl Sources {
             return;
         }
         let net = source_net(address, limits.source_prefix);
-        if let Ok(source) = self.place(service, net, limits, Tick::default()) {
+        if let Ok(source) = self.place(service, net, Tick::default()) {
             source.running += 1;
         }
     }
 
     /// The place of a source, which is made if there is none.
-    fn place(
-        &mut self,
-        service: ServiceId,
-        net: IpNet,
-        limits: &Limits,
-        now: Tick,
-    ) -> Result<&mut Source, Limit> {
+    fn place(&mut self, service: ServiceId, net: IpNet, now: Tick) -> Result<&mut Source, Limit> {
         if self.places.is_empty() {
             self.places = vec![None; SETS * WAYS];
         }
         let set = self.set(service, net);
         let known = set.iter().position(|place| place.is_some_and(|source| source.is(service, net)));
         let free = || {
-            let unused =
-                |source: &Source| source.running == 0 && source.window.is_over(limits.source_starts, now);
+            let unused = |source: &Source| source.running == 0 && now >= source.remembered_until;
             set.iter().position(|place| place.as_ref().is_none_or(unused))
         };
         let oldest = || {
@@ -349,7 +345,14 @@ impl Sources {
         };
         let at = known.or_else(free).or_else(oldest).ok_or(Limit::SourceTable)?;
         if known.is_none() {
-            set[at] = Some(Source { service, net, window: Window::default(), running: 0, seen: now });
+            set[at] = Some(Source {
+                service,
+                net,
+                window: Window::default(),
+                running: 0,
+                seen: now,
+                remembered_until: now,
+            });
         }
         set[at].as_mut().ok_or(Limit::SourceTable)
     }

@@ -120,7 +120,7 @@ fn split_host(word: &Word) -> Option<(Vec<Word>, Option<Word>)> {
 /// `[::1]` → `::1`.
 fn unbracket(host: Word) -> Word {
     match host.value.as_slice() {
-        [b'[', .., b']'] => part(&host, 1, host.value.len() - 1),
+        [b'[', _, .., b']'] => part(&host, 1, host.value.len() - 1),
         _ => host,
     }
 }

@@ -31,10 +31,16 @@ pub fn print(entry: &Entry) -> Vec<u8> {
         line.push(b'\t');
         line.extend(&word.value);
     }
+    if line.ends_with(b"\r") {
+        // It belongs to the word, not to the end of the line.
+        line.push(b' ');
+    }
     line.push(b'\n');
     line
 }
 
 fn bracketed(host: &Word) -> Vec<u8> {
-    if host.value.contains(&b':') { [b"[", host.value.as_slice(), b"]"].concat() } else { host.value.clone() }
+    // A colon would end the host, and a # at the beginning would make the line a comment.
+    let plain = !host.value.contains(&b':') && !host.value.starts_with(b"#");
+    if plain { host.value.clone() } else { [b"[", host.value.as_slice(), b"]"].concat() }
 }
