@@ -333,9 +333,10 @@ impl Sources {
         }
         let set = self.set(service, net);
         let known = set.iter().position(|place| place.is_some_and(|source| source.is(service, net)));
-        let free = || {
-            let unused = |source: &Source| source.running == 0 && now >= source.remembered_until;
-            set.iter().position(|place| place.as_ref().is_none_or(unused))
+        let free = || set.iter().position(Option::is_none);
+        let unused = || {
+            let over = |source: &Source| source.running == 0 && now >= source.remembered_until;
+            set.iter().position(|place| place.as_ref().is_some_and(over))
         };
         let oldest = || {
             let idle = set.iter().enumerate().filter_map(|(at, place)| Some((at, place.as_ref()?)));
@@ -343,7 +344,7 @@ impl Sources {
                 .min_by_key(|(_, source)| source.seen)
                 .map(|(at, _)| at)
         };
-        let at = known.or_else(free).or_else(oldest).ok_or(Limit::SourceTable)?;
+        let at = known.or_else(free).or_else(unused).or_else(oldest).ok_or(Limit::SourceTable)?;
         if known.is_none() {
             set[at] = Some(Source {
                 service,

@@ -10,6 +10,10 @@ pub fn print(entry: &Entry) -> Vec<u8> {
     let hosts: Vec<Vec<u8>> = entry.hosts.iter().map(bracketed).collect();
     line.extend(hosts.join(&b','));
     line.push(b':');
+    if entry.name.value.contains(&b':') {
+        // Behind a blank it is not looked at for hosts.
+        line.push(b' ');
+    }
     line.extend(&entry.name.value);
     line.push(b'\t');
     line.extend(&entry.socket_type.value);
@@ -40,7 +44,9 @@ pub fn print(entry: &Entry) -> Vec<u8> {
 }
 
 fn bracketed(host: &Word) -> Vec<u8> {
-    // A colon would end the host, and a # at the beginning would make the line a comment.
-    let plain = !host.value.contains(&b':') && !host.value.starts_with(b"#");
-    if plain { host.value.clone() } else { [b"[", host.value.as_slice(), b"]"].concat() }
+    // A colon would end the host, a # at the beginning make the line a comment, and brackets be taken off.
+    let value = host.value.as_slice();
+    let is_bracketed = matches!(value, [b'[', .., b']']);
+    let plain = !value.contains(&b':') && !value.starts_with(b"#") && !is_bracketed;
+    if plain { value.to_vec() } else { [b"[", value, b"]"].concat() }
 }
