@@ -146,9 +146,11 @@ impl Control {
             self.clients.remove(id);
         }
     }
+}
 
-    /// Removes the socket's file, if it is still ours.
-    pub fn remove_file(&self) {
+impl Drop for Control {
+    /// The file goes with the socket, if it is still ours.
+    fn drop(&mut self) {
         if stat(self.path.as_str()).is_ok_and(|now| (now.st_dev, now.st_ino) == self.inode) {
             let _ = unlink(self.path.as_str());
         }

@@ -782,9 +782,6 @@ impl Daemon {
         self.manager.stopping();
         self.loader.stop();
         self.listeners.close_all();
-        if let Some(control) = &self.control {
-            control.remove_file();
-        }
         // They have copies of the listeners, which whoever comes after us wants to bind.
         for _ in 0..LAST_BREATHS {
             self.logger.flush();

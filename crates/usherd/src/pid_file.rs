@@ -57,9 +57,10 @@ impl PidFile {
         rustix::io::pwrite(&self.file, line.as_bytes(), 0).map_err(refused)?;
         Ok(())
     }
+}
 
-    /// Removes the file.
-    pub fn remove(self) {
+impl Drop for PidFile {
+    fn drop(&mut self) {
         let _ = unlink(self.path.as_str());
     }
 }

@@ -162,7 +162,7 @@ pub fn serve(options: Options) -> Result<(), StartError> {
     let mut logger = logger(speech);
     let control = open_control(&control, &mut logger)?;
     let memory = memory(&mut logger);
-    let result = Daemon::new(Parts {
+    Daemon::new(Parts {
         settings,
         loader: Loader::new(Request { sources, defaults }),
         spawner: Spawner::new(memory),
@@ -190,11 +190,7 @@ pub fn serve(options: Options) -> Result<(), StartError> {
         }),
     })
     .map_err(system("epoll"))
-    .and_then(|daemon| daemon.run().map_err(StartError::Refused));
-    if let Some(pid_file) = pid_file {
-        pid_file.remove();
-    }
-    result
+    .and_then(|daemon| daemon.run().map_err(StartError::Refused))
 }
 
 /// Drops the supplementary groups of whoever started us, as the original does.
