@@ -78,6 +78,13 @@ impl Control {
         let bound = bind(&socket, &address);
         umask(old);
         bound?;
+        Self::of(path, socket).inspect_err(|_| {
+            // It was bound a moment ago.
+            let _ = unlink(path);
+        })
+    }
+
+    fn of(path: &str, socket: OwnedFd) -> rustix::io::Result<Self> {
         listen(&socket, 16)?;
         let found = stat(path)?;
         Ok(Self {

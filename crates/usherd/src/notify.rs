@@ -1,84 +1,132 @@
 //! What a service manager is told (sd_notify(3)): ready, reloading, stopping, alive.
 //!
-//! The socket is opened once, at start, and never waited for. (The sd-notify crate opens one for each message, which
+//! The socket is opened once, at start, and never waited for. What cannot be said now is said soon: a manager that
+//! does not hear that we are ready ends us. (The sd-notify crate opens one for each message, which
 //! fails just when descriptors have run out, and waits when the manager is slow.)
 
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
-use rustix::net::{
-    AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, send, socket_with,
-};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sendto, socket_with};
 use rustix::time::{ClockId, clock_gettime};
 use usherd_model::time::Tick;
 
-/// The service manager, if one listens.
+/// The service manager, if there is one.
 #[derive(Debug)]
 pub struct ServiceManager {
-    socket: Option<OwnedFd>,
+    listener: Option<Listener>,
     /// How often it wants to hear that we live: half of the time after which it would end us.
     watchdog: Option<Duration>,
     next: Option<Tick>,
 }
 
+#[derive(Debug)]
+struct Listener {
+    address: SocketAddrUnix,
+    /// `None` when there was no descriptor for it: another is asked for with the next message.
+    socket: Option<OwnedFd>,
+    /// What could not be said yet, in order.
+    unsaid: VecDeque<String>,
+    /// When that is tried again.
+    retry_at: Option<Tick>,
+}
+
+/// Between two tries to say what could not be said.
+const RETRY: Duration = Duration::from_millis(100);
+/// A manager that takes nothing for so many messages does not want them.
+const MOST_UNSAID: usize = 8;
+
 impl ServiceManager {
-    /// Looks whether one listens.
+    /// Looks whether there is one.
     pub fn new(now: Tick) -> Self {
-        let socket = std::env::var_os("NOTIFY_SOCKET").and_then(|path| open(path.as_bytes()));
-        let watchdog = if socket.is_some() { watchdog() } else { None };
-        Self { socket, watchdog, next: watchdog.map(|_| now) }
+        let address = std::env::var_os("NOTIFY_SOCKET").and_then(|path| address(path.as_bytes()));
+        let listener = address.map(Listener::new);
+        let watchdog = if listener.is_some() { watchdog() } else { None };
+        Self { listener, watchdog, next: watchdog.map(|_| now) }
     }
 
     /// All is open that can be.
-    pub fn ready(&self, services: usize) {
-        self.tell(&format!("READY=1\nSTATUS=serving {services} services\n"));
+    pub fn ready(&mut self, services: usize) {
+        self.tell(format!("READY=1\nSTATUS=serving {services} services\n"));
     }
 
     /// A new configuration is being read. (`Type=notify-reload` wants the time of it.)
-    pub fn reloading(&self) {
+    pub fn reloading(&mut self) {
         let now = clock_gettime(ClockId::Monotonic);
         let microseconds = now.tv_sec * 1_000_000 + now.tv_nsec / 1000;
-        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}\n"));
+        self.tell(format!("RELOADING=1\nMONOTONIC_USEC={microseconds}\n"));
     }
 
     /// The end has begun.
-    pub fn stopping(&self) {
-        self.tell("STOPPING=1\n");
+    pub fn stopping(&mut self) {
+        self.tell("STOPPING=1\n".to_owned());
     }
 
-    /// When the next sign of life is due.
+    /// When the next sign of life is due, or another try.
     pub fn deadline(&self) -> Option<Tick> {
-        self.next
+        let retry_at = self.listener.as_ref().and_then(|listener| listener.retry_at);
+        [self.next, retry_at].into_iter().flatten().min()
     }
 
-    /// Gives a sign of life when one is due.
+    /// Gives a sign of life when one is due, and says what could not be said before.
     pub fn keep_alive(&mut self, now: Tick) {
         if let (Some(every), Some(next)) = (self.watchdog, self.next)
             && now >= next
         {
-            self.tell("WATCHDOG=1\n");
+            self.tell("WATCHDOG=1\n".to_owned());
             self.next = Some(now.after(every));
+        }
+        if let Some(listener) = &mut self.listener
+            && listener.retry_at.is_none_or(|at| now >= at)
+        {
+            listener.flush();
+            listener.retry_at = if listener.unsaid.is_empty() { None } else { Some(now.after(RETRY)) };
         }
     }
 
-    /// A manager that does not listen now changes nothing for us.
-    fn tell(&self, message: &str) {
-        if let Some(socket) = &self.socket {
-            let _ = send(socket, message.as_bytes(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+    fn tell(&mut self, message: String) {
+        let Some(listener) = &mut self.listener else { return };
+        if listener.unsaid.len() == MOST_UNSAID {
+            listener.unsaid.pop_front();
+        }
+        listener.unsaid.push_back(message);
+        listener.flush();
+    }
+}
+
+impl Listener {
+    fn new(address: SocketAddrUnix) -> Self {
+        Self { address, socket: open(), unsaid: VecDeque::new(), retry_at: None }
+    }
+
+    fn flush(&mut self) {
+        self.socket = self.socket.take().or_else(open);
+        let Some(socket) = &self.socket else { return };
+        while let Some(message) = self.unsaid.front() {
+            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            match sendto(socket, message.as_bytes(), flags, &self.address) {
+                Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS | Errno::NOMEM) => return,
+                // Said, or to nobody: then it is not worth another try.
+                Ok(_) | Err(_) => drop(self.unsaid.pop_front()),
+            }
         }
     }
 }
 
 /// A path, or an abstract name behind `@`.
-fn open(path: &[u8]) -> Option<OwnedFd> {
-    let address = match path.split_first() {
-        Some((b'@', name)) => SocketAddrUnix::new_abstract_name(name).ok()?,
-        _ => SocketAddrUnix::new(path).ok()?,
-    };
+fn address(path: &[u8]) -> Option<SocketAddrUnix> {
+    match path.split_first() {
+        Some((b'@', name)) => SocketAddrUnix::new_abstract_name(name).ok(),
+        _ => SocketAddrUnix::new(path).ok(),
+    }
+}
+
+fn open() -> Option<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None).ok()?;
-    connect(&socket, &address).ok()?;
     Some(crate::descriptors::move_up(socket))
 }
 
