@@ -106,7 +106,7 @@ pub enum Action {
     Skip(ListenerId),
     /// Open a listener and report.
     Open(ListenerId),
-    /// Apply changed buffer sizes and backlog.
+    /// Apply changed buffer sizes and backlog, and what a changed task needs of its socket.
     Adjust(ListenerId),
     /// Close a listener, and remove its file if it has one.
     Close(ListenerId),

@@ -745,7 +745,7 @@ impl Supervisor {
             troubles: None,
         });
         actions.push(Action::Prepare(id));
-        self.attach(id, open, actions);
+        self.attach(id, open, true, actions);
     }
 
     fn change(
@@ -762,16 +762,16 @@ impl Supervisor {
             (&a.task, &a.limits, &a.listeners, &a.name) == (&b.task, &b.limits, &b.listeners, &b.name)
         };
         let unchanged = same(&old, &state.service);
-        let task_unchanged = old.task == state.service.task;
+        let task_changed = old.task != state.service.task;
         if unchanged {
             changes.kept += 1;
         } else {
             changes.changed += 1;
         }
-        if !task_unchanged {
+        if task_changed {
             actions.push(Action::Prepare(id));
         }
-        self.attach(id, open, actions);
+        self.attach(id, open, task_changed, actions);
         let listeners = self.services.get(id).map(|state| state.listeners.clone()).unwrap_or_default();
         for listener in listeners {
             if !unchanged {
@@ -786,6 +786,7 @@ impl Supervisor {
         &mut self,
         id: ServiceId,
         open: &HashMap<ListenerKey, (ListenerId, Listener)>,
+        task_changed: bool,
         actions: &mut Vec<Action>,
     ) {
         let Some(state) = self.services.get_mut(id) else { return };
@@ -800,7 +801,7 @@ impl Supervisor {
                 actions.push(Action::Open(listener));
                 continue;
             };
-            if old != spec && listener_state.phase.is_open() {
+            if (old != spec || task_changed) && listener_state.phase.is_open() {
                 actions.push(Action::Adjust(listener));
             }
             if listener_state.service != id {

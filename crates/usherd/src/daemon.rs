@@ -98,6 +98,8 @@ pub struct Daemon {
     stderr_log: StderrLog,
     loader: Loader,
     loader_pid: Option<Pid>,
+    /// Whether there was a load whose memory was not given back yet.
+    has_loaded: bool,
     control: Option<Control>,
     manager: ServiceManager,
     logger: Logger,
@@ -169,6 +171,7 @@ impl Daemon {
             stderr_log: StderrLog::default(),
             loader,
             loader_pid: None,
+            has_loaded: false,
             control,
             manager,
             logger,
@@ -196,6 +199,9 @@ impl Daemon {
     pub fn run(mut self) -> Result<(), Failure> {
         self.raise(Event::ReloadRequested);
         while !self.ending {
+            if self.has_loaded && self.loader_pid.is_none() {
+                self.forget_the_load();
+            }
             let timeout = self.timeout();
             if self.poller.wait(timeout).is_err() {
                 // Memory for a moment: nothing is lost, what has happened is still there the next time.
@@ -214,6 +220,15 @@ impl Daemon {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
+    }
+
+    /// What a load needed, of thousands of services and once in a while, is not needed for one caller.
+    fn forget_the_load(&mut self) {
+        self.has_loaded = false;
+        self.actions.shrink_to(USUAL);
+        self.events.shrink_to(USUAL);
+        usherd_sys::process::trim_heap();
+        usherd_sys::process::forget_text();
     }
 
     fn timeout(&mut self) -> Option<Duration> {
@@ -601,7 +616,7 @@ impl Daemon {
     fn adjust(&mut self, id: ListenerId) {
         let Some(spec) = self.supervisor.spec(id) else { return };
         let Some(service) = self.supervisor.service_of(id) else { return };
-        if let Err(error) = self.listeners.adjust(id, spec) {
+        if let Err(error) = self.listeners.adjust(id, spec, &service.task) {
             let text = format!("{}: {}: {}", service.label(spec), error.call, errno::words(error.errno));
             self.logger.log(&Record::new(Level::Error, "adjust-failed", text));
         }
@@ -678,10 +693,7 @@ impl Daemon {
             return;
         }
         self.raise(Event::Loaded(Box::new(config)));
-        // What a load needed for thousands of services is not needed for one caller.
-        self.actions.shrink_to(USUAL);
-        self.events.shrink_to(USUAL);
-        usherd_sys::process::trim_heap();
+        self.has_loaded = true;
     }
 
     fn load_failed(&mut self, why: String) {
@@ -717,7 +729,6 @@ impl Daemon {
         self.manager.ready(self.supervisor.services().count());
         if let Some(on_ready) = self.on_ready.take() {
             on_ready(&self.supervisor);
-            usherd_sys::process::forget_text();
         }
     }
 

@@ -85,9 +85,10 @@ impl Listeners {
         self.open.get(id).map(|open| open.socket.as_fd())
     }
 
-    /// Applies changed buffer sizes and backlog.
-    pub fn adjust(&self, id: ListenerId, spec: &Listener) -> Result<(), OpenError> {
+    /// Applies changed buffer sizes and backlog, and what a changed task needs.
+    pub fn adjust(&self, id: ListenerId, spec: &Listener, task: &Task) -> Result<(), OpenError> {
         let Some(open) = self.open.get(id) else { return Ok(()) };
+        suit(&open.socket, spec, task)?;
         set_buffers(&open.socket, spec)?;
         if spec.key.kind.has_connections() {
             listen(&open.socket, backlog(spec)).map_err(at("listen"))?;
@@ -228,22 +229,29 @@ fn open_inet(
         }
         result => result.map_err(at("bind"))?,
     }
+    suit(&socket, spec, task)?;
     if stream {
-        if matches!(task, Task::Builtin(_)) {
-            // Accepted sockets inherit it: a peer that is dead ends its session.
-            let _ = sockopt::set_socket_keepalive(&socket, true);
-        }
         listen(&socket, backlog(spec)).map_err(at("listen"))?;
     } else {
         sockopt::set_socket_reuseaddr(&socket, true).map_err(at("setsockopt (SO_REUSEADDR)"))?;
-        if matches!(task, Task::Builtin(_)) && address.ip().is_unspecified() {
-            usherd_sys::datagram::ask_for_destination(socket.as_fd(), v6).map_err(|error| OpenError {
-                call: "setsockopt (PKTINFO)",
-                errno: crate::errno::from_io(&error),
-            })?;
-        }
     }
     Ok((descriptors::move_up(socket), None))
+}
+
+/// Sets what a socket needs for a built-in, and a program's does not.
+fn suit(socket: &OwnedFd, spec: &Listener, task: &Task) -> Result<(), OpenError> {
+    let (Task::Builtin(_), ListenAddress::Inet { address, .. }) = (task, &spec.key.address) else {
+        return Ok(());
+    };
+    if spec.key.kind.has_connections() {
+        // Accepted sockets inherit it: a peer that is dead ends its session.
+        sockopt::set_socket_keepalive(socket, true).map_err(at("setsockopt (SO_KEEPALIVE)"))
+    } else if address.ip().is_unspecified() {
+        usherd_sys::datagram::ask_for_destination(socket.as_fd(), address.is_ipv6())
+            .map_err(|error| OpenError { call: "setsockopt (PKTINFO)", errno: crate::errno::from_io(&error) })
+    } else {
+        Ok(())
+    }
 }
 
 /// Opens a Unix socket with mode 0666 (the umask of the original is 0111), in place of one that nobody serves.
