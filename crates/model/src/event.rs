@@ -13,7 +13,6 @@ use crate::failure::{Errno, StartError, Step};
 use crate::service::{Builtin, Config};
 use crate::slots::Key;
 use crate::supervisor::{ListenerId, ServiceId};
-use crate::time::Tick;
 
 /// A connection that the shell holds until the core has decided.
 #[derive(Debug)]
@@ -305,6 +304,3 @@ pub struct Changes {
     /// Gone.
     pub removed: u32,
 }
-
-/// When a deadline is, for the shell's timer.
-pub type Deadline = Option<Tick>;

@@ -73,11 +73,6 @@ pub fn block_all() -> io::Result<()> {
     set_mask(&set)
 }
 
-/// Lets all signals through, as a program expects it.
-pub fn unblock_all() -> io::Result<()> {
-    set_mask(&set_of(&[]))
-}
-
 fn set_mask(set: &libc::sigset_t) -> io::Result<()> {
     // SAFETY: the set is initialised; no old set is asked for. The process has one thread.
     crate::checked(unsafe { libc::sigprocmask(libc::SIG_SETMASK, set, std::ptr::null_mut()) })?;

@@ -7,15 +7,17 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use rustix::fs::{FileType, Mode, lstat, stat, unlink};
+use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect,
-    listen, recv, send, socket_with, sockopt,
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, accept_with, listen, recv, send,
+    socket_with, sockopt,
 };
-use rustix::process::{geteuid, umask};
+use rustix::process::geteuid;
 use usherd_model::slots::{Key, Slots};
 use usherd_model::time::Tick;
+
+use crate::socket_file::SocketFile;
 
 /// Clients at the same time.
 const CLIENTS: usize = 8;
@@ -27,9 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The socket and its clients.
 #[derive(Debug)]
 pub struct Control {
-    path: String,
+    /// Goes with the socket.
+    _file: SocketFile,
     socket: OwnedFd,
-    inode: (u64, u64),
     clients: Slots<Client>,
 }
 
@@ -67,32 +69,15 @@ pub enum Progress {
 }
 
 impl Control {
-    /// Opens the socket, mode 0600, in place of one that nobody serves.
+    /// Opens the socket, in place of one that nobody serves. Mode 0600: nobody else can connect, not even for a moment.
     pub fn open(path: &str) -> rustix::io::Result<Self> {
-        let address = SocketAddrUnix::new(path)?;
-        remove_stale(path, &address)?;
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        // Mode 0600: nobody else can connect, not even for a moment.
-        let old = umask(Mode::from_raw_mode(0o177));
-        let bound = bind(&socket, &address);
-        umask(old);
-        bound?;
-        Self::of(path, socket).inspect_err(|_| {
-            // It was bound a moment ago.
-            let _ = unlink(path);
-        })
-    }
-
-    fn of(path: &str, socket: OwnedFd) -> rustix::io::Result<Self> {
+        let mask = Mode::from_raw_mode(0o177);
+        let file = SocketFile::bind(&socket, path.as_bytes(), SocketType::STREAM, mask)
+            .map_err(|(_, error)| error)?;
         listen(&socket, 16)?;
-        let found = stat(path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            socket: crate::descriptors::move_up(socket),
-            inode: (found.st_dev, found.st_ino),
-            clients: Slots::default(),
-        })
+        Ok(Self { _file: file, socket: crate::descriptors::move_up(socket), clients: Slots::default() })
     }
 
     /// The listening socket.
@@ -155,15 +140,6 @@ impl Control {
     }
 }
 
-impl Drop for Control {
-    /// The file goes with the socket, if it is still ours.
-    fn drop(&mut self) {
-        if stat(self.path.as_str()).is_ok_and(|now| (now.st_dev, now.st_ino) == self.inode) {
-            let _ = unlink(self.path.as_str());
-        }
-    }
-}
-
 impl Client {
     fn read(&mut self) -> Progress {
         let mut piece = [0_u8; REQUEST];
@@ -196,22 +172,6 @@ impl Client {
 fn may_ask(connection: &OwnedFd) -> bool {
     let peer = sockopt::socket_peercred(connection);
     peer.is_ok_and(|peer| peer.uid.is_root() || peer.uid == geteuid())
-}
-
-fn remove_stale(path: &str, address: &SocketAddrUnix) -> rustix::io::Result<()> {
-    match lstat(path) {
-        Err(_) => return Ok(()),
-        Ok(found) if FileType::from_raw_mode(found.st_mode) != FileType::Socket => return Err(Errno::EXIST),
-        Ok(_) => {}
-    }
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let probe = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    match connect(&probe, address) {
-        // AGAIN: it is alive, and busy.
-        Ok(()) | Err(Errno::AGAIN) => Err(Errno::ADDRINUSE),
-        Err(Errno::CONNREFUSED) => unlink(path),
-        Err(error) => Err(error),
-    }
 }
 
 /// Where the daemon of this user listens when nothing else is said: one for root, one for each user.

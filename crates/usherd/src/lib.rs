@@ -25,6 +25,7 @@ mod poller;
 mod programs;
 mod reap;
 mod render;
+mod socket_file;
 mod startup;
 mod stderr_log;
 

@@ -7,13 +7,12 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FileType, Mode, OFlags, Stat, fcntl_getfl, fcntl_setfl, lstat, stat, unlink};
+use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, bind,
-    connect, listen, recvfrom, socket_with, sockopt,
+    AddressFamily, RecvFlags, SocketAddrAny, SocketFlags, SocketType, acceptfrom_with, bind, connect, listen,
+    recvfrom, socket_with, sockopt,
 };
-use rustix::process::umask;
 use usherd_model::event::{AcceptError, OpenError};
 use usherd_model::lifecycle::ListenerState;
 use usherd_model::service::{Builtin, ListenAddress, Listener, SocketKind, Task};
@@ -22,6 +21,7 @@ use usherd_model::supervisor::ListenerId;
 
 use crate::descriptors;
 use crate::errno::{from_rustix, is_exhaustion};
+use crate::socket_file::SocketFile;
 
 /// No waiting.
 const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -39,15 +39,8 @@ struct Open {
     socket: OwnedFd,
     /// As the socket is now: a program that gets it expects it to block, the daemon must not be blocked by it.
     blocks: bool,
-    /// The file of a Unix socket, so that it is removed only while it is still ours.
-    file: Option<Box<SocketFile>>,
-}
-
-#[derive(Debug)]
-struct SocketFile {
-    path: Vec<u8>,
-    device: u64,
-    inode: u64,
+    /// The file of a Unix socket, which goes with it.
+    _file: Option<Box<SocketFile>>,
 }
 
 impl Listeners {
@@ -61,9 +54,8 @@ impl Listeners {
 
     /// Closes a listener and removes its file.
     pub fn close(&mut self, id: ListenerId) {
-        if let Some(open) = self.open.remove(id) {
+        if self.open.remove(id).is_some() {
             self.count -= 1;
-            open.remove_file();
         }
     }
 
@@ -169,19 +161,12 @@ pub enum SplitError {
 
 impl Open {
     fn new(socket: OwnedFd, spec: &Listener, file: Option<Box<SocketFile>>) -> Self {
-        Self { socket, blocks: !spec.key.kind.has_connections(), file }
+        Self { socket, blocks: !spec.key.kind.has_connections(), _file: file }
     }
 
     fn set_blocking(&mut self, blocks: bool) {
         if self.blocks != blocks && set_blocking(&self.socket, blocks).is_ok() {
             self.blocks = blocks;
-        }
-    }
-
-    fn remove_file(&self) {
-        let Some(file) = &self.file else { return };
-        if stat(file.path.as_slice()).is_ok_and(|now| (now.st_dev, now.st_ino) == (file.device, file.inode)) {
-            let _ = unlink(file.path.as_slice());
         }
     }
 }
@@ -254,51 +239,31 @@ fn suit(socket: &OwnedFd, spec: &Listener, task: &Task) -> Result<(), OpenError>
     }
 }
 
-/// Opens a Unix socket with mode 0666 (the umask of the original is 0111), in place of one that nobody serves.
+/// Opens a Unix socket with mode 0666: the umask of the original is 0111.
 fn open_unix(path: &[u8], spec: &Listener) -> Result<(OwnedFd, Option<Box<SocketFile>>), OpenError> {
-    let address = SocketAddrUnix::new(path).map_err(at("bind"))?;
-    remove_stale(path, &address, spec.key.kind)?;
     let socket = new_socket(AddressFamily::UNIX, spec.key.kind)?;
     set_buffers(&socket, spec)?;
-    let old = umask(Mode::from_raw_mode(0o111));
-    let bound = bind(&socket, &address);
-    umask(old);
-    bound.map_err(at("bind"))?;
+    let file = SocketFile::bind(&socket, path, socket_type(spec.key.kind), Mode::from_raw_mode(0o111))
+        .map_err(|(call, error)| at(call)(error))?;
     if spec.key.kind.has_connections() {
         listen(&socket, backlog(spec)).map_err(at("listen"))?;
     }
-    let Stat { st_dev: device, st_ino: inode, .. } = stat(path).map_err(at("stat"))?;
-    let file = Box::new(SocketFile { path: path.to_vec(), device, inode });
-    Ok((descriptors::move_up(socket), Some(file)))
-}
-
-/// Removes the file of a socket that nobody serves any more.
-fn remove_stale(path: &[u8], address: &SocketAddrUnix, kind: SocketKind) -> Result<(), OpenError> {
-    match lstat(path) {
-        Err(_) => return Ok(()),
-        Ok(found) if FileType::from_raw_mode(found.st_mode) != FileType::Socket => {
-            return Err(at("bind")(Errno::ADDRINUSE));
-        }
-        Ok(_) => {}
-    }
-    let probe = new_socket(AddressFamily::UNIX, kind)?;
-    match connect(&probe, address) {
-        // PROTOTYPE: it is alive and of another type; AGAIN: it is alive and its backlog is full.
-        Ok(()) | Err(Errno::PROTOTYPE | Errno::AGAIN) => Err(at("bind")(Errno::ADDRINUSE)),
-        Err(Errno::CONNREFUSED) => unlink(path).map_err(at("unlink")),
-        Err(error) => Err(at("connect")(error)),
-    }
+    Ok((descriptors::move_up(socket), Some(Box::new(file))))
 }
 
 fn new_socket(family: AddressFamily, kind: SocketKind) -> Result<OwnedFd, OpenError> {
-    let kind = match kind {
-        SocketKind::Stream => SocketType::STREAM,
-        SocketKind::Datagram => SocketType::DGRAM,
-        SocketKind::SeqPacket => SocketType::SEQPACKET,
-    };
+    let kind = socket_type(kind);
     // A datagram socket is given to programs as it is; the daemon says with each call that it does not wait.
     let blocks = if kind == SocketType::DGRAM { SocketFlags::empty() } else { SocketFlags::NONBLOCK };
     socket_with(family, kind, SocketFlags::CLOEXEC | blocks, None).map_err(at("socket"))
+}
+
+fn socket_type(kind: SocketKind) -> SocketType {
+    match kind {
+        SocketKind::Stream => SocketType::STREAM,
+        SocketKind::Datagram => SocketType::DGRAM,
+        SocketKind::SeqPacket => SocketType::SEQPACKET,
+    }
 }
 
 fn set_buffers(socket: &OwnedFd, spec: &Listener) -> Result<(), OpenError> {
