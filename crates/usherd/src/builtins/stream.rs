@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
+use rustix::net::sockopt::set_tcp_nodelay;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use usherd_model::children;
 use usherd_model::service::Builtin;
@@ -95,7 +96,12 @@ impl Sessions {
         let work = match builtin {
             Builtin::Daytime => return answer(&connection, daytime().as_bytes()),
             Builtin::Time => return answer(&connection, &time()),
-            Builtin::Echo => Work::Echo(Vec::new()),
+            Builtin::Echo => {
+                // What comes back is all of it: holding a short answer back for more only makes the caller wait. A
+                // Unix socket has no such option, and does not need it.
+                let _ = set_tcp_nodelay(&connection, true);
+                Work::Echo(Vec::new())
+            }
             Builtin::Discard => Work::Discard,
             Builtin::Chargen => Work::Chargen(0),
         };

@@ -117,7 +117,7 @@ impl Logger {
         self.flush();
         let written = if self.is_behind() { Written::Later } else { self.sink.write(record.level, &line) };
         match written {
-            Written::Done => {}
+            Written::Done => self.tell_lost(),
             Written::Later if self.behind.len() < MOST_BEHIND => self.behind.push_back((record.level, line)),
             Written::Later | Written::Nobody => self.lost += 1,
         }
@@ -144,7 +144,15 @@ impl Logger {
                 Written::Nobody => self.lost += 1,
             }
             self.behind.pop_front();
+            if self.behind.is_empty() {
+                self.tell_lost();
+            }
         }
+    }
+
+    /// Says how many lines were lost. Called when there is a reader: one that is not there is not tried in every turn
+    /// of the loop.
+    fn tell_lost(&mut self) {
         if self.lost > 0 {
             let lost = std::mem::take(&mut self.lost);
             self.log(&Record::new(Level::Warning, "log-lost", format!("{lost} log lines were lost")));
@@ -191,5 +199,30 @@ mod tests {
             fields(&record),
             r#"level=error event=start-failed service=ftp/tcp error="No such \"file\"\n" msg="cannot start it""#
         );
+    }
+
+    #[test]
+    fn a_reader_that_is_not_there_is_tried_for_new_lines_only() {
+        let (read, write) = rustix::pipe::pipe().expect("pipe");
+        let mut logger = Logger::new(Sink::Terminal(sink::Terminal::on(write)), Format::People);
+        drop(read);
+        for lost in 1..=3 {
+            logger.log(&Record::new(Level::Info, "test", "nobody reads this"));
+            assert_eq!(logger.lost, lost);
+            logger.flush();
+            assert_eq!(logger.lost, lost, "nothing new was written, so nothing new was lost");
+        }
+    }
+
+    #[test]
+    fn lost_lines_are_counted_where_there_is_a_reader_again() {
+        let (read, write) = rustix::pipe::pipe().expect("pipe");
+        let mut logger = Logger::new(Sink::Terminal(sink::Terminal::on(write)), Format::People);
+        logger.lost = 2;
+        logger.log(&Record::new(Level::Info, "test", "here again"));
+        drop(logger);
+        let text = std::io::read_to_string(std::fs::File::from(read)).expect("lines");
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].ends_with("here again") && lines[1].ends_with("2 log lines were lost"), "{lines:?}");
     }
 }

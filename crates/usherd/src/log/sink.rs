@@ -57,6 +57,11 @@ impl Terminal {
         Self { own: own.map(crate::descriptors::move_up) }
     }
 
+    #[cfg(test)]
+    pub(super) fn on(own: OwnedFd) -> Self {
+        Self { own: Some(own) }
+    }
+
     fn write(&self, line: &str) -> Written {
         let line = format!("{line}\n");
         let written = match &self.own {
