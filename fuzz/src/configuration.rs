@@ -1,6 +1,8 @@
 //! Texts → typed configurations, the way the loader does it.
 
-use usherd_model::config::{Defaults, Facts, check, inetd, syntax::Tree};
+use usherd_model::config::inetd::{self, DialectName, Includes};
+use usherd_model::config::syntax::{Tree, Word};
+use usherd_model::config::{Defaults, Facts, check};
 use usherd_model::diagnostic::Diagnostic;
 use usherd_model::service::{AtLimit, Config, Limits, Rate, SourcePrefix, Stderr};
 use usherd_model::source::{FileId, Sources};
@@ -13,12 +15,28 @@ pub struct Read {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads a text as one file of the default dialect.
-pub fn read(path: &str, text: &[u8]) -> Read {
+/// Reads a text as one file of a dialect.
+pub fn read(dialect: DialectName, path: &str, text: &[u8]) -> Read {
     let (mut sources, mut tree, mut diagnostics) = (Sources::default(), Tree::default(), Vec::new());
     let file = sources.add(path, text.to_vec());
-    inetd::parse(&sources, file, &inetd::OPENBSD, &mut tree, &mut diagnostics);
+    inetd::parse(&mut sources, file, dialect.dialect(), &mut Itself, &mut tree, &mut diagnostics);
     Read { sources, file, tree, diagnostics }
+}
+
+/// Whatever a text includes is that text again, as deep as it goes. (A short one only: it grows by powers.)
+struct Itself;
+
+impl Includes for Itself {
+    fn include(
+        &mut self,
+        _: &Word,
+        chain: &[FileId],
+        sources: &mut Sources,
+        _: &mut Vec<Diagnostic>,
+    ) -> Vec<FileId> {
+        let text = sources.text(chain[0]).to_vec();
+        if chain.len() < 3 && text.len() < 300 { vec![sources.add("included", text)] } else { Vec::new() }
+    }
 }
 
 impl Read {
@@ -29,7 +47,8 @@ impl Read {
 }
 
 fn defaults() -> Defaults {
-    Defaults { limits: limits(), sessions: 3, backlog: 128, ucspi: false, stderr: Stderr::Connection }
+    let stderr = Stderr::Connection;
+    Defaults { limits: limits(), sessions: 3, backlog: 128, ucspi: false, stderr, bind: None }
 }
 
 /// The limits of the original.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arbitrary::Unstructured;
+use usherd_model::config::inetd::DialectName;
 use usherd_model::event::{Event, Exit};
 use usherd_model::failure::{Errno, Step};
 use usherd_model::service::{AtLimit, Config, ListenerKey, Rate};
@@ -122,7 +123,7 @@ fn configuration(fate: &mut Fate) -> Config {
     for port in 1001..1005 {
         line(&mut text, port, fate);
     }
-    let mut config = read(FILE, text.as_bytes()).check(&mut Machine { is_root: true, has_ipv6: true });
+    let mut config = read(DialectName::Union, FILE, text.as_bytes()).check(&mut Machine { is_root: true, has_ipv6: true });
     for service in &mut config.services {
         let starts = service.limits.starts;
         let mut limits = limits();

@@ -85,6 +85,10 @@ impl Window {
     /// `rate.count` of them.
     pub fn closed_until(&self, rate: Rate, now: Tick) -> Option<Tick> {
         let ends = self.ends(rate);
+        if rate.count == 0 {
+            // Nobody, ever: it is looked at again only because a reload may have changed it.
+            return Some(now.after(rate.window));
+        }
         if self.starts < rate.count || now >= ends { None } else { Some(ends) }
     }
 

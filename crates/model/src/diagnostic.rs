@@ -10,6 +10,8 @@ use crate::source::{Sources, Span};
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Severity {
+    /// Neither wrong nor unwise; worth knowing for whoever looks.
+    Note,
     /// Legal and followed, but probably not meant, or unwise.
     Warning,
     /// The line (or file) is left out.
@@ -20,6 +22,7 @@ impl Severity {
     /// The word that a person reads.
     pub fn word(self) -> &'static str {
         match self {
+            Severity::Note => "note",
             Severity::Warning => "warning",
             Severity::Error => "error",
         }
@@ -63,6 +66,11 @@ impl Diagnostic {
     /// A finding that costs nothing.
     pub fn warning(code: &'static str, place: Place, message: impl Into<String>) -> Self {
         Self::new(code, Severity::Warning, place, message.into())
+    }
+
+    /// A finding that is no fault.
+    pub fn note(code: &'static str, place: Place, message: impl Into<String>) -> Self {
+        Self::new(code, Severity::Note, place, message.into())
     }
 
     /// Adds what would have been right.

@@ -139,6 +139,7 @@ mod tests {
             send_buffer: None,
             receive_buffer: None,
             backlog: 128,
+            file: None,
         });
         Service {
             name: name.as_bytes().into(),

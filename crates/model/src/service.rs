@@ -92,6 +92,19 @@ pub struct Listener {
     pub receive_buffer: Option<u32>,
     /// Connections that the kernel holds before they are accepted, as given to listen(2).
     pub backlog: u32,
+    /// Who may use the file of a Unix socket; nothing for others.
+    pub file: Option<Box<FileAccess>>,
+}
+
+/// Who may use a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileAccess {
+    /// Permission bits.
+    pub mode: u32,
+    /// User and group, where they are not ours.
+    pub user: Option<u32>,
+    /// See `user`.
+    pub group: Option<u32>,
 }
 
 /// A protocol's word. (`tcp` alone opens two sockets, which are called `tcp` and `tcp6`.)
@@ -102,10 +115,12 @@ pub enum Protocol {
     Tcp4,
     Tcp6,
     Tcp46,
+    Tcp6only,
     Udp,
     Udp4,
     Udp6,
     Udp46,
+    Udp6only,
     Unix,
 }
 
@@ -117,10 +132,12 @@ impl Protocol {
             Protocol::Tcp4 => "tcp4",
             Protocol::Tcp6 => "tcp6",
             Protocol::Tcp46 => "tcp46",
+            Protocol::Tcp6only => "tcp6only",
             Protocol::Udp => "udp",
             Protocol::Udp4 => "udp4",
             Protocol::Udp6 => "udp6",
             Protocol::Udp46 => "udp46",
+            Protocol::Udp6only => "udp6only",
             Protocol::Unix => "unix",
         }
     }
@@ -333,6 +350,16 @@ pub enum Handover {
     Connection,
     /// The listener itself (`wait`), which is not looked at until the program has ended.
     Listener,
+}
+
+impl Handover {
+    /// The word of the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Handover::Connection => "nowait",
+            Handover::Listener => "wait",
+        }
+    }
 }
 
 /// Where standard error goes.

@@ -2,6 +2,7 @@
 
 use clap::builder::{EnumValueParser, PossibleValue, RangedU64ValueParser};
 use clap::{Arg, ArgAction, Command, ValueEnum, value_parser};
+use usherd_model::config::inetd::DialectName;
 
 /// All of `usherd`.
 pub fn usherd() -> Command {
@@ -16,6 +17,14 @@ pub fn usherd() -> Command {
         .subcommand(check())
         .subcommand(status())
         .subcommand(inetd())
+}
+
+fn dialect() -> Arg {
+    Arg::new("dialect")
+        .long("dialect")
+        .value_name("NAME")
+        .value_parser(EnumValueParser::<DialectChoice>::new())
+        .help("Read the files as this original does [default: as the one that can read a line, openbsd where several can]")
 }
 
 fn run() -> Command {
@@ -48,8 +57,9 @@ fn run() -> Command {
                 .long("rate")
                 .value_name("N")
                 .value_parser(RangedU64ValueParser::<u32>::new().range(1..))
-                .help("Starts a minute of a service whose line does not say it [default: 256]"),
+                .help("Starts a minute of a service whose line does not say it [default: the dialect's, 256]"),
         )
+        .arg(dialect())
 }
 
 fn serve() -> Command {
@@ -123,6 +133,7 @@ fn check() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("End with status 1 when there are warnings"),
         )
+        .arg(dialect())
 }
 
 fn status() -> Command {
@@ -132,45 +143,61 @@ fn status() -> Command {
         .arg(Arg::new("control").long("control").value_name("PATH").help("The daemon's control socket"))
 }
 
-/// The classic face, with the flags of Debian's openbsd-inetd.
+/// The classic face: the letters of Debian's openbsd-inetd, and those of the others that it does not have.
 pub fn inetd() -> Command {
+    let flag = |name: &'static str, letter: char, help: &'static str| {
+        Arg::new(name).short(letter).action(ArgAction::SetTrue).help(help)
+    };
+    let value = |name: &'static str, letter: char, value: &'static str, help: &'static str| {
+        Arg::new(name).short(letter).value_name(value).help(help)
+    };
     Command::new("inetd")
-        .about("As the inetd of Debian's openbsd-inetd, with its flags")
+        .about("As the inetd of Debian's openbsd-inetd, or of another system, with its flags")
         .version(env!("CARGO_PKG_VERSION"))
         .override_usage(INETD_USAGE)
         // As getopt(3): the last of several counts.
         .args_override_self(true)
+        .arg(flag("debug", 'd', "Stay in the foreground and say everything").long("debug"))
+        .arg(flag("keep-environment", 'E', "Do not clean the environment"))
         .arg(
-            Arg::new("debug")
-                .short('d')
+            flag("foreground", 'i', "Stay in the foreground (-f and --foreground too)")
+                .short_alias('f')
+                .long("foreground"),
+        )
+        .arg(flag("stderr", 'e', "Log to standard error instead of syslog"))
+        .arg(flag(
+            "log",
+            'l',
+            "TCP wrappers, which are not offered yet, so refused; FreeBSD: log each connection",
+        ))
+        .arg(flag("wrap", 'w', "TCP wrappers for programs; not offered yet, so refused"))
+        .arg(flag("wrap-internal", 'W', "TCP wrappers for built-ins; not offered yet, so refused"))
+        .arg(value("address", 'a', "ADDRESS", "Listen there where a line has no address"))
+        .arg(value("children", 'c', "N", "Programs of one service at the same time [no limit]"))
+        .arg(value("source-rate", 'C', "RATE", "Starts a minute of one service for one source [no limit]"))
+        .arg(value("source-children", 's', "N", "Programs of one service for one source [no limit]"))
+        .arg(value("backlog", 'q', "LEN", "Connections that wait in the kernel [128]"))
+        .arg(value("rate", 'R', "RATE", "Starts a minute of one service [256]").long("rate"))
+        .arg(
+            value("pid-file", 'p', "FILE", "The pid file; none when it is empty [/run/inetd.pid]")
+                .long("pidfile")
+                .num_args(0..=1)
+                .require_equals(false)
+                .default_missing_value(""),
+        )
+        .arg(
+            Arg::new("environment")
+                .long("environment")
                 .action(ArgAction::SetTrue)
-                .help("Stay in the foreground and say everything"),
+                .help("Give programs PROTO, TCPREMOTEIP, TCPREMOTEPORT, TCPLOCALIP and TCPLOCALPORT"),
         )
-        .arg(
-            Arg::new("keep-environment")
-                .short('E')
-                .action(ArgAction::SetTrue)
-                .help("Do not clean the environment"),
-        )
-        .arg(Arg::new("foreground").short('i').action(ArgAction::SetTrue).help("Stay in the foreground"))
-        .arg(
-            Arg::new("wrap")
-                .short('l')
-                .action(ArgAction::SetTrue)
-                .help("TCP wrappers; not offered yet, so refused"),
-        )
-        .arg(
-            Arg::new("backlog")
-                .short('q')
-                .value_name("LEN")
-                .help("Connections that wait in the kernel [128]"),
-        )
-        .arg(Arg::new("rate").short('R').value_name("RATE").help("Starts a minute of one service [256]"))
+        .arg(dialect())
         .arg(Arg::new("config").value_name("FILE").num_args(0..).help("The configuration [/etc/inetd.conf]"))
 }
 
-/// How the original says it.
-pub const INETD_USAGE: &str = "inetd [-dEil] [-q len] [-R rate] [configuration_file]";
+/// How the original says it, with what the others add.
+pub const INETD_USAGE: &str = "inetd [-dEefilwW] [-a address] [-c max] [-C rate] [-p file] [-q len] [-R rate] \
+                               [-s max] [--environment] [--dialect name] [configuration_file]";
 
 fn daemon_args() -> [Arg; 5] {
     [
@@ -179,8 +206,7 @@ fn daemon_args() -> [Arg; 5] {
             .long("backlog")
             .value_name("N")
             .value_parser(RangedU64ValueParser::<u32>::new().range(1..=65_535))
-            .default_value("128")
-            .help("Connections that wait in the kernel for one listener"),
+            .help("Connections that wait in the kernel for one listener [default: the dialect's, 128]"),
         Arg::new("max-children")
             .long("max-children")
             .value_name("N")
@@ -232,6 +258,27 @@ impl ValueEnum for StderrChoice {
             StderrChoice::Log => PossibleValue::new("log").help("to the log"),
             StderrChoice::Connection => PossibleValue::new("connection").help("to the caller"),
         })
+    }
+}
+
+/// A dialect, as said on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DialectChoice(pub DialectName);
+
+impl ValueEnum for DialectChoice {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [DialectChoice; 5] = [
+            DialectChoice(DialectName::Openbsd),
+            DialectChoice(DialectName::Gnu),
+            DialectChoice(DialectName::Freebsd),
+            DialectChoice(DialectName::Netbsd),
+            DialectChoice(DialectName::Busybox),
+        ];
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.word()))
     }
 }
 

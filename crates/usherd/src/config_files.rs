@@ -3,67 +3,86 @@
 //! Only regular files are opened for reading, and no more than [`MAX_TEXT`] bytes are read: a pipe, a device or a
 //! disk image in place of a configuration costs a diagnostic and no time.
 
-use std::fs::{File, read_dir};
+use std::collections::HashMap;
+use std::fs::{File, metadata, read_dir};
 use std::io::{ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use glob::{MatchOptions, glob_with};
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use usherd_model::config::inetd::Includes;
+use usherd_model::config::syntax::Word;
 use usherd_model::diagnostic::{Diagnostic, Place};
 use usherd_model::source::{FileId, MAX_TEXT, Sources};
 
 use crate::errno;
 
-/// What came of a path.
+/// Reads files, and remembers which.
 #[derive(Debug, Default)]
-pub struct Found {
-    /// Texts that were read.
-    pub files: Vec<FileId>,
+pub struct ConfigFiles {
     /// Files and folders that could not be read.
     pub unreadable: Vec<String>,
+    /// Device and inode of each file that was read: a file has many names.
+    identities: HashMap<FileId, (u64, u64)>,
+    included: usize,
 }
+
+/// So many files can be included in one load. A pattern that means more is a mistake.
+const MOST_INCLUDED: usize = 1000;
 
 /// Files in a folder that are left alone: what editors and packages leave behind, and hidden ones.
 const LEFTOVERS: [&str; 7] = ["~", ".bak", ".orig", ".rej", ".swp", ".tmp", ".disabled"];
 
-/// Reads a file.
-pub fn read_file(path: &str, sources: &mut Sources, diagnostics: &mut Vec<Diagnostic>) -> Found {
-    let mut found = Found::default();
-    found.add(path, sources, diagnostics);
-    found
-}
+impl ConfigFiles {
+    /// Reads a file.
+    pub fn read_file(
+        &mut self,
+        path: &str,
+        sources: &mut Sources,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Vec<FileId> {
+        self.read(path, sources, diagnostics).into_iter().collect()
+    }
 
-/// Reads the files of a folder, in the order of their names.
-pub fn read_folder(path: &str, sources: &mut Sources, diagnostics: &mut Vec<Diagnostic>) -> Found {
-    let mut found = Found::default();
-    match names(path) {
-        Ok(names) => {
-            for name in names {
-                let path = format!("{}/{name}", path.trim_end_matches('/'));
-                // Folders among the files are none of ours.
-                if !Path::new(&path).is_dir() {
-                    found.add(&path, sources, diagnostics);
-                }
+    /// Reads the files of a folder, in the order of their names.
+    pub fn read_folder(
+        &mut self,
+        path: &str,
+        sources: &mut Sources,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Vec<FileId> {
+        let names = match names(path) {
+            Ok(names) => names,
+            Err(error) => {
+                self.refuse(path, &Problem::System(error), diagnostics);
+                return Vec::new();
             }
-        }
-        Err(error) => found.refuse(path, &Problem::System(error), diagnostics),
-    }
-    found
-}
-
-impl Found {
-    /// A text that is no file.
-    pub fn text(name: &str, text: &[u8], sources: &mut Sources) -> Self {
-        Self { files: vec![sources.add(name, text.to_vec())], unreadable: Vec::new() }
+        };
+        let paths = names.iter().map(|name| format!("{}/{name}", path.trim_end_matches('/')));
+        // Folders among the files are none of ours.
+        let files = paths.filter(|path| !Path::new(path).is_dir());
+        files.filter_map(|path| self.read(&path, sources, diagnostics)).collect()
     }
 
-    fn add(&mut self, path: &str, sources: &mut Sources, diagnostics: &mut Vec<Diagnostic>) {
+    fn read(
+        &mut self,
+        path: &str,
+        sources: &mut Sources,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<FileId> {
         match text(path) {
-            Ok(text) => match not_text(&text) {
-                None => self.files.push(sources.add(path, text)),
+            Ok((text, identity)) => match not_text(&text) {
+                None => {
+                    let file = sources.add(path, text);
+                    self.identities.insert(file, identity);
+                    return Some(file);
+                }
                 Some(why) => self.refuse(path, &Problem::Content(why), diagnostics),
             },
             Err(problem) => self.refuse(path, &problem, diagnostics),
         }
+        None
     }
 
     fn refuse(&mut self, path: &str, problem: &Problem, diagnostics: &mut Vec<Diagnostic>) {
@@ -77,6 +96,69 @@ impl Found {
                 .original(format!("{path}: {original}")),
         );
         self.unreadable.push(path.to_owned());
+    }
+
+    /// The paths that a pattern means, in the order of their names; a name without wildcards means itself.
+    fn matches(&self, pattern: &str) -> Result<Vec<String>, String> {
+        if !pattern.contains(['*', '?', '[']) {
+            return Ok(vec![pattern.to_owned()]);
+        }
+        let options = MatchOptions {
+            require_literal_separator: true,
+            require_literal_leading_dot: true,
+            ..MatchOptions::new()
+        };
+        let found = glob_with(pattern, options).map_err(|error| error.to_string())?;
+        let files = found.filter_map(Result::ok).filter(|path| path.is_file());
+        Ok(files
+            .take(MOST_INCLUDED + 1 - self.included)
+            .map(|path| path.to_string_lossy().into_owned())
+            .collect())
+    }
+}
+
+impl Includes for ConfigFiles {
+    fn include(
+        &mut self,
+        pattern: &Word,
+        chain: &[FileId],
+        sources: &mut Sources,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Vec<FileId> {
+        let place = || Place::Text(pattern.span);
+        // Seen from the file that holds it.
+        let holder = chain.last().map_or("", |file| sources.path(*file));
+        let folder = Path::new(holder).parent().unwrap_or(Path::new("/"));
+        let name = String::from_utf8_lossy(&pattern.value);
+        let paths = match self.matches(&folder.join(&*name).to_string_lossy()) {
+            Ok(paths) => paths,
+            Err(why) => {
+                diagnostics.push(Diagnostic::error("bad-pattern", place(), why));
+                return Vec::new();
+            }
+        };
+        if paths.is_empty() {
+            diagnostics.push(Diagnostic::warning("include-nothing", place(), "no file matches"));
+        }
+        let mut files = Vec::new();
+        for path in paths {
+            if self.included >= MOST_INCLUDED {
+                let message = format!("more than {MOST_INCLUDED} files are included; the rest is left out");
+                diagnostics.push(Diagnostic::error("too-many-files", place(), message));
+                break;
+            }
+            self.included += 1;
+            let identity = metadata(&path).map(|found| (found.dev(), found.ino())).ok();
+            let is_read =
+                |file: &FileId| identity.is_some() && self.identities.get(file).copied() == identity;
+            if chain.iter().any(is_read) {
+                let message = format!("{path} is being read already, and is left out here");
+                diagnostics.push(Diagnostic::warning("include-ring", place(), message));
+                continue;
+            }
+            files.extend(self.read(&path, sources, diagnostics));
+        }
+        files
     }
 }
 
@@ -101,7 +183,8 @@ enum Problem {
     Content(&'static str),
 }
 
-fn text(path: &str) -> Result<Vec<u8>, Problem> {
+/// A file's text, with its device and inode.
+fn text(path: &str) -> Result<(Vec<u8>, (u64, u64)), Problem> {
     // Without waiting for the other end of a pipe, and without making a terminal ours.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = open(path, flags, Mode::empty()).map_err(|error| Problem::System(error.into()))?;
@@ -119,7 +202,7 @@ fn text(path: &str) -> Result<Vec<u8>, Problem> {
     if text.len() > MAX_TEXT {
         return Err(Problem::Content(TOO_LARGE));
     }
-    Ok(text)
+    Ok((text, (found.st_dev, found.st_ino)))
 }
 
 const TOO_LARGE: &str = "it is larger than 16 MiB";

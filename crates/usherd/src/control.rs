@@ -7,13 +7,13 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, accept_with, listen, recv, send,
     socket_with, sockopt,
 };
 use rustix::process::geteuid;
+use usherd_model::service::FileAccess;
 use usherd_model::slots::{Key, Slots};
 use usherd_model::time::Tick;
 
@@ -73,8 +73,8 @@ impl Control {
     pub fn open(path: &str) -> rustix::io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        let mask = Mode::from_raw_mode(0o177);
-        let file = SocketFile::bind(&socket, path.as_bytes(), SocketType::STREAM, mask)
+        let ours = FileAccess { mode: 0o600, user: None, group: None };
+        let file = SocketFile::bind(&socket, path.as_bytes(), SocketType::STREAM, &ours)
             .map_err(|(_, error)| error)?;
         listen(&socket, 16)?;
         Ok(Self { _file: file, socket: crate::descriptors::move_up(socket), clients: Slots::default() })

@@ -678,6 +678,7 @@ impl Daemon {
             let level = match report.severity {
                 Severity::Error => Level::Error,
                 Severity::Warning => Level::Warning,
+                Severity::Note => Level::Info,
             };
             if !report.original.is_empty() {
                 let record = Record::new(level, "original", report.original.clone());

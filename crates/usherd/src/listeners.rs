@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SocketAddrAny, SocketFlags, SocketType, acceptfrom_with, bind, connect, listen,
@@ -15,7 +15,7 @@ use rustix::net::{
 };
 use usherd_model::event::{AcceptError, OpenError};
 use usherd_model::lifecycle::ListenerState;
-use usherd_model::service::{Builtin, ListenAddress, Listener, SocketKind, Task};
+use usherd_model::service::{Builtin, FileAccess, ListenAddress, Listener, SocketKind, Task};
 use usherd_model::slots::Side;
 use usherd_model::supervisor::ListenerId;
 
@@ -40,7 +40,7 @@ struct Open {
     /// As the socket is now: a program that gets it expects it to block, the daemon must not be blocked by it.
     blocks: bool,
     /// The file of a Unix socket, which goes with it.
-    _file: Option<Box<SocketFile>>,
+    file: Option<Box<SocketFile>>,
 }
 
 impl Listeners {
@@ -82,6 +82,9 @@ impl Listeners {
         let Some(open) = self.open.get(id) else { return Ok(()) };
         suit(&open.socket, spec, task)?;
         set_buffers(&open.socket, spec)?;
+        if let Some(file) = &open.file {
+            file.allow(file_access(spec)).map_err(|(call, error)| at(call)(error))?;
+        }
         if spec.key.kind.has_connections() {
             listen(&open.socket, backlog(spec)).map_err(at("listen"))?;
         }
@@ -161,7 +164,7 @@ pub enum SplitError {
 
 impl Open {
     fn new(socket: OwnedFd, spec: &Listener, file: Option<Box<SocketFile>>) -> Self {
-        Self { socket, blocks: !spec.key.kind.has_connections(), _file: file }
+        Self { socket, blocks: !spec.key.kind.has_connections(), file }
     }
 
     fn set_blocking(&mut self, blocks: bool) {
@@ -239,16 +242,22 @@ fn suit(socket: &OwnedFd, spec: &Listener, task: &Task) -> Result<(), OpenError>
     }
 }
 
-/// Opens a Unix socket with mode 0666: the umask of the original is 0111.
+/// Opens a Unix socket.
 fn open_unix(path: &[u8], spec: &Listener) -> Result<(OwnedFd, Option<Box<SocketFile>>), OpenError> {
     let socket = new_socket(AddressFamily::UNIX, spec.key.kind)?;
     set_buffers(&socket, spec)?;
-    let file = SocketFile::bind(&socket, path, socket_type(spec.key.kind), Mode::from_raw_mode(0o111))
+    let file = SocketFile::bind(&socket, path, socket_type(spec.key.kind), file_access(spec))
         .map_err(|(call, error)| at(call)(error))?;
     if spec.key.kind.has_connections() {
         listen(&socket, backlog(spec)).map_err(at("listen"))?;
     }
     Ok((descriptors::move_up(socket), Some(Box::new(file))))
+}
+
+/// Who may use the file of a Unix socket. The checker gives each one its own.
+fn file_access(spec: &Listener) -> &FileAccess {
+    const OURS: &FileAccess = &FileAccess { mode: 0o600, user: None, group: None };
+    spec.file.as_deref().unwrap_or(OURS)
 }
 
 fn new_socket(family: AddressFamily, kind: SocketKind) -> Result<OwnedFd, OpenError> {

@@ -6,6 +6,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use usherd_model::config::Defaults;
+use usherd_model::config::inetd::DialectName;
 use usherd_model::diagnostic::Report;
 use usherd_model::service::Config;
 
@@ -14,6 +15,8 @@ use usherd_model::service::Config;
 pub struct Request {
     /// Where from, in order.
     pub sources: Vec<SourceSpec>,
+    /// Which original the files are read like.
+    pub dialect: DialectName,
     /// What holds where a line says nothing else.
     pub defaults: Defaults,
 }

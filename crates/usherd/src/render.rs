@@ -8,6 +8,7 @@ pub fn render(report: &Report, colours: Colours) -> String {
     let level = match report.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
     };
     let title = level.primary_title(report.message.as_str()).id(report.code.as_str());
     let expected =

@@ -3,12 +3,15 @@
 //! A file that nobody serves is replaced, one that somebody serves is never taken, one that is no socket is left
 //! alone; ours go with us, unless somebody has put another in their place.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
-use rustix::fs::{FileType, Mode, Stat, lstat, stat, unlink};
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid, chmod, chownat, fstat, lstat, open, stat, unlink,
+};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, socket_with};
 use rustix::process::umask;
+use usherd_model::service::FileAccess;
 
 /// The file of a socket of ours; removed when this is dropped.
 #[derive(Debug)]
@@ -22,12 +25,19 @@ pub struct SocketFile {
 pub type Refused = (&'static str, Errno);
 
 impl SocketFile {
-    /// Binds a socket of this type to a path; the file gets the permissions that `mask` leaves.
-    pub fn bind(socket: &OwnedFd, path: &[u8], kind: SocketType, mask: Mode) -> Result<Self, Refused> {
+    /// Binds a socket of this type to a path. The file has its permissions from its first moment.
+    pub fn bind(
+        socket: &OwnedFd,
+        path: &[u8],
+        kind: SocketType,
+        access: &FileAccess,
+    ) -> Result<Self, Refused> {
+        let is_ours = access.user.is_none() && access.group.is_none();
+        // What is to be somebody else's is nobody's until it is.
+        let mode = if is_ours { access.mode } else { 0 };
         let address = SocketAddrUnix::new(path).map_err(|error| ("bind", error))?;
         remove_stale(path, &address, kind)?;
-        // The file has its permissions from its first moment.
-        let old = umask(mask);
+        let old = umask(Mode::from_raw_mode(!mode & 0o777));
         let bound = bind(socket, &address);
         umask(old);
         bound.map_err(|error| ("bind", error))?;
@@ -36,7 +46,28 @@ impl SocketFile {
             let _ = unlink(path);
             ("stat", error)
         })?;
-        Ok(Self { path: path.to_vec(), device, inode })
+        let file = Self { path: path.to_vec(), device, inode };
+        if !is_ours {
+            file.allow(access)?;
+        }
+        Ok(file)
+    }
+
+    /// Gives the file the owner and the permissions of `access`, if it still is ours.
+    pub fn allow(&self, access: &FileAccess) -> Result<(), Refused> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = open(self.path.as_slice(), flags, Mode::empty()).map_err(|error| ("open", error))?;
+        let now = fstat(&file).map_err(|error| ("fstat", error))?;
+        if (now.st_dev, now.st_ino) != (self.device, self.inode) {
+            return Ok(());
+        }
+        let (user, group) = (access.user.map(Uid::from_raw), access.group.map(Gid::from_raw));
+        if user.is_some() || group.is_some() {
+            chownat(&file, "", user, group, AtFlags::EMPTY_PATH).map_err(|error| ("chown", error))?;
+        }
+        // fchmod(2) does not take such a descriptor; its name in /proc means the same file.
+        let name = format!("/proc/self/fd/{}", file.as_raw_fd());
+        chmod(&name, Mode::from_raw_mode(access.mode)).map_err(|error| ("chmod", error))
     }
 }
 

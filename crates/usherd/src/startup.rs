@@ -8,7 +8,6 @@ use std::os::fd::OwnedFd;
 use rustix::fs::Mode;
 use rustix::process::{chdir, geteuid, getgid, getuid, setsid, umask};
 use rustix::thread::{CapabilitySet, capabilities, clear_ambient_capability_set, set_capabilities};
-use usherd_model::config::Defaults;
 use usherd_model::environment::Inherit;
 use usherd_model::supervisor::Settings;
 use usherd_sys::signal::{self, Signal, SignalFd};
@@ -19,7 +18,7 @@ use crate::daemon::{Daemon, Failure, Insistence, OnReady, Parts};
 use crate::exit_code::Exit;
 use crate::loader::Loader;
 use crate::log::{Format, Level, Logger, Record, Sink, Syslog, Terminal};
-use crate::message::{Request, SourceSpec};
+use crate::message::Request;
 use crate::notify::ServiceManager;
 use crate::pid_file::{PidFile, PidFileError};
 use crate::programs::{Own, Programs};
@@ -27,10 +26,8 @@ use crate::{clock, control, descriptors};
 
 /// What a face asks for.
 pub struct Options {
-    /// Where the services come from.
-    pub sources: Vec<SourceSpec>,
-    /// What holds where a line says nothing else.
-    pub defaults: Defaults,
+    /// What is loaded.
+    pub request: Request,
     /// How the daemon behaves.
     pub settings: Settings,
     /// Whether it serves what can be served, or all or nothing.
@@ -130,18 +127,8 @@ impl StartError {
 
 /// Becomes the daemon that a face asks for, and serves until it is told to end.
 pub fn serve(options: Options) -> Result<(), StartError> {
-    let Options {
-        sources,
-        defaults,
-        settings,
-        insistence,
-        speech,
-        pid_file,
-        control,
-        background,
-        inherit,
-        on_ready,
-    } = options;
+    let Options { request, settings, insistence, speech, pid_file, control, background, inherit, on_ready } =
+        options;
     descriptors::sanitise().map_err(system("descriptors"))?;
     signal::reset_dispositions();
     signal::block_all().map_err(|error| StartError::System("sigprocmask", error))?;
@@ -164,7 +151,7 @@ pub fn serve(options: Options) -> Result<(), StartError> {
     let memory = memory(&mut logger);
     Daemon::new(Parts {
         settings,
-        loader: Loader::new(Request { sources, defaults }),
+        loader: Loader::new(request),
         spawner: Spawner::new(memory),
         programs: Programs::new(inherit, limit, own),
         insistence,

@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::{Facts, HostError};
 use super::lints;
-use super::syntax::{Entry, Families, Transport, Tree, Word};
+use super::syntax::{Account, Entry, Families, LimitWord, Transport, Tree, WaitMeaning, Word, Zero};
 use crate::diagnostic::{Diagnostic, Place, printable};
 use crate::service::{
-    Broken, Builtin, CommandLine, Config, Credentials, Handover, Identity, Limits, ListenAddress, Listener,
-    ListenerKey, Origin, Program, Protocol, Rate, Service, SocketKind, Stderr, Task, Unavailable,
+    Broken, Builtin, CommandLine, Config, Credentials, FileAccess, Handover, Identity, Limits, ListenAddress,
+    Listener, ListenerKey, Origin, Program, Protocol, Rate, Service, SocketKind, Stderr, Task, Unavailable,
 };
 use crate::source::{Sources, Span, Spanned};
 
@@ -33,6 +33,8 @@ pub struct Defaults {
     pub ucspi: bool,
     /// Where standard error goes.
     pub stderr: Stderr,
+    /// The address that services listen on whose line has none, instead of the wildcard.
+    pub bind: Option<String>,
 }
 
 /// The window of a line's `.N` and of `-R`: `CNT_INTVL` of the original.
@@ -87,21 +89,17 @@ impl Checker<'_> {
         let kind = self.socket_kind(entry);
         let listeners = kind.and_then(|kind| self.listeners(entry, kind));
         let handover = self.handover(entry, kind);
-        let starts = self.starts(entry);
         let task = if entry.program.value == b"internal" {
             kind.and_then(|kind| self.builtin(entry, kind)).map(Task::Builtin)
         } else {
             self.program(entry, handover).map(Task::Program)
         };
-        let mut limits = self.defaults.limits.clone();
-        if let Some(Task::Builtin(builtin)) = task {
-            // A built-in makes no process; it is limited in its sessions, and in its starts when its line says so.
-            limits.starts = None;
-            limits.children = if builtin.is_momentary() { None } else { Some(self.defaults.sessions) };
+        if let Some(class) = &entry.class {
+            self.warning("login-class", class, "login classes are FreeBSD's and are ignored").hint =
+                "set what the class sets in the program's own configuration".to_owned();
         }
-        if let Some(count) = starts? {
-            limits.starts = Some(Rate { count, window: STARTS_WINDOW });
-        }
+        let limits = self.limits(entry, task.as_ref());
+        handover?;
         Some(Service {
             name: entry.name.value.as_slice().into(),
             origin: self.origin(entry.span),
@@ -174,12 +172,15 @@ impl Checker<'_> {
             }
         };
         let (send_buffer, receive_buffer) = (send_buffer?, receive_buffer?);
+        let file =
+            if entry.transport == Some(Transport::Unix) { Some(self.file_access(entry)?) } else { None };
         let listeners = addresses.into_iter().map(|(protocol, address)| Listener {
             protocol,
             key: ListenerKey { address, kind },
             send_buffer,
             receive_buffer,
             backlog: self.defaults.backlog,
+            file: file.clone().map(Box::new),
         });
         Some(listeners.collect())
     }
@@ -202,6 +203,44 @@ impl Checker<'_> {
         None
     }
 
+    fn file_access(&mut self, entry: &Entry) -> Option<FileAccess> {
+        let words = &entry.file;
+        let mode = match &words.mode {
+            None => words.default_mode,
+            Some(word) => {
+                let digits = std::str::from_utf8(&word.value).ok();
+                let mode = digits.and_then(|digits| u32::from_str_radix(digits, 8).ok());
+                let Some(mode) = mode.filter(|mode| *mode <= 0o777) else {
+                    let message = format!("{} is not a mode", quoted(word));
+                    self.error("bad-mode", word, message).expected =
+                        "an octal number from 0 to 777".to_owned();
+                    return None;
+                };
+                mode
+            }
+        };
+        let user = self.named(words.user.as_ref(), "user", |facts, name| Some(facts.user(name)?.uid))?;
+        let group = self.named(words.group.as_ref(), "group", |facts, name| facts.group(name))?;
+        Some(FileAccess { mode, user, group })
+    }
+
+    /// Outer `None`: there is no such user or group. Inner `None`: none was named.
+    #[expect(clippy::option_option, reason = "an absent word and a wrong one are different answers")]
+    fn named(
+        &mut self,
+        word: Option<&Word>,
+        what: &str,
+        look_up: impl FnOnce(&mut dyn Facts, &str) -> Option<u32>,
+    ) -> Option<Option<u32>> {
+        let Some(word) = word else { return Some(None) };
+        let number = std::str::from_utf8(&word.value).ok().and_then(|name| look_up(self.facts, name));
+        if number.is_none() {
+            let message = format!("no such {what} {}", quoted(word));
+            self.error(if what == "user" { "unknown-user" } else { "unknown-group" }, word, message);
+        }
+        number.map(Some)
+    }
+
     fn inet_addresses(
         &mut self,
         entry: &Entry,
@@ -209,15 +248,22 @@ impl Checker<'_> {
         families: Families,
     ) -> Option<Vec<(Protocol, ListenAddress)>> {
         let port = self.port(entry, protocol)?;
+        let bind = self.defaults.bind.as_deref().unwrap_or("*");
+        let any = Spanned::new(bind.as_bytes().to_vec(), entry.name.span);
+        let hosts = if entry.hosts.is_empty() { std::slice::from_ref(&any) } else { entry.hosts.as_slice() };
+        let is_v6 =
+            |host: &Word| std::str::from_utf8(&host.value).is_ok_and(|host| host.parse::<Ipv6Addr>().is_ok());
+        let has_ipv6 = self.facts.has_ipv6();
         let (v4, v6, dual) = match families {
             Families::V4(v4) => (Some(v4), None, false),
             Families::V6(v6) => (None, Some(v6), false),
             // Without IPv6 in the kernel this is IPv4; whoever writes a 6 wants to hear of it.
-            Families::Both(v4, v6) => (Some(v4), Some(v6).filter(|_| self.facts.has_ipv6()), false),
+            Families::Both(v4, v6) => (Some(v4), Some(v6).filter(|_| has_ipv6), false),
+            Families::Dual(v4) if !has_ipv6 => (Some(v4), None, false),
             Families::Dual(v6) => (None, Some(v6), true),
+            Families::OfHost(v6) if hosts.iter().any(is_v6) => (Some(v6), Some(v6), false),
+            Families::OfHost(v4) => (Some(v4), None, false),
         };
-        let any = Spanned::new(b"*".to_vec(), entry.name.span);
-        let hosts = if entry.hosts.is_empty() { std::slice::from_ref(&any) } else { entry.hosts.as_slice() };
         let mut addresses: Vec<(Protocol, ListenAddress)> = Vec::new();
         for host in hosts {
             let mut found = false;
@@ -333,45 +379,78 @@ impl Checker<'_> {
         }
     }
 
-    fn handover(&mut self, entry: &Entry, kind: Option<SocketKind>) -> Handover {
-        match entry.wait.value.as_slice() {
-            b"wait" => Handover::Listener,
-            b"nowait" if entry.transport == Some(Transport::Unix) && kind == Some(SocketKind::Datagram) => {
-                self.warning(
-                    "unix-datagrams-wait",
-                    &entry.wait,
-                    "a Unix datagram socket cannot be had twice",
-                )
-                .hint = "served as wait: one program at a time gets the socket".to_owned();
-                Handover::Listener
+    fn handover(&mut self, entry: &Entry, kind: Option<SocketKind>) -> Option<Handover> {
+        let wait = &entry.wait;
+        let handover = match entry.handover {
+            WaitMeaning::Known(handover) => handover,
+            WaitMeaning::TakenFor(handover) => {
+                let message = format!("{} is neither wait nor nowait", quoted(wait));
+                self.warning("bad-wait", wait, message).hint =
+                    format!("taken as {}, as the original does", handover.word());
+                handover
             }
-            b"nowait" => Handover::Connection,
-            _ => {
-                let message = format!("{} is neither wait nor nowait", quoted(&entry.wait));
-                self.warning("bad-wait", &entry.wait, message).hint =
-                    "taken as nowait, as openbsd-inetd does".to_owned();
-                Handover::Connection
+            WaitMeaning::Unknown => {
+                let message = format!("{} is neither wait nor nowait", quoted(wait));
+                self.error("bad-wait", wait, message).expected = "wait or nowait".to_owned();
+                return None;
             }
+        };
+        let is_unix_datagram = entry.transport == Some(Transport::Unix) && kind == Some(SocketKind::Datagram);
+        if handover == Handover::Connection && is_unix_datagram {
+            self.warning("unix-datagrams-wait", wait, "a Unix datagram socket cannot be had twice").hint =
+                "served as wait: one program at a time gets the socket".to_owned();
+            return Some(Handover::Listener);
         }
+        Some(handover)
     }
 
-    #[expect(clippy::option_option, reason = "an absent word and a wrong one are different answers")]
-    fn starts(&mut self, entry: &Entry) -> Option<Option<u32>> {
-        let Some(word) = &entry.starts else { return Some(None) };
-        match strtoul(&word.value) {
-            Some(count @ 1..) => Some(Some(count)),
-            _ => {
-                let default = self.defaults.limits.starts.map_or(0, |rate| rate.count);
-                let message = format!("{} is not a number of starts", quoted(word));
+    fn limits(&mut self, entry: &Entry, task: Option<&Task>) -> Limits {
+        let mut limits = self.defaults.limits.clone();
+        if let Some(Task::Builtin(builtin)) = task {
+            // A built-in makes no process; it is limited in its sessions, and in the rest when its line says so.
+            limits.starts = None;
+            limits.source_starts = None;
+            limits.source_children = None;
+            limits.children = if builtin.is_momentary() { None } else { Some(self.defaults.sessions) };
+        }
+        let rate = |count| Rate { count, window: STARTS_WINDOW };
+        let count = |rate: Option<Rate>| rate.map(|rate| rate.count);
+        let words = &entry.limits;
+        if let Some(word) = &words.starts {
+            limits.starts = self.limit(entry, word, count(limits.starts)).map(rate);
+        }
+        if let Some(word) = &words.children {
+            limits.children = self.limit(entry, word, limits.children);
+        }
+        if let Some(word) = &words.source_starts {
+            limits.source_starts = self.limit(entry, word, count(limits.source_starts)).map(rate);
+        }
+        if let Some(word) = &words.source_children {
+            limits.source_children = self.limit(entry, word, limits.source_children);
+        }
+        limits
+    }
+
+    /// `None` for no limit.
+    fn limit(&mut self, entry: &Entry, limit: &LimitWord, default: Option<u32>) -> Option<u32> {
+        match (limit.number(), limit.zero) {
+            (Some(0), Zero::Never) => Some(0),
+            (Some(0), Zero::Unlimited) => None,
+            (Some(0), Zero::Default) => default,
+            (Some(count @ 1..), _) => Some(count),
+            (Some(0), Zero::Wrong) | (None, _) => {
+                let word = &limit.word;
+                let message = format!("{} is not a limit", quoted(word));
                 let diagnostic = self.warning("bad-max", word, message);
-                diagnostic.expected = "1 or more starts a minute".to_owned();
-                diagnostic.hint = "the default is used, as openbsd-inetd does".to_owned();
+                diagnostic.expected = "a number of 1 or more".to_owned();
+                diagnostic.hint = "the default is used".to_owned();
                 diagnostic.original = format!(
-                    "{}: illegal max field \"{}\", setting to {default}",
+                    "{}: illegal max field \"{}\", setting to {}",
                     printable(&entry.name.value),
-                    printable(&word.value)
+                    printable(&word.value),
+                    default.unwrap_or_default()
                 );
-                Some(None)
+                default
             }
         }
     }
@@ -397,55 +476,41 @@ impl Checker<'_> {
         builtin
     }
 
-    fn program(&mut self, entry: &Entry, handover: Handover) -> Option<Program> {
-        let path = entry.program.value.as_slice();
-        let command = if entry.arguments.is_empty() {
-            let base = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-            CommandLine::new(path, [base])
-        } else {
-            CommandLine::new(path, entry.arguments.iter().map(|argument| argument.value.as_slice()))
-        };
+    fn program(&mut self, entry: &Entry, handover: Option<Handover>) -> Option<Program> {
+        let arguments = entry.arguments.iter().map(|argument| argument.value.as_slice());
+        let command = CommandLine::new(&entry.program.value, arguments);
         if let Some(long) = entry.arguments.iter().find(|argument| argument.value.len() > MAX_ARGUMENT) {
             let message = format!("an argument of {} bytes", long.value.len());
             self.error("argument-too-long", long, message).expected =
                 format!("at most {MAX_ARGUMENT} bytes: the kernel passes no longer one");
             return None;
         }
-        let identity = self.identity(&entry.owner);
+        let identity = self.identity(&entry.owner, &entry.accounts);
         Some(Program {
             command,
-            handover,
+            handover: handover?,
             identity,
             ucspi: self.defaults.ucspi,
             stderr: self.defaults.stderr,
         })
     }
 
-    fn identity(&mut self, owner: &Word) -> Identity {
+    fn identity(&mut self, owner: &Word, accounts: &[Account]) -> Identity {
         // A command line may leave the user out; a file cannot.
         if owner.value.is_empty() {
             return Identity::Daemon;
         }
-        let Ok(text) = std::str::from_utf8(&owner.value) else {
-            return self.unavailable(owner, Unavailable::NoSuchUser(printable(&owner.value)));
+        let text = |word: &Word| printable(&word.value);
+        let known = accounts.iter().find_map(|account| {
+            let name = std::str::from_utf8(&account.user.value).ok()?;
+            Some((self.facts.user(name)?, account.group.as_ref().map(text)))
+        });
+        let Some((user, group)) = known else {
+            // The shortest reading: a group behind a user is no part of the user's name.
+            let shortest = accounts.iter().map(|account| &account.user).min_by_key(|user| user.value.len());
+            return self.unavailable(owner, Unavailable::NoSuchUser(text(shortest.unwrap_or(owner))));
         };
-        // The whole word first, since a user's name may hold dots.
-        let parts = std::iter::once((text, None))
-            .chain(text.split_once(':').map(|(user, group)| (user, Some(group))))
-            .chain(text.rsplit_once('.').map(|(user, group)| (user, Some(group))))
-            .chain(text.split_once('.').map(|(user, group)| (user, Some(group))));
-        let mut found = None;
-        for (name, group) in parts {
-            if let Some(user) = self.facts.user(name) {
-                found = Some((user, group));
-                break;
-            }
-        }
-        let Some((user, group)) = found else {
-            let name = text.split([':', '.']).next().unwrap_or(text);
-            return self.unavailable(owner, Unavailable::NoSuchUser(name.to_owned()));
-        };
-        let gid = match group.map(|group| (group, self.facts.group(group))) {
+        let gid = match group.as_deref().map(|group| (group, self.facts.group(group))) {
             None => user.gid,
             Some((_, Some(gid))) => gid,
             Some((group, None)) => {
@@ -539,18 +604,4 @@ fn quoted(word: &Word) -> String {
 
 fn number(digits: &[u8]) -> Option<u32> {
     if digits.first()?.is_ascii_digit() { std::str::from_utf8(digits).ok()?.parse().ok() } else { None }
-}
-
-/// As strtoul(3) with base 0, which the original uses: `010` is 8 and `0x10` is 16.
-fn strtoul(digits: &[u8]) -> Option<u32> {
-    let (digits, radix) = match digits {
-        [b'0', b'x' | b'X', rest @ ..] => (rest, 16),
-        [b'0', rest @ ..] if !rest.is_empty() => (rest, 8),
-        _ => (digits, 10),
-    };
-    let first = digits.first()?;
-    if !first.is_ascii_hexdigit() {
-        return None;
-    }
-    u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()
 }

@@ -1,10 +1,11 @@
 //! The syntax tree that every dialect is read into.
 //!
-//! An entry is a service with its settings as they were written: words with spans, nothing looked up, nothing
-//! defaulted. Columns of an `inetd.conf` line and attributes of an `xinetd.conf` block become the same settings, so
-//! that checks, diagnostics and everything later are written once.
+//! An entry is a service with its settings as they were written: words with spans, nothing looked up. Columns of an
+//! `inetd.conf` line and attributes of an `xinetd.conf` block become the same settings, so that checks, diagnostics
+//! and everything later are written once. Where dialects disagree about what a word means, the reader of the dialect
+//! has put its meaning beside the word.
 
-use crate::service::Protocol;
+use crate::service::{Handover, Protocol};
 use crate::source::{Span, Spanned};
 
 /// A word as it stands in the file: any bytes but NUL, not necessarily UTF-8.
@@ -28,11 +29,13 @@ pub struct Entry {
     pub name: Word,
     /// Where it listens; empty means the wildcard address.
     pub hosts: Vec<Word>,
+    /// Who may use the file of a Unix socket.
+    pub file: FileWords,
     /// The socket type.
     pub socket_type: Word,
-    /// The protocol's word, and what its dialect takes it for.
+    /// The protocol's word.
     pub protocol: Word,
-    /// The address families and the transport that `protocol` means; `None` when the dialect does not know it.
+    /// What the dialect takes `protocol` for; `None` when it does not know it.
     pub transport: Option<Transport>,
     /// Size of the send buffer.
     pub send_buffer: Option<Word>,
@@ -40,13 +43,19 @@ pub struct Entry {
     pub receive_buffer: Option<Word>,
     /// `wait` or `nowait`.
     pub wait: Word,
-    /// Starts a minute.
-    pub starts: Option<Word>,
-    /// User, or user and group.
+    /// What the dialect takes `wait` for.
+    pub handover: WaitMeaning,
+    /// How much of it may run.
+    pub limits: LimitWords,
+    /// User, group and class as written.
     pub owner: Word,
+    /// The users and groups that `owner` can mean; the first whose user exists is meant.
+    pub accounts: Vec<Account>,
+    /// FreeBSD's login class.
+    pub class: Option<Word>,
     /// The program's path, or `internal`.
     pub program: Word,
-    /// The argument list, `argv[0]` first.
+    /// The argument list, `argv[0]` first; empty for `internal` without arguments.
     pub arguments: Vec<Word>,
 }
 
@@ -75,6 +84,104 @@ pub enum Families {
     V6(Protocol),
     /// One socket for each of the two.
     Both(Protocol, Protocol),
-    /// One IPv6 socket that serves IPv4 callers too.
+    /// One IPv6 socket that serves IPv4 callers too; IPv4 only where the kernel has no IPv6.
     Dual(Protocol),
+    /// The family of the address that is written; IPv4 without one.
+    OfHost(Protocol),
+}
+
+/// What a dialect takes the wait column for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitMeaning {
+    /// This.
+    Known(Handover),
+    /// Not a word of its own, and taken for this all the same.
+    TakenFor(Handover),
+    /// Nothing: the dialect refuses the line.
+    Unknown,
+}
+
+/// Limits as written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LimitWords {
+    /// Starts a minute.
+    pub starts: Option<LimitWord>,
+    /// Programs at the same time.
+    pub children: Option<LimitWord>,
+    /// Starts a minute for one source.
+    pub source_starts: Option<LimitWord>,
+    /// Programs at the same time for one source.
+    pub source_children: Option<LimitWord>,
+}
+
+/// A limit as written, and how its dialect reads such numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitWord {
+    /// The number.
+    pub word: Word,
+    /// What 0 means.
+    pub zero: Zero,
+    /// How digits are read.
+    pub numeral: Numeral,
+}
+
+impl LimitWord {
+    /// The number, when it is one.
+    pub fn number(&self) -> Option<u32> {
+        let digits = self.word.value.as_slice();
+        let (digits, radix) = match (self.numeral, digits) {
+            (Numeral::C, [b'0', b'x' | b'X', rest @ ..]) => (rest, 16),
+            (Numeral::C, [b'0', rest @ ..]) if !rest.is_empty() => (rest, 8),
+            (Numeral::C | Numeral::Decimal, digits) => (digits, 10),
+        };
+        // A sign is no digit, which from_str_radix would take.
+        if !digits.first()?.is_ascii_hexdigit() {
+            return None;
+        }
+        u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()
+    }
+}
+
+/// What a limit of 0 means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zero {
+    /// It is no number of starts, and the default holds.
+    Wrong,
+    /// The default holds.
+    Default,
+    /// There is no limit.
+    Unlimited,
+    /// Nobody is served.
+    Never,
+}
+
+/// How digits are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numeral {
+    /// As strtoul(3) with base 0 does: `010` is 8 and `0x10` is 16.
+    C,
+    /// Decimal.
+    Decimal,
+}
+
+/// A user and, if one is named, a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The user's name.
+    pub user: Word,
+    /// The group's name.
+    pub group: Option<Word>,
+}
+
+/// Who may use the file of a Unix socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileWords {
+    /// The owner; ourselves when nobody is named.
+    pub user: Option<Word>,
+    /// The group; ours when none is named.
+    pub group: Option<Word>,
+    /// The mode, in octal.
+    pub mode: Option<Word>,
+    /// The mode of this dialect's sockets when none is written.
+    pub default_mode: u32,
 }

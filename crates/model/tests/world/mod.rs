@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use usherd_model::children::Pid;
 use usherd_model::config::check::{Defaults, STARTS_WINDOW};
-use usherd_model::config::inetd::{OPENBSD, parse};
-use usherd_model::config::syntax::Tree;
+use usherd_model::config::inetd::{DialectName, Includes, parse};
+use usherd_model::config::syntax::{Tree, Word};
 use usherd_model::config::{Facts, HostError, ProgramFault, User, check};
 use usherd_model::diagnostic::Diagnostic;
 use usherd_model::event::{Action, ConnectionId, Event, Exit, Handed, Log, NotStarted, OpenError, Start};
 use usherd_model::failure::{Errno, Step};
 use usherd_model::service::{AtLimit, Config, Limits, Rate, SourcePrefix, Stderr};
 use usherd_model::slots::Key;
-use usherd_model::source::Sources;
+use usherd_model::source::{FileId, Sources};
 use usherd_model::supervisor::{ListenerId, Settings, Supervisor};
 use usherd_model::time::Tick;
 
@@ -102,6 +102,7 @@ pub fn defaults() -> Defaults {
         backlog: 128,
         ucspi: false,
         stderr: Stderr::Connection,
+        bind: None,
     }
 }
 
@@ -112,12 +113,44 @@ pub fn read(text: &str) -> (Config, Vec<Diagnostic>, Sources) {
 
 /// Reads a text on a given machine.
 pub fn read_on(text: &[u8], defaults: &Defaults, facts: &mut Table) -> (Config, Vec<Diagnostic>, Sources) {
+    read_as(DialectName::Union, text, defaults, facts)
+}
+
+/// Reads a text as an original does.
+pub fn read_as(
+    dialect: DialectName,
+    text: &[u8],
+    defaults: &Defaults,
+    facts: &mut Table,
+) -> (Config, Vec<Diagnostic>, Sources) {
+    let (tree, mut diagnostics, sources) = parse_as(dialect, text, &mut Files(Vec::new()));
+    let config = check(&sources, &tree, defaults, facts, &mut diagnostics);
+    (config, diagnostics, sources)
+}
+
+/// Makes a tree of a text, with other files beside it.
+pub fn parse_as(dialect: DialectName, text: &[u8], files: &mut Files) -> (Tree, Vec<Diagnostic>, Sources) {
     let mut sources = Sources::default();
     let file = sources.add("/etc/inetd.conf", text.to_vec());
     let (mut tree, mut diagnostics) = (Tree::default(), Vec::new());
-    parse(&sources, file, &OPENBSD, &mut tree, &mut diagnostics);
-    let config = check(&sources, &tree, defaults, facts, &mut diagnostics);
-    (config, diagnostics, sources)
+    parse(&mut sources, file, dialect.dialect(), files, &mut tree, &mut diagnostics);
+    (tree, diagnostics, sources)
+}
+
+/// Files that can be included, by their names.
+pub struct Files(pub Vec<(&'static str, &'static str)>);
+
+impl Includes for Files {
+    fn include(
+        &mut self,
+        pattern: &Word,
+        _: &[FileId],
+        sources: &mut Sources,
+        _: &mut Vec<Diagnostic>,
+    ) -> Vec<FileId> {
+        let meant = self.0.iter().filter(|(name, _)| name.as_bytes() == pattern.value);
+        meant.map(|(name, text)| sources.add(*name, text.as_bytes().to_vec())).collect()
+    }
 }
 
 /// What became of a caller.

@@ -2,27 +2,24 @@
 
 use clap::ArgMatches;
 use rustix::termios::isatty;
-use usherd_model::config::Defaults;
+use usherd_model::config::inetd::DialectName;
 use usherd_model::diagnostic::Severity;
-use usherd_model::service::Stderr;
 
-use super::{SERVICES_SHARE, STARTS_A_MINUTE, limits, load, max_sessions};
+use super::load::{self, Compare};
+use super::{defaults, dialect};
 use crate::exit_code::Exit;
-use crate::message::SourceSpec;
+use crate::message::{Request, SourceSpec};
 use crate::render::{Colours, render};
 
 #[expect(clippy::print_stdout, reason = "this is where the command answers")]
 pub(super) fn run(matches: &ArgMatches) -> Exit {
     let paths = matches.get_many::<String>("path").into_iter().flatten();
     let sources: Vec<SourceSpec> = paths.map(|path| SourceSpec::path(path.clone())).collect();
-    let defaults = Defaults {
-        limits: limits(Some(STARTS_A_MINUTE)),
-        sessions: max_sessions() / SERVICES_SHARE,
-        backlog: 128,
-        ucspi: false,
-        stderr: Stderr::Connection,
-    };
-    let reply = load::load(&sources, &defaults);
+    let dialect = dialect(matches);
+    let request = Request { sources, dialect, defaults: defaults(dialect) };
+    // Whoever names an original does not ask what the others would make of it.
+    let compare = if dialect == DialectName::Union { Compare::Originals } else { Compare::Nothing };
+    let reply = load::load(&request, compare);
     let colours = if isatty(rustix::stdio::stdout()) { Colours::Terminal } else { Colours::Plain };
     for report in &reply.reports {
         println!("{}\n", render(report, colours));

@@ -4,14 +4,15 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use clap::ArgMatches;
 use usherd_model::config::Defaults;
+use usherd_model::config::inetd::DialectName;
 use usherd_model::environment::Inherit;
 use usherd_model::service::Stderr;
 use usherd_model::supervisor::Settings;
 
-use super::{SERVICES_SHARE, STARTS_A_MINUTE, control_path, limits, max_sessions, serve};
+use super::{control_path, defaults, max_sessions, serve};
 use crate::daemon::Insistence;
 use crate::exit_code::Exit;
-use crate::message::{CommandLine, SourceSpec};
+use crate::message::{CommandLine, Request, SourceSpec};
 use crate::startup::{Background, Options, Speech};
 
 /// A process list for machines that have no ps.
@@ -41,17 +42,14 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
          127.0.0.1:{daytime} stream tcp4 nowait - internal daytime\n"
     );
     let options = Options {
-        sources: vec![
-            shell(list, PROCESSES),
-            shell(script, SCRIPT),
-            SourceSpec::Text { name: "demo".to_owned(), text: builtins.into_bytes() },
-        ],
-        defaults: Defaults {
-            limits: limits(Some(STARTS_A_MINUTE)),
-            sessions: max_sessions() / SERVICES_SHARE,
-            backlog: 128,
-            ucspi: false,
-            stderr: Stderr::Log,
+        request: Request {
+            sources: vec![
+                shell(list, PROCESSES),
+                shell(script, SCRIPT),
+                SourceSpec::Text { name: "demo".to_owned(), text: builtins.into_bytes() },
+            ],
+            dialect: DialectName::Union,
+            defaults: Defaults { stderr: Stderr::Log, ..defaults(DialectName::Union) },
         },
         settings: Settings { max_children: 256, max_sessions: max_sessions(), log_connections: true },
         insistence: Insistence::AllOrNothing,

@@ -1,30 +1,32 @@
 //! The classic face: `inetd`, with the flags, the log lines and the habits of Debian's openbsd-inetd.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::ArgMatches;
 use rustix::process::getuid;
 use usherd_model::config::Defaults;
+use usherd_model::config::inetd::DialectName;
 use usherd_model::environment::Inherit;
-use usherd_model::service::Stderr;
 use usherd_model::supervisor::Settings;
 
-use super::{SERVICES_SHARE, STARTS_A_MINUTE, absolute, limits, max_sessions};
+use super::{absolute, defaults, dialect, max_sessions, per_minute};
 use crate::cli;
 use crate::daemon::Insistence;
 use crate::exit_code::Exit;
 use crate::log::{Format, Level, Logger, Record, Sink, Syslog};
-use crate::message::SourceSpec;
+use crate::message::{Request, SourceSpec};
 use crate::startup::{Background, ControlPath, Options, Speech};
 
 /// As the package has it, for its init script and for update-inetd.
 const PID_FILE: &str = "/run/inetd.pid";
 const CONFIG: &str = "/etc/inetd.conf";
+/// What GNU's reads too.
+const CONFIG_FOLDER: &str = "/etc/inetd.d";
 const IDENT: &str = "inetd";
 
 /// The smallest backlog that `-q` can ask for.
 const LEAST_BACKLOG: u32 = 10;
-const BACKLOG: u32 = 128;
 
 pub(super) fn run(arguments: &[OsString]) -> Exit {
     match cli::inetd().try_get_matches_from(arguments) {
@@ -44,41 +46,44 @@ pub(super) fn run_matches(matches: &ArgMatches) -> Exit {
 }
 
 fn options(matches: &ArgMatches) -> Result<Options, Exit> {
-    if matches.get_flag("wrap") {
-        complain(
-            "-l: TCP wrappers are not offered by this version, and serving without them would be open to all",
-        );
+    let dialect = dialect(matches);
+    let logs_connections = matches.get_flag("log") && dialect == DialectName::Freebsd;
+    let wraps = [("-l", "log"), ("-w", "wrap"), ("-W", "wrap-internal")];
+    if let Some((letter, _)) = wraps.iter().find(|(_, name)| matches.get_flag(name))
+        && !(logs_connections && *letter == "-l")
+    {
+        complain(&format!(
+            "{letter}: TCP wrappers are not offered by this version, and serving without them would be open to all"
+        ));
         return Err(Exit::Failure);
     }
     let root = getuid().is_root();
-    let paths: Vec<&String> = matches.get_many("config").into_iter().flatten().collect();
-    let config = match paths.as_slice() {
-        [] if root => CONFIG.to_owned(),
-        [] => {
-            complain("non-root must specify a config file");
-            return Err(Exit::Failure);
-        }
-        [path] => absolute(path),
-        _ => {
-            complain("more than one argument specified");
-            return Err(Exit::Failure);
-        }
-    };
     let debug = matches.get_flag("debug");
     let stays = debug || matches.get_flag("foreground") || std::env::var_os("NOTIFY_SOCKET").is_some();
+    let default_pid_file = if root { Some(PID_FILE.to_owned()) } else { None };
+    let pid_file = match matches.get_one::<String>("pid-file") {
+        None => default_pid_file,
+        Some(path) if path.is_empty() => None,
+        Some(path) => Some(absolute(path)),
+    };
     Ok(Options {
-        sources: vec![SourceSpec::File(config)],
-        defaults: Defaults {
-            limits: limits(Some(rate(matches))),
-            sessions: max_sessions() / SERVICES_SHARE,
-            backlog: backlog(matches),
-            ucspi: false,
-            stderr: Stderr::Connection,
+        request: Request {
+            sources: sources(matches, dialect, root)?,
+            dialect,
+            defaults: numbers(matches, dialect),
         },
-        settings: Settings { max_children: u32::MAX, max_sessions: max_sessions(), log_connections: debug },
+        settings: Settings {
+            max_children: u32::MAX,
+            max_sessions: max_sessions(),
+            log_connections: debug || logs_connections,
+        },
         insistence: Insistence::ServeTheRest,
-        speech: if debug { Speech::People } else { Speech::Syslog(IDENT) },
-        pid_file: if root { Some(PID_FILE.to_owned()) } else { None },
+        speech: match (debug, matches.get_flag("stderr")) {
+            (true, _) => Speech::People,
+            (false, true) => Speech::Stderr,
+            (false, false) => Speech::Syslog(IDENT),
+        },
+        pid_file,
         control: ControlPath::Default,
         background: if stays { Background::Foreground } else { Background::Detached },
         inherit: if matches.get_flag("keep-environment") { Inherit::All } else { Inherit::Cleaned },
@@ -86,25 +91,65 @@ fn options(matches: &ArgMatches) -> Result<Options, Exit> {
     })
 }
 
-/// `-R`: a bad value is logged, and the default used.
-fn rate(matches: &ArgMatches) -> u32 {
-    let Some(text) = matches.get_one::<String>("rate") else { return STARTS_A_MINUTE };
-    match text.parse() {
-        Ok(rate @ 1..) => rate,
-        Ok(0) | Err(_) => {
-            let text = format!("-R {text}: bad value for service invocation rate");
-            let mut logger = Logger::new(Sink::Syslog(Syslog::new(IDENT)), Format::Original);
-            logger.log(&Record::new(Level::Error, "bad-rate", text));
-            STARTS_A_MINUTE
+/// One file for all but GNU's, which takes any number of files and folders.
+fn sources(matches: &ArgMatches, dialect: DialectName, root: bool) -> Result<Vec<SourceSpec>, Exit> {
+    let paths: Vec<&String> = matches.get_many("config").into_iter().flatten().collect();
+    match (paths.as_slice(), dialect) {
+        ([], DialectName::Gnu) => {
+            let folder = Some(CONFIG_FOLDER).filter(|path| Path::new(path).is_dir());
+            Ok([CONFIG].into_iter().chain(folder).map(|path| SourceSpec::path(path.to_owned())).collect())
+        }
+        ([], _) if root => Ok(vec![SourceSpec::File(CONFIG.to_owned())]),
+        ([], _) => {
+            complain("non-root must specify a config file");
+            Err(Exit::Failure)
+        }
+        (paths, DialectName::Gnu) => Ok(paths.iter().map(|path| SourceSpec::path(absolute(path))).collect()),
+        ([path], _) => Ok(vec![SourceSpec::File(absolute(path))]),
+        _ => {
+            complain("more than one argument specified");
+            Err(Exit::Failure)
         }
     }
 }
 
-/// `-q`: as atoi(3), which takes what begins like a number, and never less than ten.
-fn backlog(matches: &ArgMatches) -> u32 {
-    let Some(text) = matches.get_one::<String>("backlog") else { return BACKLOG };
-    let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse::<u32>().unwrap_or_default().max(LEAST_BACKLOG)
+/// What holds where a line says nothing else.
+fn numbers(matches: &ArgMatches, dialect: DialectName) -> Defaults {
+    let mut defaults = defaults(dialect);
+    // A bad value is logged, and the default used.
+    let count = |name: &str, letter: char| -> Option<u32> {
+        let text = matches.get_one::<String>(name)?;
+        let count = text.parse().ok();
+        if count.is_none() {
+            log_bad_value(letter, text);
+        }
+        count
+    };
+    match (count("rate", 'R'), dialect) {
+        (None, _) => {}
+        (Some(0), DialectName::Freebsd | DialectName::Busybox) => defaults.limits.starts = None,
+        (Some(0), _) => log_bad_value('R', "0"),
+        (Some(rate), _) => defaults.limits.starts = Some(per_minute(rate)),
+    }
+    let limited = |count: Option<u32>| count.filter(|count| *count > 0);
+    defaults.limits.children = limited(count("children", 'c'));
+    defaults.limits.source_starts = limited(count("source-rate", 'C')).map(per_minute);
+    defaults.limits.source_children = limited(count("source-children", 's'));
+    if let Some(text) = matches.get_one::<String>("backlog") {
+        // As atoi(3), which takes what begins like a number, and never less than ten.
+        let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+        defaults.backlog = digits.parse::<u32>().unwrap_or_default().max(LEAST_BACKLOG);
+    }
+    defaults.ucspi = matches.get_flag("environment");
+    defaults.bind = matches.get_one::<String>("address").cloned();
+    defaults
+}
+
+fn log_bad_value(letter: char, text: &str) {
+    let what = if letter == 'R' { "bad value for service invocation rate" } else { "bad value" };
+    let text = format!("-{letter} {text}: {what}");
+    let mut logger = Logger::new(Sink::Syslog(Syslog::new(IDENT)), Format::Original);
+    logger.log(&Record::new(Level::Error, "bad-value", text));
 }
 
 fn usage() -> Exit {

@@ -1,19 +1,19 @@
 //! `usherd load`: the loader. Reads configurations, looks names up, answers with one message, and ends.
 //!
-//! It is started by the daemon for each load and by `check`, has the daemon's rights, and is the only place where
-//! files of others are parsed and name services asked.
+//! It is started by the daemon for each load, has the daemon's rights, and is the only place where files of others are
+//! parsed and name services asked. (`usherd check` does the same work in its own process.)
 
 use std::io::{Read, Write};
 
-use usherd_model::config::inetd::{self, OPENBSD};
+use usherd_model::config::check;
+use usherd_model::config::inetd;
 use usherd_model::config::syntax::Tree;
-use usherd_model::config::{Defaults, check};
 use usherd_model::diagnostic::{Diagnostic, Place};
 use usherd_model::source::Sources;
 use usherd_sys::signal::{self, Signal};
 
 use super::serve::add_command_line;
-use crate::config_files::{self, Found};
+use crate::config_files::ConfigFiles;
 use crate::exit_code::Exit;
 use crate::machine::Machine;
 use crate::message::{self, Reply, Request, SourceSpec};
@@ -27,36 +27,49 @@ pub(super) fn run() -> Exit {
         return Exit::System;
     }
     let Ok(request) = message::decode::<Request>(&request) else { return Exit::Usage };
-    let Ok(reply) = message::encode(&load(&request.sources, &request.defaults)) else { return Exit::System };
+    let Ok(reply) = message::encode(&load(&request, Compare::Nothing)) else { return Exit::System };
     match std::io::stdout().lock().write_all(&reply) {
         Ok(()) => Exit::Success,
         Err(_) => Exit::System,
     }
 }
 
+/// What else than loading is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compare {
+    /// Nothing.
+    Nothing,
+    /// The originals are compared, and where they disagree is said.
+    Originals,
+}
+
 /// Reads all sources.
-pub(super) fn load(specs: &[SourceSpec], defaults: &Defaults) -> Reply {
+pub(super) fn load(request: &Request, compare: Compare) -> Reply {
     let mut sources = Sources::default();
     let mut tree = Tree::default();
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
-    let mut unreadable = Vec::new();
-    for spec in specs {
+    let mut files = ConfigFiles::default();
+    for spec in &request.sources {
         let found = match spec {
-            SourceSpec::File(path) => config_files::read_file(path, &mut sources, &mut diagnostics),
-            SourceSpec::Folder(path) => config_files::read_folder(path, &mut sources, &mut diagnostics),
-            SourceSpec::Text { name, text } => Found::text(name, text, &mut sources),
+            SourceSpec::File(path) => files.read_file(path, &mut sources, &mut diagnostics),
+            SourceSpec::Folder(path) => files.read_folder(path, &mut sources, &mut diagnostics),
+            SourceSpec::Text { name, text } => vec![sources.add(name, text.clone())],
             SourceSpec::Command(command) => {
                 add_command_line(command, &mut sources, &mut tree);
-                Found::default()
+                Vec::new()
             }
         };
-        for file in found.files {
-            inetd::parse(&sources, file, &OPENBSD, &mut tree, &mut diagnostics);
+        let dialect = request.dialect.dialect();
+        for file in found {
+            inetd::parse(&mut sources, file, dialect, &mut files, &mut tree, &mut diagnostics);
         }
-        unreadable.extend(found.unreadable);
     }
-    let mut config = check::check(&sources, &tree, defaults, &mut Machine::default(), &mut diagnostics);
-    config.unreadable = unreadable;
+    if compare == Compare::Originals {
+        diagnostics.extend(inetd::compare(&mut sources, &tree.entries));
+    }
+    let mut config =
+        check::check(&sources, &tree, &request.defaults, &mut Machine::default(), &mut diagnostics);
+    config.unreadable = files.unreadable;
     // In the order of the files, whichever pass found them.
     diagnostics.sort_by_key(|diagnostic| match &diagnostic.place {
         Place::File(_) => (0, 0),

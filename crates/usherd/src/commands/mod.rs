@@ -13,10 +13,11 @@ use std::path::Path;
 
 use clap::ArgMatches;
 use usherd_model::config::check::{Defaults, STARTS_WINDOW};
+use usherd_model::config::inetd::DialectName;
 use usherd_model::environment::Inherit;
 use usherd_model::service::{AtLimit, Limits, Rate, SourcePrefix, Stderr};
 
-use crate::cli;
+use crate::cli::{self, DialectChoice};
 use crate::exit_code::Exit;
 use crate::startup::{self, ControlPath, Options};
 
@@ -73,15 +74,23 @@ fn serve(face: &str, options: Options) -> Exit {
     }
 }
 
-/// The limits of a service that says nothing: a rate, if any, and callers beyond it wait.
-fn limits(rate: Option<u32>) -> Limits {
-    Limits {
-        starts: rate.map(per_minute),
-        children: None,
-        source_starts: None,
-        source_children: None,
-        source_prefix: SourcePrefix::default(),
-        at_limit: AtLimit::Pause,
+/// What holds where a line says nothing else, as the original of this dialect has it. Callers beyond a limit wait.
+fn defaults(dialect: DialectName) -> Defaults {
+    let dialect = dialect.dialect();
+    Defaults {
+        limits: Limits {
+            starts: dialect.starts.map(per_minute),
+            children: None,
+            source_starts: None,
+            source_children: None,
+            source_prefix: SourcePrefix::default(),
+            at_limit: AtLimit::Pause,
+        },
+        sessions: max_sessions() / SERVICES_SHARE,
+        backlog: dialect.backlog,
+        ucspi: false,
+        stderr: Stderr::Connection,
+        bind: None,
     }
 }
 
@@ -89,8 +98,10 @@ fn per_minute(count: u32) -> Rate {
     Rate { count, window: STARTS_WINDOW }
 }
 
-/// `TOOMANY` of openbsd-inetd: starts of one service in a minute.
-const STARTS_A_MINUTE: u32 = 256;
+/// The dialect that was asked for.
+fn dialect(matches: &ArgMatches) -> DialectName {
+    matches.get_one::<DialectChoice>("dialect").map_or(DialectName::Union, |choice| choice.0)
+}
 
 /// Sessions of built-in services at the same time. Each takes a descriptor and some hundred bytes.
 fn max_sessions() -> u32 {
@@ -103,16 +114,6 @@ fn max_sessions() -> u32 {
 
 /// One built-in service may have this part of all sessions, so that the callers of one cannot shut out another.
 const SERVICES_SHARE: u32 = 4;
-
-fn defaults(matches: &ArgMatches, limits: Limits, stderr: Stderr) -> Defaults {
-    Defaults {
-        limits,
-        sessions: max_sessions() / SERVICES_SHARE,
-        backlog: matches.get_one::<u32>("backlog").copied().unwrap_or(128),
-        ucspi: matches.get_flag("ucspi"),
-        stderr,
-    }
-}
 
 fn inherit(matches: &ArgMatches) -> Inherit {
     if matches.get_flag("keep-environment") { Inherit::All } else { Inherit::Cleaned }

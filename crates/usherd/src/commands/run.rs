@@ -1,13 +1,12 @@
 //! `usherd run`: the daemon, in the foreground.
 
 use clap::ArgMatches;
-use usherd_model::service::Stderr;
 use usherd_model::supervisor::Settings;
 
-use super::{STARTS_A_MINUTE, absolute, control_path, defaults, inherit, limits, max_sessions, serve};
+use super::{absolute, control_path, defaults, dialect, inherit, max_sessions, per_minute, serve};
 use crate::daemon::Insistence;
 use crate::exit_code::Exit;
-use crate::message::SourceSpec;
+use crate::message::{Request, SourceSpec};
 use crate::startup::{Background, Options, Speech};
 
 /// What is read when nothing is said.
@@ -19,10 +18,17 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     if sources.is_empty() {
         sources.push(SourceSpec::File(DEFAULT_CONFIG.to_owned()));
     }
-    let rate = matches.get_one::<u32>("rate").copied().unwrap_or(STARTS_A_MINUTE);
+    let dialect = dialect(matches);
+    let mut defaults = defaults(dialect);
+    if let Some(rate) = matches.get_one::<u32>("rate") {
+        defaults.limits.starts = Some(per_minute(*rate));
+    }
+    if let Some(backlog) = matches.get_one::<u32>("backlog") {
+        defaults.backlog = *backlog;
+    }
+    defaults.ucspi = matches.get_flag("ucspi");
     let options = Options {
-        sources,
-        defaults: defaults(matches, limits(Some(rate)), Stderr::Connection),
+        request: Request { sources, dialect, defaults },
         settings: Settings {
             max_children: matches.get_one::<u32>("max-children").copied().unwrap_or(u32::MAX),
             max_sessions: max_sessions(),

@@ -3,16 +3,20 @@
 use std::os::unix::ffi::OsStringExt;
 
 use clap::ArgMatches;
-use usherd_model::config::syntax::{Entry, Families, Transport, Tree, Word};
-use usherd_model::service::{AtLimit, Limits, Protocol, Stderr};
+use usherd_model::config::Defaults;
+use usherd_model::config::inetd::DialectName;
+use usherd_model::config::syntax::{
+    Account, Entry, Families, FileWords, LimitWords, Transport, Tree, WaitMeaning, Word,
+};
+use usherd_model::service::{AtLimit, Handover, Limits, Protocol, Stderr};
 use usherd_model::source::{FileId, Sources, Span, Spanned};
 use usherd_model::supervisor::Settings;
 
-use super::{control_path, defaults, inherit, limits, max_sessions, per_minute};
+use super::{control_path, defaults, inherit, max_sessions, per_minute};
 use crate::cli::StderrChoice;
 use crate::daemon::Insistence;
 use crate::exit_code::Exit;
-use crate::message::{CommandLine, SourceSpec};
+use crate::message::{CommandLine, Request, SourceSpec};
 use crate::startup::{Background, Options, Speech};
 
 pub(super) fn run(matches: &ArgMatches) -> Exit {
@@ -24,20 +28,24 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
         wait: matches.get_flag("wait"),
         program: program.map(|word| word.clone().into_vec()).collect(),
     };
+    let dialect = DialectName::Union;
+    let general = defaults(dialect);
     let limits = Limits {
+        starts: number("rate").map(per_minute),
         children: number("max"),
         source_children: number("max-per-source"),
         source_starts: number("rate-per-source").map(per_minute),
         at_limit: if matches.get_flag("refuse") { AtLimit::Refuse } else { AtLimit::Pause },
-        ..limits(number("rate"))
+        ..general.limits
     };
     let stderr = match matches.get_one("stderr") {
         Some(StderrChoice::Connection) => Stderr::Connection,
         Some(StderrChoice::Log) | None => Stderr::Log,
     };
+    let backlog = number("backlog").unwrap_or(general.backlog);
+    let defaults = Defaults { limits, stderr, backlog, ucspi: matches.get_flag("ucspi"), ..general };
     let options = Options {
-        sources: vec![SourceSpec::Command(resolve_program(command))],
-        defaults: defaults(matches, limits, stderr),
+        request: Request { sources: vec![SourceSpec::Command(resolve_program(command))], dialect, defaults },
         settings: Settings {
             max_children: number("max-children").unwrap_or(u32::MAX),
             max_sessions: max_sessions(),
@@ -91,6 +99,7 @@ pub(super) fn add_command_line(command: &CommandLine, sources: &mut Sources, tre
     let program: Vec<Word> =
         command.program.iter().enumerate().map(|(index, value)| word(user + 1 + index, value)).collect();
     let Some((path, arguments)) = program.split_first() else { return };
+    let owner = word(user, command.user.as_bytes());
     for (index, listen) in command.listen.iter().enumerate() {
         let place = Place::of(listen);
         let at = |value: &str| word(index, value.as_bytes());
@@ -98,18 +107,33 @@ pub(super) fn add_command_line(command: &CommandLine, sources: &mut Sources, tre
             span: word(index, b"").span.to(path.span),
             name: at(place.port),
             hosts: place.hosts.iter().map(|host| at(host)).collect(),
+            file: FileWords { user: None, group: None, mode: None, default_mode: 0o666 },
             socket_type: at(place.socket_type),
             protocol: at(place.protocol),
             transport: Some(place.transport),
             send_buffer: None,
             receive_buffer: None,
             wait: at(if command.wait { "wait" } else { "nowait" }),
-            starts: None,
-            owner: word(user, command.user.as_bytes()),
+            handover: WaitMeaning::Known(if command.wait {
+                Handover::Listener
+            } else {
+                Handover::Connection
+            }),
+            limits: LimitWords::default(),
+            accounts: accounts(&owner),
+            owner: owner.clone(),
+            class: None,
             program: path.clone(),
             arguments: arguments.to_vec(),
         });
     }
+}
+
+/// `USER[:GROUP]`.
+fn accounts(owner: &Word) -> Vec<Account> {
+    let part = |text: &[u8]| Spanned::new(text.to_vec(), owner.span);
+    let mut parts = owner.value.splitn(2, |byte| *byte == b':').map(part);
+    parts.next().map(|user| Account { user, group: parts.next() }).into_iter().collect()
 }
 
 /// A LISTEN word, taken apart.

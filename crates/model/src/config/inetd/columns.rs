@@ -1,16 +1,20 @@
 //! A line of words → an entry.
 //!
 //! ```text
-//! [host[,host…]:]service  type  protocol[,sndbuf=N[k|m]][,rcvbuf=N[k|m]]  wait|nowait[.N]  user[.group]  program  [argv…]
+//! [host[,host…]:]service  type[,children]  protocol[,sndbuf=N[k|m]][,rcvbuf=N[k|m]]  wait|nowait[limits]  user[group][/class]  program  [argv…]
 //! host[,host…]:
 //! ```
 //!
-//! A `host:` alone is the default for the lines below it, in this file.
+//! A `host:` alone is the default for the lines below it, in this file and in those that it includes.
 
-use super::Dialect;
+use super::keys::{self, Definition};
 use super::lines::Line;
-use crate::config::syntax::{Entry, Tree, Word};
+use super::{BareArgv, Dialect, Limited, Split, WaitLimit, WaitRule, union};
+use crate::config::syntax::{
+    Account, Entry, FileWords, LimitWord, LimitWords, Numeral, Transport, Tree, WaitMeaning, Word, Zero,
+};
 use crate::diagnostic::{Diagnostic, Place, printable};
+use crate::service::Handover;
 use crate::source::{Span, Spanned, offset};
 
 /// The columns that a line must have, by the name that a person knows them by.
@@ -24,8 +28,12 @@ pub(super) struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    pub(super) fn new(dialect: &'a Dialect) -> Self {
-        Self { dialect, default_hosts: Vec::new() }
+    pub(super) fn new(dialect: &'a Dialect, default_hosts: Vec<Word>) -> Self {
+        Self { dialect, default_hosts }
+    }
+
+    pub(super) fn default_hosts(&self) -> &[Word] {
+        &self.default_hosts
     }
 
     /// Makes an entry of one line, or changes the default address.
@@ -53,18 +61,27 @@ impl<'a> Columns<'a> {
                     span: line.span(),
                     name,
                     hosts,
+                    file: FileWords {
+                        user: None,
+                        group: None,
+                        mode: None,
+                        default_mode: self.dialect.socket_mode,
+                    },
                     socket_type,
-                    transport: None,
                     protocol,
+                    transport: None,
                     send_buffer: None,
                     receive_buffer: None,
-                    starts: None,
                     wait,
+                    handover: WaitMeaning::Unknown,
+                    limits: LimitWords::default(),
                     owner,
+                    accounts: Vec::new(),
+                    class: None,
                     program,
                     arguments: words.collect(),
                 };
-                match self.take_apart(&mut entry) {
+                match self.take_apart(&mut entry, &line.words[0], diagnostics) {
                     Ok(()) => tree.entries.push(entry),
                     Err(diagnostic) => {
                         diagnostics.push(*diagnostic);
@@ -81,12 +98,63 @@ impl<'a> Columns<'a> {
         }
     }
 
+    /// Makes an entry of a definition in NetBSD's second form.
+    pub(super) fn read_definition(
+        &self,
+        mut definition: Definition,
+        tree: &mut Tree,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
+        let hosts = match split_host(&definition.name) {
+            None => self.default_hosts.clone(),
+            Some((hosts, name)) => {
+                definition.name = name.unwrap_or(definition.name);
+                hosts
+            }
+        };
+        let name = definition.name.clone();
+        match definition.entry(hosts, self.dialect, diagnostics) {
+            Ok(entry) => tree.entries.extend(entry),
+            Err(diagnostic) => {
+                diagnostics.push(*diagnostic);
+                tree.broken.push(name);
+            }
+        }
+    }
+
     /// Splits the columns that hold several things.
-    fn take_apart(&self, entry: &mut Entry) -> Result<(), Box<Diagnostic>> {
+    fn take_apart(
+        &self,
+        entry: &mut Entry,
+        first: &Word,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Result<(), Box<Diagnostic>> {
+        self.take_apart_protocol(entry, diagnostics)?;
+        if entry.transport == Some(Transport::Unix) {
+            take_apart_path(entry, first);
+        }
+        self.take_apart_type(entry, diagnostics);
+        self.take_apart_wait(entry);
+        self.take_apart_owner(entry);
+        if entry.arguments.is_empty() && entry.program.value != b"internal" {
+            let word = match self.dialect.bare_argv {
+                BareArgv::Base => base(&entry.program.value),
+                BareArgv::Path => &entry.program.value,
+            };
+            entry.arguments.push(Spanned::new(word.to_vec(), entry.program.span));
+        }
+        Ok(())
+    }
+
+    fn take_apart_protocol(
+        &self,
+        entry: &mut Entry,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Result<(), Box<Diagnostic>> {
         let protocol = entry.protocol.clone();
         let mut parts = split(&protocol, b',').into_iter();
         entry.protocol = parts.next().unwrap_or(protocol);
-        entry.transport = (self.dialect.transport)(&entry.protocol.value);
+        entry.transport = self.dialect.transport(&entry.protocol, diagnostics);
         for part in parts {
             let sizes = split(&part, b'=');
             let target = match sizes.first().map(|name| name.value.as_slice()) {
@@ -99,11 +167,137 @@ impl<'a> Columns<'a> {
                 _ => return Err(Box::new(bad_buffer(&entry.name, &part))),
             }
         }
-        if let Some(dot) = entry.wait.value.iter().position(|byte| *byte == b'.') {
-            entry.starts = Some(part(&entry.wait, dot + 1, entry.wait.value.len()));
-            entry.wait = part(&entry.wait, 0, dot);
-        }
         Ok(())
+    }
+
+    /// `stream,children:filter`, which is NetBSD's.
+    fn take_apart_type(&self, entry: &mut Entry, diagnostics: &mut Vec<Diagnostic>) {
+        let word = entry.socket_type.clone();
+        // Without a type in front of it a mark is part of a wrong word.
+        let mark = |mark: u8| word.value.iter().position(|byte| *byte == mark).filter(|at| *at > 0);
+        let filter = mark(b':');
+        let end = filter.unwrap_or(word.value.len());
+        let children = mark(b',').filter(|at| *at < end);
+        if let Some(at) = filter {
+            diagnostics.push(keys::no_accept_filter(part(&word, at, word.value.len()).span));
+        }
+        if let Some(at) = children {
+            let children = part(&word, at + 1, end);
+            entry.limits.children =
+                Some(LimitWord { word: children, zero: Zero::Never, numeral: Numeral::Decimal });
+        }
+        entry.socket_type = part(&word, 0, children.unwrap_or(end));
+    }
+
+    /// `nowait.N` and the like.
+    fn take_apart_wait(&self, entry: &mut Entry) {
+        let word = entry.wait.clone();
+        let mark = |byte: &u8| self.dialect.wait_limits.iter().any(|limit| limit.mark == *byte);
+        let Some(at) = word.value.iter().position(mark) else {
+            entry.handover = self.dialect.wait.meaning(&word.value);
+            return;
+        };
+        entry.wait = part(&word, 0, at);
+        entry.handover = self.dialect.wait.meaning(&entry.wait.value);
+        let limit = self.dialect.wait_limits.iter().find(|limit| limit.mark == word.value[at]);
+        if let Some(limit) = limit {
+            limit.read(&part(&word, at + 1, word.value.len()), &mut entry.limits);
+        }
+    }
+
+    /// `user`, with a group and a class behind it.
+    fn take_apart_owner(&self, entry: &mut Entry) {
+        let class = entry.owner.value.iter().rposition(|byte| *byte == b'/').filter(|_| self.dialect.classes);
+        let owner = part(&entry.owner, 0, class.unwrap_or(entry.owner.value.len()));
+        entry.class = class.map(|at| part(&entry.owner, at + 1, entry.owner.value.len()));
+        entry.accounts = self.dialect.accounts(&owner);
+    }
+}
+
+impl Dialect {
+    /// What a protocol word means. A word that is not the dialect's own is read as in the others, and said.
+    pub(super) fn transport(&self, word: &Word, diagnostics: &mut Vec<Diagnostic>) -> Option<Transport> {
+        if word.value == b"unix" {
+            return Some(Transport::Unix);
+        }
+        if word.value.starts_with(b"rpc/") {
+            return Some(Transport::Rpc);
+        }
+        let find =
+            |dialect: &Dialect| dialect.protocols.iter().find(|(name, ..)| *name == word.value).copied();
+        let (_, protocol, families) = find(self).or_else(|| {
+            let found = find(&union::UNION)?;
+            diagnostics.push(not_in_dialect(word, self));
+            Some(found)
+        })?;
+        Some(Transport::Inet { protocol, families })
+    }
+
+    /// The users and groups that a word can mean; see [`Dialect::splits`].
+    fn accounts(&self, owner: &Word) -> Vec<Account> {
+        let whole = || Account { user: owner.clone(), group: None };
+        let at = |at: usize| Account {
+            user: part(owner, 0, at),
+            group: Some(part(owner, at + 1, owner.value.len())),
+        };
+        let position = |split: &Split| match *split {
+            Split::Never => Some(whole()),
+            Split::First(mark) => owner.value.iter().position(|byte| *byte == mark).map(at),
+            Split::Last(mark) => owner.value.iter().rposition(|byte| *byte == mark).map(at),
+        };
+        let mut accounts: Vec<Account> = self.splits.iter().filter_map(position).collect();
+        if !self.splits.contains(&Split::Never) {
+            accounts.truncate(1);
+        }
+        if accounts.is_empty() { vec![whole()] } else { accounts }
+    }
+}
+
+impl WaitRule {
+    fn meaning(self, word: &[u8]) -> WaitMeaning {
+        match (word, self) {
+            (b"wait", _) => WaitMeaning::Known(Handover::Listener),
+            (b"nowait", _) => WaitMeaning::Known(Handover::Connection),
+            (word, WaitRule::Prefix) if word.starts_with(b"wait") => {
+                WaitMeaning::TakenFor(Handover::Listener)
+            }
+            (word, WaitRule::Prefix) if word.starts_with(b"nowait") => {
+                WaitMeaning::TakenFor(Handover::Connection)
+            }
+            (_, WaitRule::ElseNowait) => WaitMeaning::TakenFor(Handover::Connection),
+            (_, WaitRule::Exact | WaitRule::Prefix) => WaitMeaning::Unknown,
+        }
+    }
+}
+
+impl WaitLimit {
+    /// Reads what stands behind the mark.
+    fn read(&self, text: &Word, limits: &mut LimitWords) {
+        let limit = |word| Some(LimitWord { word, zero: self.zero, numeral: self.numeral });
+        match self.limits {
+            Limited::Starts => limits.starts = limit(text.clone()),
+            Limited::ChildrenAndSources => {
+                // What stands behind a third mark is more of the third number, and wrong.
+                let mut parts = split_at_most(text, self.mark, 3).into_iter();
+                limits.children = parts.next().and_then(limit);
+                limits.source_starts = parts.next().and_then(limit);
+                limits.source_children = parts.next().and_then(limit);
+            }
+        }
+    }
+}
+
+/// `[:user:group:mode:]/path`, which is FreeBSD's.
+fn take_apart_path(entry: &mut Entry, first: &Word) {
+    let mut parts = split(first, b':').into_iter();
+    match [parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next()] {
+        [Some(empty), Some(user), Some(group), Some(mode), Some(_), None] if empty.value.is_empty() => {
+            let named = |word: Word| if word.value.is_empty() { None } else { Some(word) };
+            entry.hosts = Vec::new();
+            entry.file =
+                FileWords { user: named(user), group: named(group), mode: named(mode), ..entry.file.clone() };
+        }
+        _ => {}
     }
 }
 
@@ -125,23 +319,45 @@ fn unbracket(host: Word) -> Word {
     }
 }
 
+/// The last part of a path.
+pub(super) fn base(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
+}
+
 fn split(word: &Word, separator: u8) -> Vec<Word> {
+    split_at_most(word, separator, usize::MAX)
+}
+
+fn split_at_most(word: &Word, separator: u8, most: usize) -> Vec<Word> {
     let mut parts = Vec::new();
     let mut start = 0;
-    for piece in word.value.split(|byte| *byte == separator) {
+    for piece in word.value.splitn(most, |byte| *byte == separator) {
         parts.push(part(word, start, start + piece.len()));
         start += piece.len() + 1;
     }
     parts
 }
 
+/// The bytes from `start` to `end`. A word that was quoted does not stand in the file as it is: its parts all have its
+/// place.
 fn part(word: &Word, start: usize, end: usize) -> Word {
-    let span = Span {
-        file: word.span.file,
-        start: word.span.start + offset(start),
-        end: word.span.start + offset(end),
+    let is_plain = offset(word.value.len()) == word.span.end - word.span.start;
+    let span = if is_plain {
+        Span {
+            file: word.span.file,
+            start: word.span.start + offset(start),
+            end: word.span.start + offset(end),
+        }
+    } else {
+        word.span
     };
     Spanned::new(word.value[start..end].to_vec(), span)
+}
+
+fn not_in_dialect(word: &Word, dialect: &Dialect) -> Diagnostic {
+    let message = format!("{} does not know the word {:?}", dialect.name, printable(&word.value));
+    Diagnostic::warning("not-in-dialect", Place::Text(word.span), message)
+        .hint("it is read as the originals do that know it")
 }
 
 fn bad_buffer(name: &Word, part: &Word) -> Diagnostic {

@@ -1,12 +1,26 @@
 //! Text → logical lines → words.
 //!
-//! A line whose first character is `#` is a comment, and so is an indented one: the originals would take an indented
-//! comment below an entry for more arguments of that entry, which nobody ever meant, so that one is pointed out.
+//! What a comment, a continuation and a quote are is the dialect's. An indented comment below an entry would be more
+//! arguments of that entry to most originals, which nobody ever meant: where the dialect does not insist, it is a
+//! comment and is pointed out.
 
-use super::Dialect;
+use super::keys::{self, Definition};
+use super::{Comments, Continuation, Dialect, Quotes};
 use crate::config::syntax::Word;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::source::{FileId, Sources, Span, Spanned, offset};
+
+/// What a file consists of.
+pub(super) enum Piece {
+    /// An entry in columns, or a default address.
+    Line(Line),
+    /// An entry in NetBSD's second form.
+    Definition(Box<Definition>),
+    /// One that cannot be read, by its name.
+    Broken(Word),
+    /// `.include`: the files that are meant.
+    Include(Word),
+}
 
 /// The words of one entry, which may stand on several physical lines. Never empty.
 pub(super) struct Line {
@@ -21,65 +35,219 @@ impl Line {
     }
 }
 
-/// Cuts a file into its logical lines. Comments and empty lines are gone.
-pub(super) fn logical_lines(
+/// Cuts a file into its pieces. Comments and empty lines are gone.
+pub(super) fn pieces(
     sources: &Sources,
     file: FileId,
     dialect: &Dialect,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Vec<Line> {
-    let text = sources.text(file);
-    let mut lines: Vec<Line> = Vec::new();
-    let mut may_continue = false;
-    let mut start = 0;
-    for physical in text.split(|byte| *byte == b'\n') {
-        let at = start;
-        start += physical.len() + 1;
-        let body = physical.strip_suffix(b"\r").unwrap_or(physical);
-        let continues = may_continue && dialect.blank_continues && body.first().is_some_and(is_blank);
-        let first = body.iter().position(|byte| !is_blank(byte));
-        match first {
-            None => may_continue = continues,
-            Some(0) if body[0] == b'#' => may_continue = false,
-            Some(first) if body[first] == b'#' => {
-                if continues {
-                    let span = Span { file, start: offset(at + first), end: offset(at + body.len()) };
-                    diagnostics.push(indented_comment(span));
+) -> Vec<Piece> {
+    let mut lines = Lines { file, text: sources.text(file), at: 0, dialect };
+    let mut pieces = Vec::new();
+    loop {
+        let start = lines.at;
+        let Some(line) = lines.next(diagnostics) else { return pieces };
+        match line.words.as_slice() {
+            [_, state, ..] if dialect.netbsd_forms && keys::is_state(state) => {
+                let (definition, end) = keys::read(file, lines.text, start, diagnostics);
+                lines.at = end;
+                pieces.push(match definition {
+                    Ok(definition) => Piece::Definition(Box::new(definition)),
+                    Err(name) => Piece::Broken(name),
+                });
+            }
+            [word, pattern] if dialect.netbsd_forms && word.value == b".include" => {
+                pieces.push(Piece::Include(pattern.clone()));
+            }
+            _ => pieces.push(Piece::Line(line)),
+        }
+    }
+}
+
+/// Walks through a text.
+struct Lines<'a> {
+    file: FileId,
+    text: &'a [u8],
+    at: usize,
+    dialect: &'a Dialect,
+}
+
+/// What a physical line is to the one before it.
+enum Physical {
+    /// Nothing stands on it.
+    Blank,
+    /// A comment that begins behind blanks, at this place.
+    IndentedComment(usize),
+    /// Words from here on.
+    Text,
+}
+
+impl Lines<'_> {
+    /// The next entry's words.
+    fn next(&mut self, diagnostics: &mut Vec<Diagnostic>) -> Option<Line> {
+        let mut line: Option<Line> = None;
+        while self.at < self.text.len() {
+            let (start, end, next) = self.physical();
+            let begins_blank = self.text[start..end].first().is_some_and(is_blank);
+            let continues = self.dialect.continuation == Continuation::LeadingBlank && begins_blank;
+            if line.is_some() && !continues {
+                break;
+            }
+            self.at = next;
+            match self.kind(start, end) {
+                Physical::Blank => {
+                    if self.dialect.ipsec && self.text[start..end].starts_with(b"#@") {
+                        diagnostics.push(keys::no_ipsec(self.span(start, end)));
+                    }
+                }
+                Physical::IndentedComment(at) => {
+                    if line.is_some() {
+                        diagnostics.push(indented_comment(self.span(at, end)));
+                    }
+                }
+                Physical::Text if self.text[start..end].contains(&0) => {
+                    diagnostics.push(nul_byte(self.span(start, end)));
+                    if line.is_some() {
+                        break;
+                    }
+                }
+                Physical::Text => {
+                    let words = self.words(start, end);
+                    line.get_or_insert_with(|| Line { words: Vec::new() }).words.extend(words);
                 }
             }
-            Some(_) if body.contains(&0) => {
-                diagnostics.push(nul_byte(Span { file, start: offset(at), end: offset(at + body.len()) }));
-                may_continue = false;
+        }
+        // Quotes around nothing make no line.
+        match line {
+            Some(line) if line.words.is_empty() => self.next(diagnostics),
+            line => line,
+        }
+    }
+
+    /// Where the physical line at hand begins, where its text ends, and where the next one begins.
+    fn physical(&self) -> (usize, usize, usize) {
+        let start = self.at;
+        let mut end = start;
+        loop {
+            end += self.text[end..].iter().position(|byte| *byte == b'\n').unwrap_or(self.text.len() - end);
+            let goes_on = self.dialect.continuation == Continuation::Backslash
+                && end < self.text.len()
+                && self.text[start..end].ends_with(b"\\");
+            if !goes_on {
+                break;
             }
-            Some(_) => {
-                let words = words(file, at, body);
-                match lines.last_mut() {
-                    Some(line) if continues => line.words.extend(words),
-                    _ => lines.push(Line { words }),
-                }
-                may_continue = true;
+            end += 1;
+        }
+        let next = (end + 1).min(self.text.len());
+        let body = &self.text[start..end];
+        let mut length = body.strip_suffix(b"\r").unwrap_or(body).len();
+        if self.dialect.comments == Comments::Anywhere {
+            length = body[..length].iter().position(|byte| *byte == b'#').unwrap_or(length);
+        }
+        (start, start + length, next)
+    }
+
+    fn kind(&self, start: usize, end: usize) -> Physical {
+        let body = &self.text[start..end];
+        match body.iter().position(|byte| !is_blank(byte)) {
+            None => Physical::Blank,
+            Some(0) if body[0] == b'#' => Physical::Blank,
+            Some(first) if body[first] == b'#' && self.dialect.comments == Comments::FirstWord => {
+                Physical::IndentedComment(start + first)
+            }
+            Some(_) => Physical::Text,
+        }
+    }
+
+    fn words(&self, start: usize, end: usize) -> Vec<Word> {
+        let mut words = Vec::new();
+        let mut at = start;
+        while let Some(blanks) = self.text[at..end].iter().position(|byte| !is_blank(byte)) {
+            let (word, next) = self.word(at + blanks, end);
+            words.push(word);
+            at = next;
+        }
+        words
+    }
+
+    /// The word that begins at `at`, and where to go on behind it.
+    fn word(&self, at: usize, end: usize) -> (Word, usize) {
+        let text = &self.text[at..end];
+        let closing =
+            |quote: u8| text[1..].iter().position(|byte| *byte == quote).map(|length| at + 1 + length);
+        match (self.dialect.quotes, text[0]) {
+            (Quotes::AtWord, quote @ (b'"' | b'\'')) if closing(quote).is_some() => {
+                let close = closing(quote).unwrap_or(end);
+                (self.plain(at + 1, close), close + 1)
+            }
+            (Quotes::AroundWord, quote @ (b'"' | b'\'')) => {
+                let close = closing(quote).unwrap_or(end);
+                (self.plain(at + 1, close), (close + 1).min(end))
+            }
+            (Quotes::Shell, _) => self.shell_word(at, end),
+            (Quotes::AtWord, _) => {
+                // A quote that is literal itself does not end its word.
+                let ends = |(index, byte): (usize, &u8)| is_blank(byte) || index > 0 && *byte == b'"';
+                let length = text.iter().enumerate().position(ends).unwrap_or(text.len());
+                (self.plain(at, at + length), at + length)
+            }
+            (Quotes::Literal | Quotes::AroundWord, _) => {
+                let length = text.iter().position(is_blank).unwrap_or(text.len());
+                (self.plain(at, at + length), at + length)
             }
         }
     }
-    lines
-}
 
-fn words(file: FileId, at: usize, line: &[u8]) -> Vec<Word> {
-    let mut words = Vec::new();
-    let mut start = at;
-    for word in line.split(is_blank) {
-        let end = start + word.len();
-        if !word.is_empty() {
-            let span = Span { file, start: offset(start), end: offset(end) };
-            words.push(Spanned::new(word.to_vec(), span));
-        }
-        start = end + 1;
+    /// The text of a word as it is, but for line ends that a backslash takes away.
+    fn plain(&self, start: usize, end: usize) -> Word {
+        let text = &self.text[start..end];
+        let value = if self.dialect.continuation == Continuation::Backslash {
+            without_line_ends(text)
+        } else {
+            text.to_vec()
+        };
+        Spanned::new(value, self.span(start, end))
     }
-    words
+
+    fn shell_word(&self, at: usize, end: usize) -> (Word, usize) {
+        let mut value = Vec::new();
+        let mut quote = None;
+        let mut length = 0;
+        for byte in &self.text[at..end] {
+            match (quote, *byte) {
+                (None, b' ' | b'\t') => break,
+                (None, b'"' | b'\'') => quote = Some(*byte),
+                (Some(open), byte) if open == byte => quote = None,
+                (_, byte) => value.push(byte),
+            }
+            length += 1;
+        }
+        (Spanned::new(value, self.span(at, at + length)), at + length)
+    }
+
+    fn span(&self, start: usize, end: usize) -> Span {
+        Span { file: self.file, start: offset(start), end: offset(end) }
+    }
 }
 
-fn is_blank(byte: &u8) -> bool {
+pub(super) fn is_blank(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t')
+}
+
+/// Takes out every backslash with the line end behind it.
+fn without_line_ends(text: &[u8]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((byte, after)) = rest.split_first() {
+        match rest.strip_prefix(b"\\\n") {
+            Some(after) => rest = after,
+            None => {
+                value.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    value
 }
 
 fn indented_comment(span: Span) -> Diagnostic {

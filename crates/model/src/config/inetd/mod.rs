@@ -1,40 +1,274 @@
 //! `inetd.conf`, in the dialects of its family.
 //!
-//! All of them have the same seven columns; what they disagree about is in a [`Dialect`], one short file each.
-//! `lines` cuts the text into logical lines of words, `columns` makes an entry of such a line.
+//! All of them have the same seven columns; what they disagree about is data, a [`Dialect`], and each dialect's data is
+//! in a short file of its own. `lines` cuts a text into logical lines of words, `columns` makes an entry of such a
+//! line, `keys` reads NetBSD's second form, and `compare` finds what a file says differently to different originals.
+//!
+//! A dialect gives each line that its original accepts the original's meaning. A line that its original refuses may be
+//! read all the same, where it cannot mean anything else.
 
+mod busybox;
 mod columns;
+mod compare;
+mod freebsd;
+mod gnu;
+mod keys;
 mod lines;
+mod netbsd;
 mod openbsd;
 mod print;
+mod union;
 
-pub use openbsd::OPENBSD;
+pub use compare::compare;
 pub use print::print;
 
-use crate::config::syntax::{Transport, Tree};
-use crate::diagnostic::Diagnostic;
+use serde::{Deserialize, Serialize};
+
+use self::columns::Columns;
+use self::lines::Piece;
+use super::syntax::{Families, Numeral, Tree, Word, Zero};
+use crate::diagnostic::{Diagnostic, Place};
 use crate::source::{FileId, Sources};
+
+/// Which original a file is read like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DialectName {
+    /// Each line like the one original that can read it, and like openbsd-inetd where several can.
+    #[default]
+    Union,
+    /// Debian's openbsd-inetd.
+    Openbsd,
+    /// GNU inetutils.
+    Gnu,
+    /// FreeBSD.
+    Freebsd,
+    /// NetBSD.
+    Netbsd,
+    /// busybox.
+    Busybox,
+}
+
+impl DialectName {
+    /// Those that an original speaks.
+    pub const ORIGINALS: [DialectName; 5] = [
+        DialectName::Openbsd,
+        DialectName::Gnu,
+        DialectName::Freebsd,
+        DialectName::Netbsd,
+        DialectName::Busybox,
+    ];
+
+    /// What tells it from the others.
+    pub fn dialect(self) -> &'static Dialect {
+        match self {
+            DialectName::Union => &union::UNION,
+            DialectName::Openbsd => &openbsd::OPENBSD,
+            DialectName::Gnu => &gnu::GNU,
+            DialectName::Freebsd => &freebsd::FREEBSD,
+            DialectName::Netbsd => &netbsd::NETBSD,
+            DialectName::Busybox => &busybox::BUSYBOX,
+        }
+    }
+
+    /// The word for `--dialect`.
+    pub fn word(self) -> &'static str {
+        self.dialect().name
+    }
+}
 
 /// What tells one dialect from another.
 pub struct Dialect {
     /// The word for `--dialect`.
     pub name: &'static str,
-    /// Whether a line that begins with a blank goes on with the line before it.
-    pub blank_continues: bool,
-    /// What a protocol word means; `None` for a word that the dialect does not know.
-    pub transport: fn(&[u8]) -> Option<Transport>,
+    /// Starts a minute of a service whose line says nothing; `None` for no limit.
+    pub starts: Option<u32>,
+    /// Connections that wait in the kernel.
+    pub backlog: u32,
+    comments: Comments,
+    continuation: Continuation,
+    quotes: Quotes,
+    /// Whether a comment that begins with `#@` sets an IPsec policy.
+    ipsec: bool,
+    /// Whether NetBSD's second form and `.include` are read.
+    netbsd_forms: bool,
+    /// The protocol words, with the protocol's name in /etc/services and the sockets that are opened. `unix` and `rpc/`
+    /// are the same everywhere.
+    protocols: &'static [ProtocolWord],
+    /// What else than `wait` and `nowait` is read in the wait column.
+    wait: WaitRule,
+    /// What can stand behind the word in the wait column.
+    wait_limits: &'static [WaitLimit],
+    /// Where the user column can be parted into a user and a group. With [`Split::Never`] among them each is tried, and
+    /// the first whose user exists is meant; otherwise the first mark that is there parts it.
+    splits: &'static [Split],
+    /// Whether the user column can end in `/class`.
+    classes: bool,
+    /// `argv[0]` of a program without arguments.
+    bare_argv: BareArgv,
+    /// The mode of a Unix socket's file.
+    socket_mode: u32,
 }
 
-/// Reads one file's text and adds its entries to `tree`.
+/// Where comments begin. Everywhere `#` in the first column begins one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comments {
+    /// In the first column only.
+    FirstColumn,
+    /// Behind blanks too.
+    FirstWord,
+    /// At any `#`.
+    Anywhere,
+}
+
+/// How an entry goes on with the next line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Continuation {
+    /// Never.
+    Never,
+    /// When the next line begins with a blank.
+    LeadingBlank,
+    /// When this one ends in a backslash.
+    Backslash,
+}
+
+/// What quotes do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Quotes {
+    /// Nothing.
+    Literal,
+    /// One at the beginning of a word makes a word of all up to the next; `"` ends a word that it stands in. A quote
+    /// without its other half is literal.
+    AtWord,
+    /// One at the beginning of a word makes a word of all up to the next, or to the end of the line.
+    AroundWord,
+    /// As in a shell: also inside words.
+    Shell,
+}
+
+type ProtocolWord = (&'static [u8], &'static str, Families);
+
+/// What else than its two words is read in the wait column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WaitRule {
+    /// Nothing.
+    Exact,
+    /// What begins with one of them.
+    Prefix,
+    /// Anything is `nowait`.
+    ElseNowait,
+}
+
+/// A way to part a user from a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Split {
+    /// It is all a user.
+    Never,
+    /// At the first of these.
+    First(u8),
+    /// At the last of these.
+    Last(u8),
+}
+
+/// A limit that can stand behind `wait` or `nowait`.
+#[derive(Clone, Copy, Debug)]
+struct WaitLimit {
+    /// What stands in front of the number.
+    mark: u8,
+    /// What it limits.
+    limits: Limited,
+    /// What 0 means.
+    zero: Zero,
+    /// How digits are read.
+    numeral: Numeral,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limited {
+    Starts,
+    /// `/children[/starts of a source[/children of a source]]`
+    ChildrenAndSources,
+}
+
+/// `argv[0]` of a program without arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BareArgv {
+    /// The last part of its path.
+    Base,
+    /// Its path.
+    Path,
+}
+
+/// Finds the files that an `.include` means.
+pub trait Includes {
+    /// Adds the files of a pattern to `sources`. `chain` is the file that holds the pattern, with those that included
+    /// it before it; none of them is given again. What cannot be read is said.
+    fn include(
+        &mut self,
+        pattern: &Word,
+        chain: &[FileId],
+        sources: &mut Sources,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Vec<FileId>;
+}
+
+/// So deep can files include each other.
+const DEEPEST: usize = 16;
+
+/// Reads one file's text, with what it includes, and adds its entries to `tree`.
 pub fn parse(
-    sources: &Sources,
+    sources: &mut Sources,
     file: FileId,
     dialect: &Dialect,
+    includes: &mut dyn Includes,
     tree: &mut Tree,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
-    let mut columns = columns::Columns::new(dialect);
-    for line in lines::logical_lines(sources, file, dialect, diagnostics) {
-        columns.read(&line, tree, diagnostics);
+    let mut reader = Reader { sources, dialect, includes, tree, diagnostics, chain: Vec::new() };
+    reader.read(file, Vec::new());
+}
+
+struct Reader<'a> {
+    sources: &'a mut Sources,
+    dialect: &'a Dialect,
+    includes: &'a mut dyn Includes,
+    tree: &'a mut Tree,
+    diagnostics: &'a mut Vec<Diagnostic>,
+    /// The files that are being read, each included by the one before it.
+    chain: Vec<FileId>,
+}
+
+impl Reader<'_> {
+    /// Reads a file in which `hosts` are the default address at first.
+    fn read(&mut self, file: FileId, hosts: Vec<Word>) {
+        self.chain.push(file);
+        let mut columns = Columns::new(self.dialect, hosts);
+        for piece in lines::pieces(self.sources, file, self.dialect, self.diagnostics) {
+            match piece {
+                Piece::Line(line) => columns.read(&line, self.tree, self.diagnostics),
+                Piece::Definition(definition) => {
+                    columns.read_definition(*definition, self.tree, self.diagnostics);
+                }
+                Piece::Broken(name) => self.tree.broken.push(name),
+                Piece::Include(pattern) => self.include(&pattern, columns.default_hosts()),
+            }
+        }
+        self.chain.pop();
     }
+
+    fn include(&mut self, pattern: &Word, hosts: &[Word]) {
+        if self.chain.len() >= DEEPEST {
+            self.diagnostics.push(too_deep(pattern));
+            return;
+        }
+        let files = self.includes.include(pattern, &self.chain, self.sources, self.diagnostics);
+        for file in files {
+            self.read(file, hosts.to_vec());
+        }
+    }
+}
+
+fn too_deep(pattern: &Word) -> Diagnostic {
+    let message = format!("files include each other more than {DEEPEST} deep");
+    Diagnostic::error("include-depth", Place::Text(pattern.span), message)
+        .hint("what is named here is left out; do two files include each other by different names?")
 }

@@ -1,33 +1,42 @@
-//! Debian's openbsd-inetd: the most installed inetd, and the default dialect.
+//! Debian's openbsd-inetd: the most installed inetd, whom the union follows where originals disagree.
 //!
-//! Source: inetd(8) of Debian's package and its `inetd.c`.
+//! Source: inetd(8) of Debian's package and its `inetd.c`. `tcp` and `udp` alone open two sockets (Debian's patch
+//! `default_v4v6`), `46` one that serves both families (patch `tcp46`).
 
-use super::Dialect;
-use crate::config::syntax::{Families, Transport};
+use super::{BareArgv, Comments, Continuation, Dialect, Limited, Quotes, Split, WaitLimit, WaitRule};
+use crate::config::syntax::{Families, Numeral, Zero};
 use crate::service::Protocol;
 
 /// The dialect of Debian's openbsd-inetd.
-pub const OPENBSD: Dialect = Dialect { name: "openbsd", blank_continues: true, transport };
+pub(super) const OPENBSD: Dialect = Dialect {
+    name: "openbsd",
+    starts: Some(256),
+    backlog: 128,
+    comments: Comments::FirstColumn,
+    continuation: Continuation::LeadingBlank,
+    quotes: Quotes::Literal,
+    ipsec: false,
+    netbsd_forms: false,
+    protocols: &[
+        (b"tcp", "tcp", Families::Both(Protocol::Tcp, Protocol::Tcp6)),
+        (b"tcp4", "tcp", Families::V4(Protocol::Tcp4)),
+        (b"tcp6", "tcp", Families::V6(Protocol::Tcp6)),
+        (b"tcp46", "tcp", Families::Dual(Protocol::Tcp46)),
+        (b"udp", "udp", Families::Both(Protocol::Udp, Protocol::Udp6)),
+        (b"udp4", "udp", Families::V4(Protocol::Udp4)),
+        (b"udp6", "udp", Families::V6(Protocol::Udp6)),
+        (b"udp46", "udp", Families::Dual(Protocol::Udp46)),
+    ],
+    wait: WaitRule::ElseNowait,
+    wait_limits: &[STARTS],
+    // A user's name cannot hold a dot.
+    splits: &[Split::First(b'.'), Split::First(b':')],
+    classes: false,
+    bare_argv: BareArgv::Base,
+    // Its umask is 0111.
+    socket_mode: 0o666,
+};
 
-/// `tcp` and `udp` alone open two sockets (Debian's patch `default_v4v6`), `46` one that serves both families
-/// (patch `tcp46`).
-fn transport(word: &[u8]) -> Option<Transport> {
-    if word == b"unix" {
-        return Some(Transport::Unix);
-    }
-    if word.starts_with(b"rpc/") {
-        return Some(Transport::Rpc);
-    }
-    let (protocol, families) = match word {
-        b"tcp" => ("tcp", Families::Both(Protocol::Tcp, Protocol::Tcp6)),
-        b"tcp4" => ("tcp", Families::V4(Protocol::Tcp4)),
-        b"tcp6" => ("tcp", Families::V6(Protocol::Tcp6)),
-        b"tcp46" => ("tcp", Families::Dual(Protocol::Tcp46)),
-        b"udp" => ("udp", Families::Both(Protocol::Udp, Protocol::Udp6)),
-        b"udp4" => ("udp", Families::V4(Protocol::Udp4)),
-        b"udp6" => ("udp", Families::V6(Protocol::Udp6)),
-        b"udp46" => ("udp", Families::Dual(Protocol::Udp46)),
-        _ => return None,
-    };
-    Some(Transport::Inet { protocol, families })
-}
+/// `.N`, which strtoul(3) reads with base 0.
+pub(super) const STARTS: WaitLimit =
+    WaitLimit { mark: b'.', limits: Limited::Starts, zero: Zero::Wrong, numeral: Numeral::C };

@@ -1,0 +1,387 @@
+//! Each dialect's own meaning of what the others read differently: the lines of its manual and of its source.
+
+mod world;
+
+use usherd_model::config::inetd::{DialectName, compare};
+use usherd_model::diagnostic::{Diagnostic, Severity};
+use usherd_model::service::{Config, FileAccess, Handover, Limits, Service};
+use usherd_model::supervisor::Settings;
+use world::{Call, Files, Table, World, defaults, parse_as, read_as};
+
+use DialectName::{Busybox, Freebsd, Gnu, Netbsd, Openbsd, Union};
+
+const ALL: [DialectName; 6] = [Union, Openbsd, Gnu, Freebsd, Netbsd, Busybox];
+
+fn load(dialect: DialectName, text: &str) -> (Config, Vec<Diagnostic>) {
+    let (config, diagnostics, _) = read_as(dialect, text.as_bytes(), &defaults(), &mut Table::default());
+    (config, diagnostics)
+}
+
+fn codes(dialect: DialectName, text: &str) -> Vec<&'static str> {
+    load(dialect, text).1.iter().map(|diagnostic| diagnostic.code).collect()
+}
+
+#[track_caller]
+fn one(dialect: DialectName, text: &str) -> Service {
+    let (config, diagnostics) = load(dialect, text);
+    let [service] = config.services.as_slice() else {
+        panic!("{}: one service, not {config:?} {diagnostics:?}", dialect.word())
+    };
+    service.clone()
+}
+
+fn addresses(dialect: DialectName, text: &str) -> Vec<String> {
+    let (config, _) = load(dialect, text);
+    let listeners = config.services.iter().flat_map(|service| &service.listeners);
+    listeners.map(|listener| listener.key.address.display()).collect()
+}
+
+fn arguments(dialect: DialectName, tail: &str) -> Vec<String> {
+    let service = one(dialect, &format!("2000 stream tcp4 nowait root /bin/x {tail}\n"));
+    let program = service.program().expect("a program");
+    program.command.arguments().map(|argument| String::from_utf8_lossy(argument).into_owned()).collect()
+}
+
+fn limits(dialect: DialectName, wait: &str) -> Limits {
+    (*one(dialect, &format!("2000 stream tcp4 {wait} root /bin/x x\n")).limits).clone()
+}
+
+fn starts(limits: &Limits) -> Option<u32> {
+    limits.starts.map(|rate| rate.count)
+}
+
+#[test]
+fn what_tcp_means() {
+    let word =
+        |dialect, word: &str| addresses(dialect, &format!("2000 stream {word} nowait root /bin/x x\n"));
+    for dialect in [Union, Openbsd] {
+        assert_eq!(word(dialect, "tcp"), ["*:2000", "[::]:2000"]);
+        assert_eq!(word(dialect, "tcp6"), ["[::]:2000"]);
+    }
+    for dialect in [Gnu, Freebsd, Netbsd, Busybox] {
+        assert_eq!(word(dialect, "tcp"), ["*:2000"], "{}", dialect.word());
+    }
+    for dialect in [Gnu, Busybox] {
+        assert_eq!(word(dialect, "tcp6"), ["[::]:2000 (IPv4 too)"], "{}", dialect.word());
+    }
+    for dialect in [Freebsd, Netbsd] {
+        assert_eq!(word(dialect, "tcp6"), ["[::]:2000"], "{}", dialect.word());
+    }
+    for dialect in ALL {
+        assert_eq!(word(dialect, "tcp4"), ["*:2000"], "{}", dialect.word());
+        assert_eq!(word(dialect, "tcp46"), ["[::]:2000 (IPv4 too)"], "{}", dialect.word());
+        assert_eq!(word(dialect, "tcp6only"), ["[::]:2000"], "{}", dialect.word());
+    }
+}
+
+#[test]
+fn a_word_of_another_dialect_is_said() {
+    assert_eq!(codes(Gnu, "2000 stream tcp46 nowait root /bin/x x\n"), ["not-in-dialect"]);
+    assert_eq!(codes(Openbsd, "2000 stream tcp6only nowait root /bin/x x\n"), ["not-in-dialect"]);
+    assert!(codes(Gnu, "2000 stream tcp6only nowait root /bin/x x\n").is_empty());
+}
+
+#[test]
+fn netbsd_takes_the_family_of_the_address() {
+    let line = "::1:2000 stream tcp nowait root /bin/x x\n127.0.0.1:2001 stream tcp nowait root /bin/x x\n";
+    assert_eq!(addresses(Netbsd, line), ["[::1]:2000", "127.0.0.1:2001"]);
+}
+
+#[test]
+fn a_default_address_of_the_command_line() {
+    let bind =
+        |address: &str| usherd_model::config::Defaults { bind: Some(address.to_owned()), ..defaults() };
+    let text = b"2000 stream tcp nowait root /bin/x x\n127.0.0.1:2001 stream tcp nowait root /bin/x x\n";
+    let of = |address: &str| {
+        let (config, ..) = read_as(Freebsd, text, &bind(address), &mut Table::default());
+        let listeners = config.services.iter().flat_map(|service| service.listeners.iter());
+        listeners.map(|listener| listener.key.address.display()).collect::<Vec<_>>()
+    };
+    assert_eq!(of("192.0.2.1"), ["192.0.2.1:2000", "127.0.0.1:2001"]);
+    assert_eq!(of("::1"), ["[::1]:2000", "127.0.0.1:2001"]);
+}
+
+#[test]
+fn quotes() {
+    let text = r#"x "a b" c'd e'f "#;
+    for dialect in [Union, Openbsd, Busybox] {
+        assert_eq!(arguments(dialect, text), ["x", "\"a", "b\"", "c'd", "e'f"], "{}", dialect.word());
+    }
+    assert_eq!(arguments(Gnu, text), ["x", "a b", "c'd", "e'f"]);
+    assert_eq!(arguments(Gnu, r#"e"f g"h"#), ["e", "f g", "h"]);
+    assert_eq!(arguments(Gnu, r#"x "a b"#), ["x", "\"a", "b"]);
+    assert_eq!(arguments(Freebsd, text), ["x", "a b", "c'd", "e'f"]);
+    assert_eq!(arguments(Freebsd, r#"x "a b"#), ["x", "a b"]);
+    assert_eq!(arguments(Netbsd, text), ["x", "a b", "cd ef"]);
+    assert_eq!(arguments(Netbsd, "x ''"), ["x", ""]);
+}
+
+#[test]
+fn comments() {
+    for dialect in [Union, Openbsd, Gnu, Freebsd, Netbsd] {
+        assert_eq!(arguments(dialect, "x # y"), ["x", "#", "y"], "{}", dialect.word());
+    }
+    assert_eq!(arguments(Busybox, "x # y"), ["x"]);
+    assert_eq!(arguments(Busybox, "x#y"), ["x"]);
+    // An indented comment below an entry is what its original makes of it.
+    assert_eq!(arguments(Union, "x\n  # y"), ["x"]);
+    assert_eq!(arguments(Openbsd, "x\n  # y"), ["x", "#", "y"]);
+    assert_eq!(arguments(Busybox, "x\n  # y"), ["x"]);
+    assert_eq!(codes(Gnu, "  # y\n"), ["not-enough-fields"]);
+    for dialect in ALL {
+        assert!(codes(dialect, "# y\n\n").is_empty(), "{}", dialect.word());
+    }
+}
+
+#[test]
+fn continuation() {
+    for dialect in [Union, Openbsd, Freebsd, Netbsd] {
+        assert_eq!(arguments(dialect, "x\n\ty"), ["x", "y"], "{}", dialect.word());
+        assert_eq!(arguments(dialect, "x \\"), ["x", "\\"], "{}", dialect.word());
+    }
+    assert_eq!(codes(Gnu, "2000 stream tcp nowait root /bin/x x\n\ty\n"), ["not-enough-fields"]);
+    assert_eq!(arguments(Busybox, "x \\\ny z\\\nz"), ["x", "y", "zz"]);
+}
+
+#[test]
+fn a_program_without_arguments() {
+    for dialect in [Union, Openbsd, Gnu, Freebsd, Netbsd] {
+        assert_eq!(arguments(dialect, ""), ["x"], "{}", dialect.word());
+    }
+    assert_eq!(arguments(Busybox, ""), ["/bin/x"]);
+}
+
+#[test]
+fn wait_words() {
+    let handover = |dialect, word: &str| {
+        let (config, _) = load(dialect, &format!("2000 dgram udp4 {word} root /bin/x x\n"));
+        let service = config.services.first()?;
+        Some(service.program()?.handover)
+    };
+    for dialect in ALL {
+        assert_eq!(handover(dialect, "wait"), Some(Handover::Listener), "{}", dialect.word());
+        assert_eq!(handover(dialect, "nowait"), Some(Handover::Connection), "{}", dialect.word());
+    }
+    for dialect in [Union, Openbsd, Gnu, Netbsd] {
+        assert_eq!(handover(dialect, "waitfoo"), Some(Handover::Connection), "{}", dialect.word());
+    }
+    assert_eq!(handover(Freebsd, "waitfoo"), Some(Handover::Listener));
+    assert_eq!(handover(Freebsd, "foo"), None);
+    assert_eq!(handover(Busybox, "waitfoo"), None);
+}
+
+#[test]
+fn starts_a_minute() {
+    for dialect in [Union, Openbsd, Gnu, Netbsd, Busybox] {
+        assert_eq!(starts(&limits(dialect, "nowait.5")), Some(5), "{}", dialect.word());
+    }
+    // What the daemon's default is, these tests' defaults say: 256.
+    assert_eq!(starts(&limits(Union, "nowait.0")), Some(256));
+    assert_eq!(starts(&limits(Openbsd, "nowait.0")), Some(256));
+    assert_eq!(codes(Openbsd, "2000 stream tcp4 nowait.0 root /bin/x x\n"), ["bad-max"]);
+    assert_eq!(starts(&limits(Gnu, "nowait.0")), Some(256));
+    assert!(codes(Gnu, "2000 stream tcp4 nowait.0 root /bin/x x\n").is_empty());
+    assert_eq!(starts(&limits(Netbsd, "nowait.0")), Some(0));
+    assert_eq!(starts(&limits(Netbsd, "nowait:7")), Some(7));
+    assert_eq!(starts(&limits(Union, "nowait:7")), Some(7));
+    assert_eq!(starts(&limits(Busybox, "nowait.0")), None);
+    // strtoul(3) with base 0 is openbsd's.
+    assert_eq!(starts(&limits(Openbsd, "nowait.010")), Some(8));
+    assert_eq!(starts(&limits(Gnu, "nowait.010")), Some(10));
+}
+
+#[test]
+fn freebsd_limits_children_and_sources() {
+    for dialect in [Freebsd, Union] {
+        let limits = limits(dialect, "nowait/3/5/2");
+        assert_eq!(limits.children, Some(3));
+        assert_eq!(limits.source_starts.map(|rate| rate.count), Some(5));
+        assert_eq!(limits.source_children, Some(2));
+    }
+    let unlimited = limits(Freebsd, "nowait/0/0/0");
+    assert_eq!((unlimited.children, unlimited.source_starts, unlimited.source_children), (None, None, None));
+    assert_eq!(limits(Freebsd, "nowait/4").children, Some(4));
+}
+
+#[test]
+fn netbsd_limits_children_behind_the_type() {
+    for dialect in [Netbsd, Union] {
+        let service = one(dialect, "2000 stream,2 tcp4 nowait root /bin/x x\n");
+        assert_eq!(service.limits.children, Some(2));
+        assert_eq!(
+            codes(dialect, "2000 stream,2:dataready tcp4 nowait root /bin/x x\n"),
+            ["no-accept-filter"]
+        );
+    }
+}
+
+#[test]
+fn users_groups_and_classes() {
+    let user = |dialect, owner: &str| {
+        let service = one(dialect, &format!("2000 stream tcp4 nowait {owner} /bin/x x\n"));
+        format!("{:?}", service.program().expect("a program").identity)
+    };
+    for dialect in ALL {
+        let owner = user(dialect, "www-data:tty");
+        assert!(owner.contains("uid: 33") && owner.contains("gid: 5"), "{} {owner}", dialect.word());
+    }
+    for dialect in [Union, Openbsd, Gnu, Netbsd, Busybox] {
+        let owner = user(dialect, "www-data.tty");
+        assert!(owner.contains("uid: 33") && owner.contains("gid: 5"), "{} {owner}", dialect.word());
+    }
+    // A dot in a user's name.
+    assert!(user(Union, "first.last:tty").contains("uid: 1000"));
+    assert!(user(Gnu, "first.last:tty").contains("uid: 1000"));
+    assert!(user(Freebsd, "first.last").contains("uid: 1000"));
+    assert!(user(Openbsd, "first.last:tty").contains("NoSuchUser(\"first\")"));
+    assert!(user(Freebsd, "www-data:tty/daemon").contains("gid: 5"));
+    assert_eq!(codes(Freebsd, "2000 stream tcp4 nowait root/daemon /bin/x x\n"), ["login-class"]);
+}
+
+#[test]
+fn files_of_unix_sockets() {
+    let access = |dialect, name: &str| {
+        let service = one(dialect, &format!("{name} stream unix nowait root /bin/x x\n"));
+        (*service.listeners[0].file.clone().expect("a file")).clone()
+    };
+    let plain = |mode| FileAccess { mode, user: None, group: None };
+    assert_eq!(access(Union, "/run/x"), plain(0o666));
+    assert_eq!(access(Openbsd, "/run/x"), plain(0o666));
+    assert_eq!(access(Netbsd, "/run/x"), plain(0o755));
+    assert_eq!(access(Busybox, "/run/x"), plain(0o755));
+    assert_eq!(access(Freebsd, "/run/x"), plain(0o200));
+    for dialect in [Freebsd, Union] {
+        let owned = FileAccess { mode: 0o660, user: Some(33), group: Some(8) };
+        assert_eq!(access(dialect, ":www-data:mail:660:/run/x"), owned);
+    }
+    assert_eq!(codes(Freebsd, ":::999:/run/x stream unix nowait root /bin/x x\n"), ["bad-mode"]);
+    assert_eq!(codes(Freebsd, ":nobody2:::/run/x stream unix nowait root /bin/x x\n"), ["unknown-user"]);
+}
+
+#[test]
+fn netbsd_definitions() {
+    let text = "# a comment\n\
+                [::1]:2000 on # another\n\
+                \tsocktype = stream, protocol = tcp6,\n\
+                \twait = no, user = www-data, group = tty,\n\
+                \tservice_max = 7, ip_max = 3, accept_max = 2,\n\
+                \texec = /bin/x, args = x \"a b\" 'c\\'d' \"\\x41\\t\";\n\
+                2001 on socktype=dgram, wait=yes, user=nobody, exec=/bin/y;\n\
+                echo on socktype = stream;\n\
+                2002 off socktype = stream, wait = no, user = root, exec = /bin/z;\n";
+    for dialect in [Netbsd, Union] {
+        let (config, diagnostics) = load(dialect, text);
+        assert!(diagnostics.is_empty(), "{diagnostics:?}");
+        let [first, second, third] = config.services.as_slice() else { panic!("{config:?}") };
+        assert_eq!(first.listeners[0].key.address.display(), "[::1]:2000");
+        let program = first.program().expect("a program");
+        let arguments: Vec<&[u8]> = program.command.arguments().collect();
+        assert_eq!(arguments, [b"x" as &[u8], b"a b", b"c'd", b"A\t"]);
+        assert!(format!("{:?}", program.identity).contains("gid: 5"));
+        assert_eq!(starts(&first.limits), Some(7));
+        assert_eq!(first.limits.source_starts.map(|rate| rate.count), Some(3));
+        assert_eq!(first.limits.children, Some(2));
+        assert_eq!(second.program().expect("a program").handover, Handover::Listener);
+        assert_eq!(second.program().expect("a program").command.arguments().collect::<Vec<_>>(), [b"y"]);
+        assert!(third.program().is_none());
+    }
+}
+
+#[test]
+fn a_wrong_definition_costs_itself() {
+    let good = "2001 on socktype = stream, protocol = tcp4, wait = no, user = root, exec = /bin/y;\n";
+    let wrong = [
+        ("2000 on socktype stream;\n", "bad-definition"),
+        ("2000 on socktype = stream, exec = /bin/x, user = root;\n", "missing-key"),
+        ("2000 on socktype = stream, exec = /bin/x, wait = no;\n", "missing-key"),
+        ("2000 on socktype = stream, colour = red;\n", "bad-key"),
+        ("2000 on socktype = stream, socktype = dgram;\n", "bad-key"),
+        ("2000 on socktype = stream dgram;\n", "bad-key"),
+        ("2000 on socktype = stream, exec = /bin/x, wait = maybe, user = root;\n", "bad-value"),
+        ("2000 on socktype = , wait = no;\n", "bad-value"),
+        ("2000 on socktype = stream, args = \"x;\n;\n", "bad-definition"),
+        ("2000 on socktype = stream, args = \"\\q\";\n", "bad-definition"),
+    ];
+    for (text, code) in wrong {
+        let (config, diagnostics) = load(Netbsd, &format!("{text}{good}"));
+        assert_eq!(diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), [code], "{text}");
+        assert_eq!(config.services.len(), 1, "{text}");
+        assert_eq!(&*config.broken[0].name, b"2000", "{text}");
+    }
+    assert_eq!(codes(Netbsd, "2000 on socktype = stream"), ["bad-definition"]);
+}
+
+#[test]
+fn ipsec_is_said() {
+    assert_eq!(
+        codes(Netbsd, "echo on socktype = stream, protocol = tcp4, ipsec = in bypass;\n"),
+        ["no-ipsec"]
+    );
+    for dialect in [Netbsd, Freebsd] {
+        assert_eq!(codes(dialect, "#@ ipsec ah/require\n"), ["no-ipsec"], "{}", dialect.word());
+    }
+    for dialect in [Openbsd, Gnu, Busybox] {
+        assert!(codes(dialect, "#@ ipsec ah/require\n").is_empty(), "{}", dialect.word());
+    }
+}
+
+#[test]
+fn netbsd_includes_inherit_the_default_address() {
+    let text = b"127.0.0.1:\n.include other\n2002 stream tcp nowait root /bin/x x\n";
+    let mut files = Files(vec![(
+        "other",
+        "2000 stream tcp nowait root /bin/x x\n::1:\n2001 stream tcp6 nowait root /bin/x x\n",
+    )]);
+    let (tree, diagnostics, _) = parse_as(Netbsd, text, &mut files);
+    assert!(diagnostics.is_empty());
+    let hosts: Vec<String> = tree
+        .entries
+        .iter()
+        .map(|entry| entry.hosts.iter().map(|host| String::from_utf8_lossy(&host.value)).collect())
+        .collect();
+    // What the included file changes ends with it.
+    assert_eq!(hosts, ["127.0.0.1", "::1", "127.0.0.1"]);
+}
+
+#[test]
+fn includes_have_a_depth() {
+    let (_, diagnostics, _) = parse_as(Netbsd, b".include a\n", &mut Files(vec![("a", ".include a\n")]));
+    assert_eq!(diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), ["include-depth"]);
+}
+
+fn differences(text: &str) -> Vec<(Severity, String)> {
+    let (tree, _, mut sources) = parse_as(Union, text.as_bytes(), &mut Files(Vec::new()));
+    compare(&mut sources, &tree.entries).into_iter().map(|d| (d.severity, d.message)).collect()
+}
+
+#[test]
+fn what_originals_disagree_about_is_said_once() {
+    let text = "2000 stream tcp nowait root /bin/x x\n2001 stream tcp nowait root /bin/x x\n";
+    let [(severity, message)] = &differences(text)[..] else { panic!("{:?}", differences(text)) };
+    assert_eq!(*severity, Severity::Note);
+    assert_eq!(
+        message,
+        "this means an IPv4 and an IPv6 socket here, an IPv4 socket to gnu, freebsd, netbsd, busybox (and on 1 more line)"
+    );
+    let quoted = "2000 stream tcp4 nowait root /bin/x x \"a b\"\n";
+    assert!(differences(quoted).iter().any(|(severity, message)| {
+        *severity == Severity::Warning && message.contains(r#""a b" to gnu, freebsd, netbsd"#)
+    }));
+    assert!(differences("2000 stream tcp4 nowait root /bin/x x\n").is_empty());
+    assert!(differences("127.0.0.1:2000 stream tcp nowait root /bin/x x\n").is_empty());
+    assert!(
+        differences("2000 stream tcp4 nowait.0 root /bin/x x\n").iter().any(|(_, m)| m.contains("netbsd"))
+    );
+}
+
+#[test]
+fn a_limit_of_zero_serves_nobody_at_any_time() {
+    let mut world =
+        World::with("", &defaults(), Settings { max_children: 9, max_sessions: 9, log_connections: false });
+    let text = "2000 on socktype = stream, protocol = tcp4, wait = no, user = root, exec = /bin/x, service_max = 0;\n";
+    world.load(text);
+    for _ in 0..3 {
+        assert_eq!(world.call("2000"), Call::Waits);
+        world.pass(std::time::Duration::from_secs(3600));
+    }
+}
