@@ -286,7 +286,7 @@ impl Sources {
         address: IpAddr,
         now: Tick,
     ) -> Result<(), Limit> {
-        if !limits_sources(limits) {
+        if !limits.has_source_limits() {
             return Ok(());
         }
         let source = self.place(service, source_net(address, limits.source_prefix), now)?;
@@ -321,7 +321,7 @@ impl Sources {
     }
 
     fn recount(&mut self, service: ServiceId, limits: &Limits, address: IpAddr) {
-        if !limits_sources(limits) {
+        if !limits.has_source_limits() {
             return;
         }
         let net = source_net(address, limits.source_prefix);
@@ -375,10 +375,6 @@ impl Source {
     fn is(&self, service: ServiceId, net: IpNet) -> bool {
         self.service == service && self.net == net
     }
-}
-
-fn limits_sources(limits: &Limits) -> bool {
-    limits.source_children.is_some() || limits.source_starts.is_some()
 }
 
 /// The network that counts as one source. An IPv4 caller of an IPv6 socket is the IPv4 source that it is.

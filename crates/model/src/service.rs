@@ -424,6 +424,13 @@ pub struct Limits {
     pub at_limit: AtLimit,
 }
 
+impl Limits {
+    /// Whether it matters who calls.
+    pub fn has_source_limits(&self) -> bool {
+        self.source_children.is_some() || self.source_starts.is_some()
+    }
+}
+
 /// A number of starts in a stretch of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Rate {

@@ -140,9 +140,7 @@ impl Supervisor {
             Event::Accepted { listener, connection, peer } => {
                 self.accepted(listener, connection, peer, now, actions);
             }
-            Event::DatagramFrom { listener, peer } => {
-                self.grant(listener, Handed::DatagramPeer, peer, now, actions);
-            }
+            Event::DatagramFrom { listener, peer } => self.datagram_from(listener, peer, now, actions),
             Event::AcceptFailed(listener, error) => self.accept_failed(listener, error, now, actions),
             Event::Started(start, pid) => self.started(start, pid, now, actions),
             Event::NotStarted(start, error) => self.not_started(start, error, now, actions),
@@ -233,6 +231,10 @@ impl Supervisor {
             (Gate::Open, _) => match (handover, has_connections) {
                 (Handover::Connection, true) => actions.push(Action::Accept(id)),
                 (Handover::Connection, false) => actions.push(Action::PeekDatagram(id)),
+                // Whose datagram it is counts only where sources are limited.
+                (Handover::Listener, false) if state.service.limits.has_source_limits() => {
+                    actions.push(Action::PeekDatagram(id));
+                }
                 (Handover::Listener, _) => self.grant(id, Handed::Listener, None, now, actions),
             },
             (Gate::Closed(limit, until), AtLimit::Pause) => {
@@ -271,6 +273,21 @@ impl Supervisor {
                 self.hold_back(id, limit, Held::Refused(1), None, None, None, now, actions);
             }
         }
+    }
+
+    fn datagram_from(
+        &mut self,
+        id: ListenerId,
+        peer: Option<SocketAddr>,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) {
+        let program = self.service_of(id).and_then(Service::program);
+        let handed = match program.map(|program| program.handover) {
+            Some(Handover::Listener) => Handed::Listener,
+            Some(Handover::Connection) | None => Handed::DatagramPeer,
+        };
+        self.grant(id, handed, peer, now, actions);
     }
 
     fn accepted(

@@ -385,3 +385,33 @@ fn a_limit_of_zero_serves_nobody_at_any_time() {
         world.pass(std::time::Duration::from_secs(3600));
     }
 }
+
+/// NetBSD's own test of its limits, with the clock made up: how many of 8 callers from two places are served.
+#[test]
+fn netbsd_service_max_and_ip_max() {
+    let text = "10 on socktype = dgram, protocol = udp4, wait = yes, user = root, exec = /bin/x, service_max = 5, ip_max = 3;\n\
+                11 on socktype = dgram, protocol = udp4, wait = yes, user = root, exec = /bin/x, ip_max = 0;\n\
+                12 on socktype = dgram, protocol = udp4, wait = yes, user = root, exec = /bin/x, service_max = 2;\n\
+                13 on socktype = stream, protocol = tcp4, wait = yes, user = root, exec = /bin/x, service_max = 2;\n\
+                14 on socktype = stream, protocol = tcp4, wait = no, user = root, exec = /bin/x, service_max = 5, ip_max = 3;\n\
+                15 on socktype = stream, protocol = tcp4, wait = no, user = root, exec = /bin/x, ip_max = 0;\n";
+    let settings = Settings { max_children: 99, max_sessions: 9, log_connections: false };
+    let mut world = World::with(text, &defaults(), settings);
+    let mut served = |name: &str, peer: &str| {
+        let mut count = 0;
+        for _ in 0..4 {
+            if let Call::Started(pid) = world.call_from(name, peer) {
+                count += 1;
+                world.end(pid);
+            }
+        }
+        count
+    };
+    let mut from_two = |name: &str| [served(name, "192.0.2.1:1000"), served(name, "192.0.2.2:1000")];
+    assert_eq!(from_two("10"), [3, 2]);
+    assert_eq!(from_two("11"), [0, 0]);
+    assert_eq!(from_two("12"), [2, 0]);
+    assert_eq!(from_two("13"), [2, 0]);
+    assert_eq!(from_two("14"), [3, 2]);
+    assert_eq!(from_two("15"), [0, 0]);
+}

@@ -405,7 +405,11 @@ impl Daemon {
         }
         let no_pipe = NotStarted::Exhausted(from_rustix(rustix::io::Errno::MFILE));
         let program = self.programs.get(start.service).ok_or(no_pipe)?;
-        let values = if program.ucspi { ucspi_values(&handed, start.peer) } else { None };
+        let values = match start.handed {
+            Handed::Connection(_) if program.ucspi => ucspi_values(&handed, start.peer),
+            // These variables speak of one TCP connection.
+            Handed::Connection(_) | Handed::Listener | Handed::DatagramPeer => None,
+        };
         let pairs = values.as_ref().map(UcspiValues::pairs);
         let variables = pairs.as_ref().map_or(&[][..], |pairs| &pairs[..]);
         let table = descriptors::table(self.long_lived());
