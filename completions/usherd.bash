@@ -22,6 +22,9 @@ _usherd() {
             usherd,demo)
                 cmd="usherd__subcmd__demo"
                 ;;
+            usherd,ident)
+                cmd="usherd__subcmd__ident"
+                ;;
             usherd,inetd)
                 cmd="usherd__subcmd__inetd"
                 ;;
@@ -41,7 +44,7 @@ _usherd() {
 
     case "${cmd}" in
         usherd)
-            opts="-h -V --help --version run serve demo check status inetd"
+            opts="-h -V --help --version run serve demo check status inetd ident"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -76,6 +79,32 @@ _usherd() {
             fi
             case "${prev}" in
                 --control)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        usherd__subcmd__ident)
+            opts="-d -g -t -r -i -f -F -n -o -h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -32,6 +32,7 @@ complete -c usherd -n "__fish_usherd_needs_command" -f -a "demo" -d 'Show it: a 
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "check" -d 'Say what is wrong with a configuration, and where'
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "status" -d 'Show what a running daemon is doing, and why'
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "inetd" -d 'As the inetd of Debian\'s openbsd-inetd, with its flags'
+complete -c usherd -n "__fish_usherd_needs_command" -f -a "ident" -d 'Tell a caller whose connection it is (RFC 1413): inetd\'s "auth" service'
 complete -c usherd -n "__fish_usherd_using_subcommand run" -s c -l config -d 'A configuration file, or a folder of them; can be given again [default: /etc/inetd.conf]' -r
 complete -c usherd -n "__fish_usherd_using_subcommand run" -l control -d 'The control socket for status, or "none" [default: one for each user, see usherd status]' -r
 complete -c usherd -n "__fish_usherd_using_subcommand run" -l backlog -d 'Connections that wait in the kernel for one listener' -r
@@ -73,3 +74,13 @@ complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s i -d 'Stay in th
 complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s l -d 'TCP wrappers; not offered yet, so refused'
 complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s h -l help -d 'Print help'
 complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s V -l version -d 'Print version'
+complete -c usherd -n "__fish_usherd_using_subcommand ident" -s d -d 'The name to give when the owner is not found, and always without -r' -r
+complete -c usherd -n "__fish_usherd_using_subcommand ident" -s t -d 'How long the caller may take to ask, with up to six decimals' -r
+complete -c usherd -n "__fish_usherd_using_subcommand ident" -s o -d 'The operating system to give [default: this one]' -r
+complete -c usherd -n "__fish_usherd_using_subcommand ident" -s g -d 'Give a name of letters and digits by chance'
+complete -c usherd -n "__fish_usherd_using_subcommand ident" -s r -d 'Look for the owner; without it the answer is the name of -d, or HIDDEN-USER'
+complete -c usherd -n "__fish_usherd_using_subcommand ident" -s i -d 'Give the owner\'s user id, not the name'
+complete -c usherd -n "__fish_usherd_using_subcommand ident" -s f -d 'Give the name in the owner\'s ~/.fakeid, unless a user has it'
+complete -c usherd -n "__fish_usherd_using_subcommand ident" -s F -d 'Give the name in the owner\'s ~/.fakeid, even if a user has it'
+complete -c usherd -n "__fish_usherd_using_subcommand ident" -s n -d 'Answer HIDDEN-USER when the owner has a ~/.noident, or when that cannot be told'
+complete -c usherd -n "__fish_usherd_using_subcommand ident" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -14,6 +14,7 @@
 //! | what happens on an event | [`supervisor`] |
 //! | what SIGHUP changes | [`reload`] |
 //! | what `usherd status` shows | [`status`] |
+//! | whose connection it is, for the ident service | [`ident`] |
 #![forbid(unsafe_code)]
 
 pub mod admission;
@@ -26,6 +27,7 @@ pub mod environment;
 pub mod episode;
 pub mod event;
 pub mod failure;
+pub mod ident;
 pub mod lifecycle;
 pub mod reload;
 pub mod service;

@@ -1,10 +1,12 @@
-//! The machine's data bases: users, groups, services, hosts. For the loader only: NSS may block, load modules and
-//! allocate, which the daemon itself never does.
+//! The machine's data bases: users, groups, services, hosts. For processes of their own (the loader, ident): NSS
+//! may block, load modules and allocate, which the daemon itself never does.
 
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, CString, OsStr, c_char, c_int};
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::ptr;
 
 /// A user as the data base has it.
@@ -16,6 +18,8 @@ pub struct Passwd {
     pub uid: u32,
     /// Primary group id.
     pub gid: u32,
+    /// Home folder.
+    pub home: PathBuf,
 }
 
 /// The most bytes that one record of the user or group data base may take: groups can have many members.
@@ -45,7 +49,14 @@ fn passwd(
     look_up(call, |record: &libc::passwd| {
         // SAFETY: a found record's name is a terminated string inside the buffer, which is still alive.
         let name = unsafe { CStr::from_ptr(record.pw_name) };
-        Passwd { name: name.to_string_lossy().into_owned(), uid: record.pw_uid, gid: record.pw_gid }
+        // SAFETY: as above, for the folder.
+        let home = unsafe { CStr::from_ptr(record.pw_dir) };
+        Passwd {
+            name: name.to_string_lossy().into_owned(),
+            uid: record.pw_uid,
+            gid: record.pw_gid,
+            home: OsStr::from_bytes(home.to_bytes()).into(),
+        }
     })
 }
 

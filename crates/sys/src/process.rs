@@ -23,6 +23,31 @@ pub fn set_groups(groups: &[u32]) -> io::Result<()> {
     Ok(())
 }
 
+/// Sets real, effective and saved group of this process; `None` leaves one as it is.
+pub fn set_group_ids(real: Option<u32>, effective: Option<u32>, saved: Option<u32>) -> io::Result<()> {
+    let [real, effective, saved] = [real, effective, saved].map(|id| id.unwrap_or(UNCHANGED));
+    // SAFETY: the call takes three numbers.
+    crate::checked(unsafe { libc::setresgid(real, effective, saved) })?;
+    Ok(())
+}
+
+/// Sets real, effective and saved user of this process; `None` leaves one as it is.
+pub fn set_user_ids(real: Option<u32>, effective: Option<u32>, saved: Option<u32>) -> io::Result<()> {
+    let [real, effective, saved] = [real, effective, saved].map(|id| id.unwrap_or(UNCHANGED));
+    // SAFETY: the call takes three numbers.
+    crate::checked(unsafe { libc::setresuid(real, effective, saved) })?;
+    Ok(())
+}
+
+/// -1 of setresuid(2) and setresgid(2).
+const UNCHANGED: u32 = u32::MAX;
+
+/// Has the kernel end this process after so many seconds, whatever it waits for then, unless SIGALRM is handled.
+pub fn end_after(seconds: u32) {
+    // SAFETY: alarm takes a number and cannot fail.
+    unsafe { libc::alarm(seconds) };
+}
+
 /// Gives memory that is not used any more back to the kernel. What was needed for a load is not needed to serve.
 pub fn trim_heap() {
     // SAFETY: malloc_trim takes no pointer and keeps every allocation.

@@ -1,5 +1,8 @@
 //! The command line: one table for parsing, help, and (in xtask) man pages and completions.
 
+use std::ffi::OsString;
+use std::time::Duration;
+
 use clap::builder::{EnumValueParser, PossibleValue, RangedU64ValueParser};
 use clap::{Arg, ArgAction, Command, ValueEnum, value_parser};
 use usherd_model::config::inetd::DialectName;
@@ -17,6 +20,7 @@ pub fn usherd() -> Command {
         .subcommand(check())
         .subcommand(status())
         .subcommand(inetd())
+        .subcommand(ident())
 }
 
 fn dialect() -> Arg {
@@ -85,7 +89,7 @@ fn serve() -> Command {
                 .required(true)
                 .last(true)
                 .num_args(1..)
-                .value_parser(value_parser!(std::ffi::OsString))
+                .value_parser(value_parser!(OsString))
                 .help("The program and its arguments"),
         )
         .arg(Arg::new("user").long("user").value_name("USER[:GROUP]").help("Run it as this user [default: yourself]"))
@@ -199,6 +203,91 @@ pub fn inetd() -> Command {
 pub const INETD_USAGE: &str = "inetd [-dEefilwW] [-a address] [-c max] [-C rate] [-p file] [-q len] [-R rate] \
                                [-s max] [--environment] [--dialect name] [configuration_file]";
 
+fn ident() -> Command {
+    Command::new("ident")
+        .about("Tell a caller whose connection it is (RFC 1413): inetd's \"auth\" service")
+        .long_about(
+            "Tell a caller whose connection it is (RFC 1413): inetd's \"auth\" service, with the options of FreeBSD's. \
+             Standard input and output are to be the caller's connection, so it is a program for a line of \
+             inetd.conf, with the user root: it becomes nobody before it reads. A caller can ask for connections \
+             between its own address and the one that it called, and no others.",
+        )
+        .args_override_self(true)
+        .arg(
+            Arg::new("fallback")
+                .short('d')
+                .value_name("NAME")
+                .value_parser(value_parser!(OsString))
+                .allow_hyphen_values(true)
+                .help("The name to give when the owner is not found, and always without -r"),
+        )
+        .arg(
+            Arg::new("garbage")
+                .short('g')
+                .action(ArgAction::SetTrue)
+                .help("Give a name of letters and digits by chance"),
+        )
+        .arg(
+            Arg::new("time-out")
+                .short('t')
+                .value_name("SECONDS")
+                .value_parser(seconds)
+                .default_value("10")
+                .help("How long the caller may take to ask, with up to six decimals"),
+        )
+        .arg(
+            Arg::new("real")
+                .short('r')
+                .action(ArgAction::SetTrue)
+                .help("Look for the owner; without it the answer is the name of -d, or HIDDEN-USER"),
+        )
+        .arg(
+            Arg::new("numeric")
+                .short('i')
+                .action(ArgAction::SetTrue)
+                .help("Give the owner's user id, not the name"),
+        )
+        .arg(
+            Arg::new("fakeid")
+                .short('f')
+                .action(ArgAction::SetTrue)
+                .help("Give the name in the owner's ~/.fakeid, unless a user has it"),
+        )
+        .arg(
+            Arg::new("any-fakeid")
+                .short('F')
+                .action(ArgAction::SetTrue)
+                .help("Give the name in the owner's ~/.fakeid, even if a user has it"),
+        )
+        .arg(
+            Arg::new("noident")
+                .short('n')
+                .action(ArgAction::SetTrue)
+                .help("Answer HIDDEN-USER when the owner has a ~/.noident, or when that cannot be told"),
+        )
+        .arg(
+            Arg::new("system")
+                .short('o')
+                .value_name("NAME")
+                .value_parser(value_parser!(OsString))
+                .allow_hyphen_values(true)
+                .help("The operating system to give [default: this one]"),
+        )
+}
+
+/// A time of more than nothing: `10`, `0.3`, `0.300000`.
+fn seconds(text: &str) -> Result<Duration, &'static str> {
+    const FORM: &str = "not seconds with up to six decimals, or none at all";
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let all_digits = [whole, decimals].iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+    let seconds = whole.parse::<u16>().ok().filter(|_| all_digits && matches!(decimals.len(), 1..=6));
+    let micros = format!("{decimals:0<6}").parse().ok();
+    let time = seconds
+        .zip(micros)
+        .map(|(seconds, micros)| Duration::from_secs(seconds.into()) + Duration::from_micros(micros));
+    time.filter(|time| !time.is_zero()).ok_or(FORM)
+}
+
 fn daemon_args() -> [Arg; 5] {
     [
         control(),
@@ -290,5 +379,17 @@ mod tests {
     fn the_table_is_sound() {
         usherd().debug_assert();
         inetd().debug_assert();
+    }
+
+    #[test]
+    fn seconds_have_decimals() {
+        for (text, micros) in
+            [("10", 10_000_000), ("0.3", 300_000), ("0.300000", 300_000), ("2.000001", 2_000_001)]
+        {
+            assert_eq!(seconds(text), Ok(Duration::from_micros(micros)), "{text}");
+        }
+        for text in ["", "0", "0.0", ".5", "5.", "1.0000001", "-1", "+1", "1.+1", "1,5", "70000", "x"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
     }
 }

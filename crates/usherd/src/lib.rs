@@ -22,6 +22,7 @@ mod message;
 mod notify;
 mod pid_file;
 mod poller;
+mod privileges;
 mod programs;
 mod reap;
 mod render;

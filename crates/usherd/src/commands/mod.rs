@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod ident;
 mod inetd;
 mod load;
 mod run;
@@ -31,8 +32,9 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
     if name == "inetd" {
         return inetd::run(&arguments);
     }
-    let matches = match cli::usherd().try_get_matches_from(arguments) {
+    let matches = match cli::usherd().try_get_matches_from(&arguments) {
         Ok(matches) => matches,
+        Err(error) if arguments.get(1).is_some_and(|word| word == "ident") => return ident::misused(&error),
         Err(error) => return say_usage(&error),
     };
     match matches.subcommand() {
@@ -42,6 +44,7 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
         Some(("check", matches)) => check::run(matches),
         Some(("status", matches)) => status::run(matches),
         Some(("inetd", matches)) => inetd::run_matches(matches),
+        Some(("ident", matches)) => ident::run(matches),
         _ => Exit::Usage,
     }
 }
@@ -56,14 +59,19 @@ fn say_usage(error: &clap::Error) -> Exit {
 /// Says on standard error why a command ends, and with what status.
 #[expect(clippy::print_stderr, reason = "this is where commands speak")]
 fn fail(face: &str, error: &dyn std::error::Error, exit: Exit) -> Exit {
-    let mut text = format!("{face}: {error}");
+    eprintln!("{face}: {}", words(error));
+    exit
+}
+
+/// An error with its causes, in one line.
+fn words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         text.push_str(&format!(": {cause}"));
         source = cause.source();
     }
-    eprintln!("{text}");
-    exit
+    text
 }
 
 /// Serves, and says why not.

@@ -12,6 +12,7 @@ mod daemon;
 mod datagrams;
 mod faces;
 mod failures;
+mod ident;
 mod lifecycle;
 mod limits;
 mod probe;

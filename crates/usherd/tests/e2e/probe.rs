@@ -43,6 +43,7 @@ pub fn main() -> ! {
         "receive" => receive(word(2), number(3)),
         "answer" => answer(word(2)),
         "complain" => complain(word(2), word(3)),
+        "call" => call(word(2)),
         "exit" => exit_now(word(2).parse().unwrap_or_default()),
         _ => say(&report(&words[..words.len() - 1]).to_string()),
     }
@@ -111,6 +112,13 @@ fn echo() {
 /// Says its number and stays until the caller goes.
 fn hold(name: &str) {
     say(&format!("{name} {}\n", std::process::id()));
+    let mut nothing = [0; 256];
+    while let Ok(1..) = std::io::stdin().read(&mut nothing) {}
+}
+
+/// Calls somebody, and stays until standard input ends.
+fn call(to: &str) {
+    let Ok(_connection) = std::net::TcpStream::connect(to) else { exit_now(1) };
     let mut nothing = [0; 256];
     while let Ok(1..) = std::io::stdin().read(&mut nothing) {}
 }
