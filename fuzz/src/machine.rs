@@ -67,6 +67,10 @@ impl Facts for Machine {
         self.has_ipv6
     }
 
+    fn auth_fault(&mut self, arguments: &[&[u8]]) -> Option<String> {
+        if arguments.len() > 3 { Some("too many".to_owned()) } else { None }
+    }
+
     fn program_fault(&mut self, path: &[u8]) -> Option<ProgramFault> {
         match path.len() % 5 {
             0 => Some(ProgramFault::Missing),

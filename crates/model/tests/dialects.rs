@@ -415,3 +415,14 @@ fn netbsd_service_max_and_ip_max() {
     assert_eq!(from_two("14"), [3, 2]);
     assert_eq!(from_two("15"), [0, 0]);
 }
+
+#[test]
+fn auth_is_a_program_of_ours() {
+    let service = one(Freebsd, "2113 stream tcp nowait root internal auth -r -f\n");
+    let program = service.program().expect("a program");
+    let arguments: Vec<&[u8]> = program.command.arguments().collect();
+    assert_eq!(arguments, [b"usherd" as &[u8], b"ident", b"-r", b"-f"]);
+    assert_eq!(codes(Freebsd, "2113 stream tcp nowait root internal auth -x\n"), ["bad-auth-option"]);
+    assert_eq!(codes(Freebsd, "2113 stream tcp wait root internal auth\n"), ["auth-waits"]);
+    assert_eq!(codes(Freebsd, "2113 dgram udp wait root internal auth\n"), ["unknown-internal"]);
+}

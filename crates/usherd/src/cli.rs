@@ -203,7 +203,8 @@ pub fn inetd() -> Command {
 pub const INETD_USAGE: &str = "inetd [-dEefilwW] [-a address] [-c max] [-C rate] [-p file] [-q len] [-R rate] \
                                [-s max] [--environment] [--dialect name] [configuration_file]";
 
-fn ident() -> Command {
+/// The ident service.
+pub fn ident() -> Command {
     Command::new("ident")
         .about("Tell a caller whose connection it is (RFC 1413): inetd's \"auth\" service")
         .long_about(

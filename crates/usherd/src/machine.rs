@@ -83,6 +83,13 @@ impl Facts for Machine {
         }
     }
 
+    fn auth_fault(&mut self, arguments: &[&[u8]]) -> Option<String> {
+        let words =
+            ["ident"].into_iter().map(OsStr::new).chain(arguments.iter().map(|word| OsStr::from_bytes(word)));
+        let error = crate::cli::ident().try_get_matches_from(words).err()?;
+        Some(error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned())
+    }
+
     fn unprivileged_as(&mut self) -> Option<User> {
         self.unprivileged_as.get_or_insert_with(unprivileged_as).clone()
     }

@@ -73,6 +73,25 @@ pub fn check(
     config
 }
 
+/// The program that this process is, whatever has become of its file. The child that executes it is one too.
+const OURSELVES: &[u8] = b"/proc/self/exe";
+
+/// What `internal` can mean.
+enum Internal {
+    Builtin(Builtin),
+    Auth,
+}
+
+impl Internal {
+    fn by_name(name: &[u8]) -> Option<Internal> {
+        match name {
+            // Both are names of port 113.
+            b"auth" | b"ident" => Some(Internal::Auth),
+            name => Builtin::by_name(name).map(Internal::Builtin),
+        }
+    }
+}
+
 struct Checker<'a> {
     sources: &'a Sources,
     defaults: &'a Defaults,
@@ -90,7 +109,7 @@ impl Checker<'_> {
         let listeners = kind.and_then(|kind| self.listeners(entry, kind));
         let handover = self.handover(entry, kind);
         let task = if entry.program.value == b"internal" {
-            kind.and_then(|kind| self.builtin(entry, kind)).map(Task::Builtin)
+            kind.and_then(|kind| self.internal(entry, kind, handover))
         } else {
             self.program(entry, handover).map(Task::Program)
         };
@@ -455,25 +474,47 @@ impl Checker<'_> {
         }
     }
 
-    fn builtin(&mut self, entry: &Entry, kind: SocketKind) -> Option<Builtin> {
+    fn internal(&mut self, entry: &Entry, kind: SocketKind, handover: Option<Handover>) -> Option<Task> {
         // The service's name says which, and arguments are ignored. On a port of another name, which every original
         // refuses, the first argument says it.
-        let by_name = Builtin::by_name(&entry.name.value).map(|builtin| (builtin, &entry.name));
-        let by_argument =
-            || entry.arguments.first().and_then(|word| Some((Builtin::by_name(&word.value)?, word)));
-        let (builtin, name) = match by_name.or_else(by_argument) {
-            Some((builtin, name)) => (Some(builtin), name),
-            None => (None, entry.arguments.first().unwrap_or(&entry.name)),
-        };
-        if builtin.is_none() || kind == SocketKind::SeqPacket {
-            let message = format!("internal service {} unknown", printable(&name.value));
-            let diagnostic = self.error("unknown-internal", name, message);
-            diagnostic.original = format!("internal service {} unknown", printable(&entry.name.value));
-            diagnostic.expected = "echo, discard, chargen, daytime or time, over stream or dgram".to_owned();
-            diagnostic.hint = "on another port, name it behind the word: internal echo".to_owned();
+        let words = std::iter::once(&entry.name).chain(entry.arguments.first());
+        let known = words.into_iter().find_map(|word| Internal::by_name(&word.value));
+        match known {
+            Some(Internal::Builtin(builtin)) if kind != SocketKind::SeqPacket => Some(Task::Builtin(builtin)),
+            Some(Internal::Auth) if kind == SocketKind::Stream => {
+                self.auth(entry, handover).map(Task::Program)
+            }
+            Some(Internal::Builtin(_) | Internal::Auth) | None => {
+                let name = entry.arguments.first().filter(|_| known.is_none()).unwrap_or(&entry.name);
+                let message = format!("internal service {} unknown", printable(&name.value));
+                let diagnostic = self.error("unknown-internal", name, message);
+                diagnostic.original = format!("internal service {} unknown", printable(&entry.name.value));
+                diagnostic.expected =
+                    "echo, discard, chargen, daytime or time, over stream or dgram; or auth, over stream"
+                        .to_owned();
+                diagnostic.hint = "on another port, name it behind the word: internal echo".to_owned();
+                None
+            }
+        }
+    }
+
+    /// FreeBSD's `auth` is a program of ours: what callers write is not read in the daemon.
+    fn auth(&mut self, entry: &Entry, handover: Option<Handover>) -> Option<Program> {
+        let arguments: Vec<&[u8]> =
+            entry.arguments.iter().skip(1).map(|argument| argument.value.as_slice()).collect();
+        if let Some(fault) = self.facts.auth_fault(&arguments) {
+            let first = entry.arguments.get(1).unwrap_or(&entry.program);
+            self.error("bad-auth-option", first, fault).expected =
+                "the options of usherd ident: -d -f -F -g -i -n -o -r -t".to_owned();
             return None;
         }
-        builtin
+        if handover == Some(Handover::Listener) {
+            self.warning("auth-waits", &entry.wait, "auth answers one caller").hint =
+                "served as nowait".to_owned();
+        }
+        let command = [b"usherd" as &[u8], b"ident"].into_iter().chain(arguments);
+        let program = self.program(entry, handover.and(Some(Handover::Connection)))?;
+        Some(Program { command: CommandLine::new(OURSELVES, command), ..program })
     }
 
     fn program(&mut self, entry: &Entry, handover: Option<Handover>) -> Option<Program> {

@@ -81,6 +81,10 @@ impl Facts for Table {
         if path.ends_with(b"missing") { Some(ProgramFault::Missing) } else { None }
     }
 
+    fn auth_fault(&mut self, arguments: &[&[u8]]) -> Option<String> {
+        if arguments.contains(&b"-x".as_slice()) { Some("unknown option -x".to_owned()) } else { None }
+    }
+
     fn unprivileged_as(&mut self) -> Option<User> {
         let (name, uid, gid) = self.unprivileged_as?;
         Some(User { name: name.to_owned(), uid, gid })

@@ -496,3 +496,19 @@ fn a_wrong_command_line_is_no_business_of_the_caller() {
         assert_eq!(status.code(), Some(64), "a line that says \"wait\"");
     });
 }
+
+#[test]
+fn auth_is_an_internal_service() {
+    sandbox::run(|| {
+        need_users();
+        let _daemon = Daemon::run(
+            "113 stream tcp4 nowait root internal auth -r -o UNIX\n\
+             2001 stream tcp4 nowait nobody internal auth -r -i\n\
+             2002 stream tcp4 nowait root internal auth -z\n",
+        );
+        let owned = Owned::by(ALICE, LOOPBACK);
+        assert_eq!(ask(at(113), &owned.question()), owned.answer("USERID : UNIX : alice"));
+        assert_eq!(ask(at(2001), &owned.question()), owned.answer("USERID : Linux : 1001"));
+        assert!(TcpStream::connect(at(2002)).is_err(), "options are looked at when the file is read");
+    });
+}
