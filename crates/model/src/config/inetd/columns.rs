@@ -7,15 +7,16 @@
 //!
 //! A `host:` alone is the default for the lines below it, in this file and in those that it includes.
 
-use super::keys::{self, Definition};
+use super::keys::Definition;
 use super::lines::Line;
-use super::{BareArgv, Dialect, Limited, Split, WaitLimit, WaitRule, union};
+use super::words::{base, part, split, split_at_most, split_host};
+use super::{BareArgv, Dialect, Limited, Split, WaitLimit, WaitRule, union, unsupported};
 use crate::config::syntax::{
     Account, Entry, FileWords, LimitWord, LimitWords, Numeral, Transport, Tree, WaitMeaning, Word, Zero,
 };
 use crate::diagnostic::{Diagnostic, Place, printable};
 use crate::service::Handover;
-use crate::source::{Span, Spanned, offset};
+use crate::source::{Span, Spanned};
 
 /// The columns that a line must have, by the name that a person knows them by.
 const COLUMNS: [&str; 6] =
@@ -179,7 +180,7 @@ impl<'a> Columns<'a> {
         let end = filter.unwrap_or(word.value.len());
         let children = mark(b',').filter(|at| *at < end);
         if let Some(at) = filter {
-            diagnostics.push(keys::no_accept_filter(part(&word, at, word.value.len()).span));
+            diagnostics.push(unsupported::no_accept_filter(part(&word, at, word.value.len()).span));
         }
         if let Some(at) = children {
             let children = part(&word, at + 1, end);
@@ -299,59 +300,6 @@ fn take_apart_path(entry: &mut Entry, first: &Word) {
         }
         _ => {}
     }
-}
-
-/// Splits `hosts:service` at the last colon. The service is absent when nothing follows the colon.
-fn split_host(word: &Word) -> Option<(Vec<Word>, Option<Word>)> {
-    let colon = word.value.iter().rposition(|byte| *byte == b':')?;
-    let service = part(word, colon + 1, word.value.len());
-    let service = if service.value.is_empty() { None } else { Some(service) };
-    let list = part(word, 0, colon);
-    let hosts = split(&list, b',').into_iter().filter(|host| !host.value.is_empty()).map(unbracket).collect();
-    Some((hosts, service))
-}
-
-/// `[::1]` → `::1`.
-fn unbracket(host: Word) -> Word {
-    match host.value.as_slice() {
-        [b'[', _, .., b']'] => part(&host, 1, host.value.len() - 1),
-        _ => host,
-    }
-}
-
-/// The last part of a path.
-pub(super) fn base(path: &[u8]) -> &[u8] {
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
-}
-
-fn split(word: &Word, separator: u8) -> Vec<Word> {
-    split_at_most(word, separator, usize::MAX)
-}
-
-fn split_at_most(word: &Word, separator: u8, most: usize) -> Vec<Word> {
-    let mut parts = Vec::new();
-    let mut start = 0;
-    for piece in word.value.splitn(most, |byte| *byte == separator) {
-        parts.push(part(word, start, start + piece.len()));
-        start += piece.len() + 1;
-    }
-    parts
-}
-
-/// The bytes from `start` to `end`. A word that was quoted does not stand in the file as it is: its parts all have its
-/// place.
-fn part(word: &Word, start: usize, end: usize) -> Word {
-    let is_plain = offset(word.value.len()) == word.span.end - word.span.start;
-    let span = if is_plain {
-        Span {
-            file: word.span.file,
-            start: word.span.start + offset(start),
-            end: word.span.start + offset(end),
-        }
-    } else {
-        word.span
-    };
-    Spanned::new(word.value[start..end].to_vec(), span)
 }
 
 fn not_in_dialect(word: &Word, dialect: &Dialect) -> Diagnostic {

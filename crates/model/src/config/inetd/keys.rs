@@ -5,8 +5,8 @@
 //!
 //! Source: inetd(8) and `parse_v2.c` of NetBSD.
 
-use super::Dialect;
-use super::columns::base;
+use super::words::base;
+use super::{Dialect, unsupported};
 use crate::config::syntax::{
     Account, Entry, FileWords, LimitWord, LimitWords, Numeral, WaitMeaning, Word, Zero,
 };
@@ -84,10 +84,10 @@ impl Definition {
     ) -> Result<Option<Entry>, Box<Diagnostic>> {
         self.refuse_unknown_keys()?;
         if let Some(ipsec) = self.take(b"ipsec") {
-            diagnostics.push(no_ipsec(ipsec.name.span));
+            diagnostics.push(unsupported::no_ipsec(ipsec.name.span));
         }
         if let Some(filter) = self.take(b"acceptfilter") {
-            diagnostics.push(no_accept_filter(filter.name.span));
+            diagnostics.push(unsupported::no_accept_filter(filter.name.span));
         }
         let hosts = self.one(b"bind")?.map_or(hosts, |bind| vec![bind]);
         let (protocol, socket_type) = self.protocol_and_type()?;
@@ -400,16 +400,4 @@ fn hexadecimal(digit: u8) -> Option<u8> {
 fn bad_value(word: &Word, expected: &str) -> Diagnostic {
     let message = format!("{:?} is not a value of this key", printable(&word.value));
     Diagnostic::error("bad-value", Place::Text(word.span), message).expected(expected)
-}
-
-/// Linux has no policy of a socket that an unprivileged word could set.
-pub(super) fn no_ipsec(span: Span) -> Diagnostic {
-    Diagnostic::warning("no-ipsec", Place::Text(span), "IPsec policies are not set on Linux")
-        .hint("the service is open without one; use the kernel's own policies (ip xfrm)")
-}
-
-/// FreeBSD and NetBSD have them in the kernel.
-pub(super) fn no_accept_filter(span: Span) -> Diagnostic {
-    Diagnostic::warning("no-accept-filter", Place::Text(span), "Linux has no accept filters")
-        .hint("callers are handed over at once")
 }

@@ -5,7 +5,7 @@
 //! comment and is pointed out.
 
 use super::keys::{self, Definition};
-use super::{Comments, Continuation, Dialect, Quotes};
+use super::{Comments, Continuation, Dialect, Quotes, unsupported};
 use crate::config::syntax::Word;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::source::{FileId, Sources, Span, Spanned, offset};
@@ -97,7 +97,7 @@ impl Lines<'_> {
             match self.kind(start, end) {
                 Physical::Blank => {
                     if self.dialect.ipsec && self.text[start..end].starts_with(b"#@") {
-                        diagnostics.push(keys::no_ipsec(self.span(start, end)));
+                        diagnostics.push(unsupported::no_ipsec(self.span(start, end)));
                     }
                 }
                 Physical::IndentedComment(at) => {

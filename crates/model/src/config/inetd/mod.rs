@@ -18,6 +18,8 @@ mod netbsd;
 mod openbsd;
 mod print;
 mod union;
+mod unsupported;
+mod words;
 
 pub use compare::compare;
 pub use print::print;
