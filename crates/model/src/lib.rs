@@ -13,6 +13,7 @@
 //! | who is let in, and when a limit pauses or refuses | [`admission`] |
 //! | what happens on an event | [`supervisor`] |
 //! | what SIGHUP changes | [`reload`] |
+//! | what rpcbind is told | [`registry`] |
 //! | what `usherd status` shows | [`status`] |
 #![forbid(unsafe_code)]
 
@@ -27,6 +28,7 @@ pub mod episode;
 pub mod event;
 pub mod failure;
 pub mod lifecycle;
+pub mod registry;
 pub mod reload;
 pub mod service;
 pub mod slots;

@@ -139,6 +139,7 @@ mod tests {
             send_buffer: None,
             receive_buffer: None,
             backlog: 128,
+            versions: None,
         });
         Service {
             name: name.as_bytes().into(),

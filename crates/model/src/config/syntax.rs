@@ -26,6 +26,8 @@ pub struct Entry {
     pub span: Span,
     /// The service's name, number or path.
     pub name: Word,
+    /// The versions of an RPC service: `1`, `1-5`.
+    pub versions: Option<Word>,
     /// Where it listens; empty means the wildcard address.
     pub hosts: Vec<Word>,
     /// The socket type.
@@ -62,8 +64,13 @@ pub enum Transport {
         /// Which sockets are opened, by the names that they have in logs.
         families: Families,
     },
-    /// An RPC service, known by the dialect and not offered yet.
-    Rpc,
+    /// Internet sockets whose ports rpcbind is told.
+    Rpc {
+        /// `tcp` or `udp`.
+        protocol: &'static str,
+        /// As above.
+        families: Families,
+    },
 }
 
 /// Which sockets a protocol word asks for.

@@ -97,6 +97,7 @@ pub(super) fn add_command_line(command: &CommandLine, sources: &mut Sources, tre
         tree.entries.push(Entry {
             span: word(index, b"").span.to(path.span),
             name: at(place.port),
+            versions: None,
             hosts: place.hosts.iter().map(|host| at(host)).collect(),
             socket_type: at(place.socket_type),
             protocol: at(place.protocol),

@@ -5,6 +5,8 @@
 //! host[,host…]:
 //! ```
 //!
+//! The name of an RPC service has its versions behind it: `name/version` or `name/lowest-highest`.
+//!
 //! A `host:` alone is the default for the lines below it, in this file.
 
 use super::Dialect;
@@ -52,6 +54,7 @@ impl<'a> Columns<'a> {
                 let mut entry = Entry {
                     span: line.span(),
                     name,
+                    versions: None,
                     hosts,
                     socket_type,
                     transport: None,
@@ -75,6 +78,8 @@ impl<'a> Columns<'a> {
             [Some(name), rest @ ..] => {
                 let have = 1 + rest.iter().flatten().count();
                 diagnostics.push(too_few(line.span(), have));
+                let name =
+                    rest[1].as_ref().map_or(name.clone(), |protocol| split_versions(&name, protocol).0);
                 tree.broken.push(name);
             }
             [None, ..] => {}
@@ -87,6 +92,7 @@ impl<'a> Columns<'a> {
         let mut parts = split(&protocol, b',').into_iter();
         entry.protocol = parts.next().unwrap_or(protocol);
         entry.transport = (self.dialect.transport)(&entry.protocol.value);
+        (entry.name, entry.versions) = split_versions(&entry.name, &entry.protocol);
         for part in parts {
             let sizes = split(&part, b'=');
             let target = match sizes.first().map(|name| name.value.as_slice()) {
@@ -115,6 +121,15 @@ fn split_host(word: &Word) -> Option<(Vec<Word>, Option<Word>)> {
     let list = part(word, 0, colon);
     let hosts = split(&list, b',').into_iter().filter(|host| !host.value.is_empty()).map(unbracket).collect();
     Some((hosts, service))
+}
+
+/// `rstatd/1-5` → `rstatd` and `1-5`, for an RPC protocol.
+fn split_versions(name: &Word, protocol: &Word) -> (Word, Option<Word>) {
+    let slash = name.value.iter().position(|byte| *byte == b'/');
+    match slash.filter(|_| protocol.value.starts_with(b"rpc/")) {
+        Some(slash) => (part(name, 0, slash), Some(part(name, slash + 1, name.value.len()))),
+        None => (name.clone(), None),
+    }
 }
 
 /// `[::1]` → `::1`.

@@ -15,8 +15,11 @@ fn transport(word: &[u8]) -> Option<Transport> {
     if word == b"unix" {
         return Some(Transport::Unix);
     }
-    if word.starts_with(b"rpc/") {
-        return Some(Transport::Rpc);
+    if let Some(word) = word.strip_prefix(b"rpc/") {
+        return match transport(word) {
+            Some(Transport::Inet { protocol, families }) => Some(Transport::Rpc { protocol, families }),
+            Some(Transport::Rpc { .. } | Transport::Unix) | None => None,
+        };
     }
     let (protocol, families) = match word {
         b"tcp" => ("tcp", Families::Both(Protocol::Tcp, Protocol::Tcp6)),

@@ -10,11 +10,16 @@ pub fn print(entry: &Entry) -> Vec<u8> {
     let hosts: Vec<Vec<u8>> = entry.hosts.iter().map(bracketed).collect();
     line.extend(hosts.join(&b','));
     line.push(b':');
-    if entry.name.value.contains(&b':') {
+    let versions = entry.versions.as_ref().map_or(&[][..], |versions| &versions.value);
+    if entry.name.value.contains(&b':') || versions.contains(&b':') {
         // Behind a blank it is not looked at for hosts.
         line.push(b' ');
     }
     line.extend(&entry.name.value);
+    if entry.versions.is_some() {
+        line.push(b'/');
+        line.extend(versions);
+    }
     line.push(b'\t');
     line.extend(&entry.socket_type.value);
     line.push(b'\t');
