@@ -48,7 +48,8 @@ fn check_words(read: &Read) {
 /// All words of an entry.
 fn words(entry: &Entry) -> impl Iterator<Item = &Word> {
     let Entry { name, hosts, socket_type, protocol, wait, owner, program, arguments, .. } = entry;
-    let optional = [&entry.send_buffer, &entry.receive_buffer, &entry.starts].into_iter().flatten();
+    let optional =
+        [&entry.versions, &entry.send_buffer, &entry.receive_buffer, &entry.starts].into_iter().flatten();
     [name, socket_type, protocol, wait, owner, program]
         .into_iter()
         .chain(hosts)
@@ -96,6 +97,7 @@ fn check_printing(read: &Read) {
 fn values(entry: &Entry) -> Vec<(&'static str, Vec<&[u8]>)> {
     vec![
         ("name", list([&entry.name])),
+        ("versions", list(&entry.versions)),
         ("hosts", list(&entry.hosts)),
         ("socket type", list([&entry.socket_type])),
         ("protocol", list([&entry.protocol])),
