@@ -18,6 +18,7 @@ mod probe;
 mod promises;
 mod reload;
 mod resources;
+mod rpc;
 mod sandbox;
 mod starting;
 mod syslog;
