@@ -219,8 +219,8 @@ impl ListenAddress {
             ListenAddress::Inet { address, dual: true } => format!("{address} (IPv4 too)"),
             ListenAddress::Inet { address, .. } => address.to_string(),
             ListenAddress::Rpc { address, dual, program } => {
-                let (address, dual) = (*address, *dual);
-                format!("{}, RPC program {program}", ListenAddress::Inet { address, dual }.display())
+                let too = if *dual { " (IPv4 too)" } else { "" };
+                format!("RPC program {program} on {}{too}", address.ip())
             }
             ListenAddress::Unix(path) => printable(path),
         }

@@ -720,11 +720,20 @@ impl Supervisor {
         }
     }
 
+    /// The same about several listeners of a service is said once.
     fn log_news(&self, news: Vec<News>, wait: std::time::Duration, actions: &mut Vec<Action>) {
-        actions.extend(news.into_iter().map(|news| match news {
-            News::Failed(listener, refusal) => Action::Log(Log::NotRegistered(listener, refusal, wait)),
-            News::Registered(listener) => Action::Log(Log::RegisteredAtLast(listener)),
-        }));
+        let mut said = HashSet::new();
+        for news in news {
+            let (listener, why, log) = match news {
+                News::Failed(listener, refusal) => {
+                    (listener, Some(refusal.why.clone()), Log::NotRegistered(listener, refusal, wait))
+                }
+                News::Registered(listener) => (listener, None, Log::RegisteredAtLast(listener)),
+            };
+            if said.insert((self.listeners.get(listener).map(|listener| listener.service), why)) {
+                actions.push(Action::Log(log));
+            }
+        }
     }
 
     /// A phase has come to its end.

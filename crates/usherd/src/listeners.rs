@@ -147,8 +147,13 @@ impl Listeners {
             .map_err(|_| SplitError::Nobody)?;
         // A sender without an address (an unbound Unix socket) cannot be connected to: it cannot be answered either.
         let peer = peer.ok_or(SplitError::Nobody)?;
-        // Not what is configured: the kernel may have chosen the port.
-        let address = bound_to(&open.socket).map_err(SplitError::Refused)?;
+        let address = match spec.key.address {
+            ListenAddress::Inet { address, .. } => address,
+            // The port that the kernel has chosen.
+            ListenAddress::Rpc { .. } | ListenAddress::Unix(_) => {
+                bound_to(&open.socket).map_err(SplitError::Refused)?
+            }
+        };
         let (replacement, file) =
             open_inet(address, spec, task, Sharing::OurOwn).map_err(SplitError::Refused)?;
         connect(&open.socket, &peer).map_err(|error| SplitError::Refused(at("connect")(error)))?;

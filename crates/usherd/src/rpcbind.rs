@@ -5,7 +5,8 @@
 //! port.
 //!
 //! What must never happen here: waiting longer than [`PATIENCE`] in all, or taking from rpcbind what somebody else has
-//! told it, unless that stands in the way of what is to be told.
+//! told it, unless that stands in the way of what is to be told. (The portmapper is not asked so exactly: it forgets a
+//! version over all protocols, whoever told it.)
 
 use std::collections::BTreeSet;
 use std::io::{Error, ErrorKind, Read, Result, Write};
@@ -33,7 +34,7 @@ const PROGRAM: u32 = 100_000;
 /// The longest answer: some ten thousand registrations.
 const MOST: usize = 1 << 20;
 
-/// A protocol in which registrations are told, and its calls.
+/// A call, in rpcbind's protocol or in the portmapper's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call<'a> {
     /// `RPCBPROC_SET` of version 4.
