@@ -30,6 +30,8 @@ pub enum Token {
     Session(SessionId),
     /// The loader has written, or ended.
     Loader,
+    /// The helper that tells rpcbind has written, or ended.
+    Registrar,
     /// Programs have written to their standard error.
     Stderr(PipeId),
     /// Somebody wants to talk to the daemon.
@@ -107,6 +109,7 @@ impl Token {
             Token::Stderr(key) => (5, key.pack()),
             Token::Control => (6, 0),
             Token::Client(key) => (7, key.pack()),
+            Token::Registrar => (8, 0),
         };
         tag << TAG_SHIFT | value
     }
@@ -122,6 +125,7 @@ impl Token {
             5 => Token::Stderr(Key::unpack(value)),
             6 => Token::Control,
             7 => Token::Client(Key::unpack(value)),
+            8 => Token::Registrar,
             _ => return None,
         })
     }
@@ -146,6 +150,7 @@ mod tests {
             Token::Stderr(Key::unpack(key)),
             Token::Control,
             Token::Client(Key::unpack(key)),
+            Token::Registrar,
         ];
         for token in tokens {
             assert_eq!(Token::unpack(token.pack()), Some(token));
