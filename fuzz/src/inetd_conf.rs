@@ -54,7 +54,7 @@ fn check_plain_words(entry: &Entry, sources: &Sources) {
         return;
     }
     for word in [&entry.name, &entry.socket_type, &entry.protocol, &entry.wait, &entry.owner, &entry.program] {
-        assert_eq!(sources.slice(word.span), word.value, "a word's span does not cite it");
+        assert_eq!(word.value, sources.slice(word.span), "a word's span does not cite it");
     }
 }
 

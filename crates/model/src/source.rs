@@ -3,6 +3,10 @@
 //! Spans are byte ranges of one file. They are made by the readers of a dialect and never computed by hand later, so
 //! a diagnostic always cites text that is there.
 
+use std::fmt;
+use std::ops::Deref;
+use std::rc::Rc;
+
 /// Which file of a [`Sources`] a span lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileId(u32);
@@ -22,6 +26,65 @@ impl Span {
     /// The smallest span that holds this one and `other`, which lies in the same file.
     pub fn to(self, other: Span) -> Span {
         Span { file: self.file, start: self.start.min(other.start), end: self.end.max(other.end) }
+    }
+}
+
+/// Bytes of a file's text, which they share with it, or bytes of their own. A load has some ten words a line: they
+/// cost no memory.
+#[derive(Clone)]
+pub struct Text {
+    bytes: Rc<[u8]>,
+    start: u32,
+    end: u32,
+}
+
+impl Text {
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[self.start as usize..self.end as usize]
+    }
+
+    /// The bytes from `start` to `end`, counted in this text.
+    pub(crate) fn part(&self, start: usize, end: usize) -> Text {
+        assert!(start <= end && end <= self.len(), "a part lies inside");
+        Text {
+            bytes: Rc::clone(&self.bytes),
+            start: self.start + offset(start),
+            end: self.start + offset(end),
+        }
+    }
+}
+
+impl Deref for Text {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+impl From<&[u8]> for Text {
+    fn from(bytes: &[u8]) -> Self {
+        Text { bytes: bytes.into(), start: 0, end: offset(bytes.len()) }
+    }
+}
+
+impl Eq for Text {}
+impl PartialEq for Text {
+    fn eq(&self, other: &Text) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl<T: AsRef<[u8]> + ?Sized> PartialEq<T> for Text {
+    fn eq(&self, other: &T) -> bool {
+        self.as_slice() == other.as_ref()
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", String::from_utf8_lossy(self))
     }
 }
 
@@ -58,7 +121,7 @@ pub struct Location<'a> {
 #[derive(Debug)]
 struct Source {
     path: String,
-    text: Vec<u8>,
+    text: Text,
     /// The offset of each line's first byte.
     lines: Vec<u32>,
 }
@@ -80,12 +143,12 @@ impl Sources {
         let starts =
             text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| offset(at + 1));
         let lines = std::iter::once(0).chain(starts).collect();
-        self.files.push(Source { path: path.into(), text, lines });
+        self.files.push(Source { path: path.into(), text: text.as_slice().into(), lines });
         FileId(offset(self.files.len() - 1))
     }
 
     /// The text of a file.
-    pub fn text(&self, file: FileId) -> &[u8] {
+    pub fn text(&self, file: FileId) -> &Text {
         &self.file(file).text
     }
 

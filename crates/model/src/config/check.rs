@@ -218,7 +218,7 @@ impl Checker<'_> {
         } else if !path.value.starts_with(b"/") {
             "the socket's path is not absolute".to_owned()
         } else {
-            return Some(vec![(Protocol::Unix, ListenAddress::Unix(path.value.clone()))]);
+            return Some(vec![(Protocol::Unix, ListenAddress::Unix(path.value.to_vec()))]);
         };
         let diagnostic = self.error("bad-unix-path", path, problem);
         diagnostic.expected = format!("an absolute path without a colon, at most {MAX_UNIX_PATH} bytes");
@@ -274,7 +274,7 @@ impl Checker<'_> {
         families: Families,
     ) -> Option<Vec<(Protocol, ListenAddress)>> {
         let bind = self.defaults.bind.as_deref().unwrap_or("*");
-        let any = Spanned::new(bind.as_bytes().to_vec(), entry.name.span);
+        let any = Spanned::new(bind.as_bytes().into(), entry.name.span);
         let hosts = if entry.hosts.is_empty() { std::slice::from_ref(&any) } else { entry.hosts.as_slice() };
         let is_v6 =
             |host: &Word| std::str::from_utf8(&host.value).is_ok_and(|host| host.parse::<Ipv6Addr>().is_ok());

@@ -6,10 +6,10 @@
 //! has put its meaning beside the word.
 
 use crate::service::{Handover, Protocol};
-use crate::source::{Span, Spanned};
+use crate::source::{Span, Spanned, Text};
 
 /// A word as it stands in the file: any bytes but NUL, not necessarily UTF-8.
-pub type Word = Spanned<Vec<u8>>;
+pub type Word = Spanned<Text>;
 
 /// What one or several files say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -160,7 +160,7 @@ impl Includes for Files {
         sources: &mut Sources,
         _: &mut Vec<Diagnostic>,
     ) -> Vec<FileId> {
-        let meant = self.0.iter().filter(|(name, _)| name.as_bytes() == pattern.value);
+        let meant = self.0.iter().filter(|(name, _)| pattern.value == name.as_bytes());
         meant.map(|(name, text)| sources.add(*name, text.as_bytes().to_vec())).collect()
     }
 }

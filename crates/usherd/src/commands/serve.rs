@@ -93,7 +93,7 @@ pub(super) fn add_command_line(command: &CommandLine, sources: &mut Sources, tre
     let file = sources.add("command line", text);
     let word = |index: usize, value: &[u8]| {
         let (start, end) = spans.get(index).copied().unwrap_or_default();
-        Spanned::new(value.to_vec(), span(file, start, end))
+        Spanned::new(value.into(), span(file, start, end))
     };
     let user = command.listen.len();
     let program: Vec<Word> =
@@ -132,7 +132,7 @@ pub(super) fn add_command_line(command: &CommandLine, sources: &mut Sources, tre
 
 /// `USER[:GROUP]`.
 fn accounts(owner: &Word) -> Vec<Account> {
-    let part = |text: &[u8]| Spanned::new(text.to_vec(), owner.span);
+    let part = |text: &[u8]| Spanned::new(text.into(), owner.span);
     let mut parts = owner.value.splitn(2, |byte| *byte == b':').map(part);
     parts.next().map(|user| Account { user, group: parts.next() }).into_iter().collect()
 }

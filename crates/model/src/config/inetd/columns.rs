@@ -40,11 +40,12 @@ impl<'a> Columns<'a> {
     }
 
     /// Makes an entry of one line, or changes the default address.
-    pub(super) fn read(&mut self, line: &Line, tree: &mut Tree, diagnostics: &mut Vec<Diagnostic>) {
-        let mut words = line.words.iter().cloned();
+    pub(super) fn read(&mut self, line: Line, tree: &mut Tree, diagnostics: &mut Vec<Diagnostic>) {
+        let span = line.span();
+        let mut words = line.words.into_iter();
         let first = words.next().expect("a line is never empty");
         let (hosts, name) = match split_host(&first) {
-            None => (self.default_hosts.clone(), Some(first)),
+            None => (self.default_hosts.clone(), Some(first.clone())),
             Some((hosts, Some(name))) => (hosts, Some(name)),
             // "host:" with more words behind it: the service is the next word.
             Some((hosts, None)) => (hosts, words.next()),
@@ -61,7 +62,7 @@ impl<'a> Columns<'a> {
         match columns {
             [Some(name), Some(socket_type), Some(protocol), Some(wait), Some(owner), Some(program)] => {
                 let mut entry = Entry {
-                    span: line.span(),
+                    span,
                     name,
                     versions: None,
                     hosts,
@@ -85,7 +86,7 @@ impl<'a> Columns<'a> {
                     program,
                     arguments: words.collect(),
                 };
-                match self.take_apart(&mut entry, &line.words[0], diagnostics) {
+                match self.take_apart(&mut entry, &first, diagnostics) {
                     Ok(()) => tree.entries.push(entry),
                     Err(diagnostic) => {
                         diagnostics.push(*diagnostic);
@@ -95,7 +96,7 @@ impl<'a> Columns<'a> {
             }
             [Some(name), rest @ ..] => {
                 let have = 1 + rest.iter().flatten().count();
-                diagnostics.push(too_few(line.span(), have));
+                diagnostics.push(too_few(span, have));
                 let name =
                     rest[1].as_ref().map_or(name.clone(), |protocol| split_versions(&name, protocol).0);
                 tree.broken.push(name);
@@ -147,7 +148,7 @@ impl<'a> Columns<'a> {
                 BareArgv::Base => base(&entry.program.value),
                 BareArgv::Path => &entry.program.value,
             };
-            entry.arguments.push(Spanned::new(word.to_vec(), entry.program.span));
+            entry.arguments.push(Spanned::new(word.into(), entry.program.span));
         }
         Ok(())
     }

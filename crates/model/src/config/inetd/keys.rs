@@ -94,7 +94,7 @@ impl Definition {
         let program = self.one(b"exec")?;
         let wait = self.one(b"wait")?;
         let user = self.one(b"user")?;
-        let word = |text: &[u8]| Spanned::new(text.to_vec(), self.name.span);
+        let word = |text: &[u8]| Spanned::new(text.into(), self.name.span);
         let (wait, user, program) = match (program, wait, user) {
             (Some(program), Some(wait), Some(user)) => (wait, user, program),
             (Some(_), None, _) => return Err(self.missing("wait")),
@@ -113,7 +113,7 @@ impl Definition {
         let group = self.one(b"group")?;
         let mut arguments = self.take(b"args").map_or_else(Vec::new, |key| key.values);
         if arguments.is_empty() && program.value != b"internal" {
-            arguments.push(Spanned::new(base(&program.value).to_vec(), program.span));
+            arguments.push(Spanned::new(base(&program.value).into(), program.span));
         }
         let mut limit = |key: &[u8]| -> Result<Option<LimitWord>, Box<Diagnostic>> {
             let word = self.one(key)?;
@@ -151,7 +151,7 @@ impl Definition {
 
     /// Each of the two says what the other is.
     fn protocol_and_type(&mut self) -> Result<(Word, Word), Box<Diagnostic>> {
-        let word = |text: &[u8], like: &Word| Spanned::new(text.to_vec(), like.span);
+        let word = |text: &[u8], like: &Word| Spanned::new(text.into(), like.span);
         match (self.one(b"protocol")?, self.one(b"socktype")?) {
             (Some(protocol), Some(socket_type)) => Ok((protocol, socket_type)),
             (Some(protocol), None) => {
@@ -180,7 +180,7 @@ impl Definition {
 
     fn refuse_unknown_keys(&self) -> Result<(), Box<Diagnostic>> {
         for (index, key) in self.keys.iter().enumerate() {
-            let problem = match KEYS.iter().find(|(name, _)| *name == key.name.value) {
+            let problem = match KEYS.iter().find(|(name, _)| key.name.value == name) {
                 None => "is not known here",
                 Some(_) if self.keys[..index].iter().any(|other| other.name.value == key.name.value) => {
                     "stands twice"
@@ -255,7 +255,7 @@ impl Cursor<'_> {
         while self.peek().is_some_and(|byte| !byte.is_ascii_whitespace() && byte != b';') {
             self.at += 1;
         }
-        Spanned::new(self.text[start..self.at].to_vec(), self.span(start))
+        Spanned::new(self.text[start..self.at].into(), self.span(start))
     }
 
     fn key(&mut self) -> Result<Key, Box<Diagnostic>> {
@@ -266,7 +266,7 @@ impl Cursor<'_> {
         if self.at == start {
             return Err(self.wrong("this is no key", "key = value, key = value;"));
         }
-        let name = Spanned::new(self.text[start..self.at].to_vec(), self.span(start));
+        let name = Spanned::new(self.text[start..self.at].into(), self.span(start));
         self.skip_blanks();
         if self.peek() != Some(b'=') {
             return Err(self.wrong("the equals sign is missing", "key = value"));
@@ -297,7 +297,7 @@ impl Cursor<'_> {
                 }
             }
         }
-        Ok(Spanned::new(value, self.span(start)))
+        Ok(Spanned::new(value.as_slice().into(), self.span(start)))
     }
 
     fn quoted(&mut self, quote: u8, value: &mut Vec<u8>) -> Result<(), Box<Diagnostic>> {

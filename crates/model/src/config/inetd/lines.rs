@@ -8,7 +8,7 @@ use super::keys::{self, Definition};
 use super::{Comments, Continuation, Dialect, Quotes, unsupported};
 use crate::config::syntax::Word;
 use crate::diagnostic::{Diagnostic, Place};
-use crate::source::{FileId, Sources, Span, Spanned, offset};
+use crate::source::{FileId, Sources, Span, Spanned, Text, offset};
 
 /// What a file consists of.
 pub(super) enum Piece {
@@ -27,49 +27,15 @@ pub(super) struct Line {
     pub(super) words: Vec<Word>,
 }
 
+/// Words of most lines.
+const USUAL: usize = 10;
+
 impl Line {
     /// From the first word to the last.
     pub(super) fn span(&self) -> Span {
         let first = self.words.first().expect("a line is never empty").span;
         first.to(self.words.last().expect("a line is never empty").span)
     }
-}
-
-/// Cuts a file into its pieces. Comments and empty lines are gone.
-pub(super) fn pieces(
-    sources: &Sources,
-    file: FileId,
-    dialect: &Dialect,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Vec<Piece> {
-    let mut lines = Lines { file, text: sources.text(file), at: 0, dialect };
-    let mut pieces = Vec::new();
-    loop {
-        let start = lines.at;
-        let Some(line) = lines.next(diagnostics) else { return pieces };
-        match line.words.as_slice() {
-            [_, state, ..] if dialect.netbsd_forms && keys::is_state(state) => {
-                let (definition, end) = keys::read(file, lines.text, start, diagnostics);
-                lines.at = end;
-                pieces.push(match definition {
-                    Ok(definition) => Piece::Definition(Box::new(definition)),
-                    Err(name) => Piece::Broken(name),
-                });
-            }
-            [word, pattern] if dialect.netbsd_forms && word.value == b".include" => {
-                pieces.push(Piece::Include(pattern.clone()));
-            }
-            _ => pieces.push(Piece::Line(line)),
-        }
-    }
-}
-
-/// Walks through a text.
-struct Lines<'a> {
-    file: FileId,
-    text: &'a [u8],
-    at: usize,
-    dialect: &'a Dialect,
 }
 
 /// What a physical line is to the one before it.
@@ -79,10 +45,42 @@ enum Physical {
     /// A comment that begins behind blanks, at this place.
     IndentedComment(usize),
     /// Words from here on.
-    Text,
+    Words,
 }
 
-impl Lines<'_> {
+/// Walks through a text.
+pub(super) struct Lines<'a> {
+    file: FileId,
+    text: Text,
+    at: usize,
+    dialect: &'a Dialect,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(sources: &Sources, file: FileId, dialect: &'a Dialect) -> Self {
+        Self { file, text: sources.text(file).clone(), at: 0, dialect }
+    }
+
+    /// The next piece of the file. Comments and empty lines are none.
+    pub(super) fn piece(&mut self, diagnostics: &mut Vec<Diagnostic>) -> Option<Piece> {
+        let start = self.at;
+        let line = self.next(diagnostics)?;
+        Some(match line.words.as_slice() {
+            [_, state, ..] if self.dialect.netbsd_forms && keys::is_state(state) => {
+                let (definition, end) = keys::read(self.file, &self.text, start, diagnostics);
+                self.at = end;
+                match definition {
+                    Ok(definition) => Piece::Definition(Box::new(definition)),
+                    Err(name) => Piece::Broken(name),
+                }
+            }
+            [word, pattern] if self.dialect.netbsd_forms && word.value == b".include" => {
+                Piece::Include(pattern.clone())
+            }
+            _ => Piece::Line(line),
+        })
+    }
+
     /// The next entry's words.
     fn next(&mut self, diagnostics: &mut Vec<Diagnostic>) -> Option<Line> {
         let mut line: Option<Line> = None;
@@ -105,15 +103,15 @@ impl Lines<'_> {
                         diagnostics.push(indented_comment(self.span(at, end)));
                     }
                 }
-                Physical::Text if self.text[start..end].contains(&0) => {
+                Physical::Words if self.text[start..end].contains(&0) => {
                     diagnostics.push(nul_byte(self.span(start, end)));
                     if line.is_some() {
                         break;
                     }
                 }
-                Physical::Text => {
-                    let words = self.words(start, end);
-                    line.get_or_insert_with(|| Line { words: Vec::new() }).words.extend(words);
+                Physical::Words => {
+                    let line = line.get_or_insert_with(|| Line { words: Vec::with_capacity(USUAL) });
+                    self.read_words(start, end, &mut line.words);
                 }
             }
         }
@@ -155,19 +153,17 @@ impl Lines<'_> {
             Some(first) if body[first] == b'#' && self.dialect.comments == Comments::FirstWord => {
                 Physical::IndentedComment(start + first)
             }
-            Some(_) => Physical::Text,
+            Some(_) => Physical::Words,
         }
     }
 
-    fn words(&self, start: usize, end: usize) -> Vec<Word> {
-        let mut words = Vec::new();
+    fn read_words(&self, start: usize, end: usize, words: &mut Vec<Word>) {
         let mut at = start;
         while let Some(blanks) = self.text[at..end].iter().position(|byte| !is_blank(byte)) {
             let (word, next) = self.word(at + blanks, end);
             words.push(word);
             at = next;
         }
-        words
     }
 
     /// The word that begins at `at`, and where to go on behind it.
@@ -201,10 +197,10 @@ impl Lines<'_> {
     /// The text of a word as it is, but for line ends that a backslash takes away.
     fn plain(&self, start: usize, end: usize) -> Word {
         let text = &self.text[start..end];
-        let value = if self.dialect.continuation == Continuation::Backslash {
-            without_line_ends(text)
+        let value = if self.dialect.continuation == Continuation::Backslash && text.contains(&b'\\') {
+            without_line_ends(text).as_slice().into()
         } else {
-            text.to_vec()
+            self.text.part(start, end)
         };
         Spanned::new(value, self.span(start, end))
     }
@@ -222,7 +218,7 @@ impl Lines<'_> {
             }
             length += 1;
         }
-        (Spanned::new(value, self.span(at, at + length)), at + length)
+        (Spanned::new(value.as_slice().into(), self.span(at, at + length)), at + length)
     }
 
     fn span(&self, start: usize, end: usize) -> Span {
@@ -230,7 +226,7 @@ impl Lines<'_> {
     }
 }
 
-pub(super) fn is_blank(byte: &u8) -> bool {
+fn is_blank(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 

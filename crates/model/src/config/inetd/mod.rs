@@ -27,7 +27,7 @@ pub use print::print;
 use serde::{Deserialize, Serialize};
 
 use self::columns::Columns;
-use self::lines::Piece;
+use self::lines::{Lines, Piece};
 use super::syntax::{Families, Numeral, Tree, Word, Zero};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::source::{FileId, Sources};
@@ -244,9 +244,10 @@ impl Reader<'_> {
     fn read(&mut self, file: FileId, hosts: Vec<Word>) {
         self.chain.push(file);
         let mut columns = Columns::new(self.dialect, hosts);
-        for piece in lines::pieces(self.sources, file, self.dialect, self.diagnostics) {
+        let mut lines = Lines::new(self.sources, file, self.dialect);
+        while let Some(piece) = lines.piece(self.diagnostics) {
             match piece {
-                Piece::Line(line) => columns.read(&line, self.tree, self.diagnostics),
+                Piece::Line(line) => columns.read(line, self.tree, self.diagnostics),
                 Piece::Definition(definition) => {
                     columns.read_definition(*definition, self.tree, self.diagnostics);
                 }

@@ -31,19 +31,19 @@ fn line(entry: &Entry) -> Vec<u8> {
             line.push(b' ');
         }
     }
-    line.extend(&entry.name.value);
+    line.extend_from_slice(&entry.name.value);
     if entry.versions.is_some() {
         line.push(b'/');
         line.extend(value(entry.versions.as_ref()));
     }
     line.push(b'\t');
-    line.extend(&entry.socket_type.value);
+    line.extend_from_slice(&entry.socket_type.value);
     if let Some(children) = entry.limits.children.as_ref().filter(|limit| limit.zero == Zero::Never) {
         line.push(b',');
-        line.extend(&children.word.value);
+        line.extend_from_slice(&children.word.value);
     }
     line.push(b'\t');
-    line.extend(&entry.protocol.value);
+    line.extend_from_slice(&entry.protocol.value);
     let buffers = [("sndbuf", &entry.send_buffer), ("rcvbuf", &entry.receive_buffer)];
     for (name, size) in buffers {
         if let Some(size) = size {
@@ -51,20 +51,20 @@ fn line(entry: &Entry) -> Vec<u8> {
         }
     }
     line.push(b'\t');
-    line.extend(&entry.wait.value);
+    line.extend_from_slice(&entry.wait.value);
     if let Some(starts) = &entry.limits.starts {
         line.push(if starts.zero == Zero::Never { b':' } else { b'.' });
-        line.extend(&starts.word.value);
+        line.extend_from_slice(&starts.word.value);
     }
     let children = entry.limits.children.as_ref().filter(|limit| limit.zero != Zero::Never);
     let limits = [children, entry.limits.source_starts.as_ref(), entry.limits.source_children.as_ref()];
     for limit in limits.into_iter().flatten() {
         line.push(b'/');
-        line.extend(&limit.word.value);
+        line.extend_from_slice(&limit.word.value);
     }
     for word in [&entry.owner, &entry.program].into_iter().chain(&entry.arguments) {
         line.push(b'\t');
-        line.extend(&word.value);
+        line.extend_from_slice(&word.value);
     }
     if line.ends_with(b"\r") {
         // It belongs to the word, not to the end of the line.
@@ -82,7 +82,7 @@ fn definition(entry: &Entry) -> Vec<u8> {
     let prefix: Vec<Vec<u8>> = hosts.iter().map(bracketed).collect();
     text.extend(prefix.join(&b','));
     text.push(b':');
-    text.extend(&entry.name.value);
+    text.extend_from_slice(&entry.name.value);
     if entry.versions.is_some() {
         text.push(b'/');
         text.extend(value(entry.versions.as_ref()));
@@ -131,7 +131,7 @@ fn value(word: Option<&Word>) -> &[u8] {
 /// In quotes, with what needs one escaped.
 fn quoted(word: &Word) -> Vec<u8> {
     let mut text = vec![b'"'];
-    for byte in &word.value {
+    for byte in word.value.iter() {
         match byte {
             b'"' | b'\\' => text.extend([b'\\', *byte]),
             b'\n' => text.extend(b"\\n"),

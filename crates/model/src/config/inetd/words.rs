@@ -64,5 +64,5 @@ pub(super) fn part(word: &Word, start: usize, end: usize) -> Word {
     } else {
         word.span
     };
-    Spanned::new(word.value[start..end].to_vec(), span)
+    Spanned::new(word.value.part(start, end), span)
 }
