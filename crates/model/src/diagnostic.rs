@@ -12,7 +12,7 @@ use crate::source::{Sources, Span};
 pub enum Severity {
     /// Legal and followed, but probably not meant, or unwise.
     Warning,
-    /// The line (or file) is left out.
+    /// The line, or the part of it that is marked (or the file), cannot be followed.
     Error,
 }
 
@@ -55,7 +55,7 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// A finding that costs the line.
+    /// A finding that costs the line, or the part of it that is marked.
     pub fn error(code: &'static str, place: Place, message: impl Into<String>) -> Self {
         Self::new(code, Severity::Error, place, message.into())
     }
