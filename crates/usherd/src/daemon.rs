@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::epoll::EventFlags;
@@ -23,7 +24,7 @@ use usherd_model::supervisor::{ListenerId, ServiceId, Settings, Supervisor};
 use usherd_model::time::Tick;
 use usherd_sys::child::FAILED;
 use usherd_sys::signal::{Signal, SignalFd};
-use usherd_sys::spawn::Spawner;
+use usherd_sys::spawn::{Failed, Spawner};
 
 use crate::builtins::{self, Datagrams, SessionId, Sessions};
 use crate::control::{self, ClientId, Control};
@@ -248,11 +249,10 @@ impl Daemon {
         if self.supervisor.next_deadline().is_some_and(|next| next <= self.now) {
             self.raise(Event::TimerDue);
         }
-        if let Some(why) = self.loader.expire(self.now) {
-            self.load_failed(why);
-        }
-        if let Some(control) = &mut self.control {
-            control.expire(self.now);
+        let progress = self.loader.expire(self.now);
+        self.go_on_loading(progress);
+        while let Some(client) = self.control.as_mut().and_then(|control| control.expire(self.now)) {
+            self.forget(client);
         }
         self.manager.keep_alive(self.now);
         self.logger.flush();
@@ -392,13 +392,21 @@ impl Daemon {
     }
 
     fn try_start(&mut self, start: Start) -> Result<Pid, NotStarted> {
-        if !self.spawner.has_room() {
-            return Err(NotStarted::Busy);
-        }
         let handed = match start.handed {
-            Handed::Connection(connection) => self.take(connection).ok_or(NotStarted::Nobody)?,
-            Handed::Listener => self.listeners.share(start.listener).map_err(not_started)?,
-            Handed::DatagramPeer => self.split(start.listener)?,
+            // It is taken first: whatever becomes of the start, nobody else closes it.
+            Handed::Connection(connection) => {
+                let connection = self.take(connection).ok_or(NotStarted::Nobody)?;
+                self.need_room()?;
+                connection
+            }
+            Handed::Listener => {
+                self.need_room()?;
+                self.listeners.share(start.listener).map_err(not_started)?
+            }
+            Handed::DatagramPeer => {
+                self.need_room()?;
+                self.split(start.listener)?
+            }
         };
         if self.programs.get(start.service).is_none() {
             self.prepare(start.service);
@@ -409,12 +417,16 @@ impl Daemon {
         let pairs = values.as_ref().map(UcspiValues::pairs);
         let variables = pairs.as_ref().map_or(&[][..], |pairs| &pairs[..]);
         let table = descriptors::table(self.long_lived());
-        let stderr = program.stderr_for_children();
+        let stderr = program.stderr.clone();
         match self.spawner.spawn(&program.plan, handed, stderr, variables, table) {
             Ok(pid) => Ok(Pid(pid)),
             Err(error) if is_exhaustion(from_io(&error)) => Err(NotStarted::Exhausted(from_io(&error))),
             Err(error) => Err(NotStarted::Failed(from_io(&error))),
         }
+    }
+
+    fn need_room(&mut self) -> Result<(), NotStarted> {
+        if self.spawner.has_room() { Ok(()) } else { Err(NotStarted::Busy) }
     }
 
     /// Descriptors that stay, as far as their number grows.
@@ -462,6 +474,8 @@ impl Daemon {
                 Err(error) => {
                     let text = format!("no pipe for the standard error: {error}");
                     self.logger.log(&Record::new(Level::Error, "prepare-failed", text));
+                    // Rather no program than one that the configuration does not mean any more.
+                    self.programs.discard(id);
                     return;
                 }
             },
@@ -469,7 +483,7 @@ impl Daemon {
         self.programs.prepare(id, &program, stderr);
     }
 
-    fn open_stderr(&mut self, id: ServiceId) -> rustix::io::Result<OwnedFd> {
+    fn open_stderr(&mut self, id: ServiceId) -> rustix::io::Result<Arc<OwnedFd>> {
         let (pipe, write) = self.stderr_log.open(id)?;
         if let Some(read) = self.stderr_log.pipe(pipe)
             && let Err(error) = self.poller.add(read, Token::Stderr(pipe), EventFlags::IN)
@@ -477,7 +491,7 @@ impl Daemon {
             self.stderr_log.close(pipe);
             return Err(error);
         }
-        Ok(write)
+        Ok(Arc::new(write))
     }
 
     fn read_stderr(&mut self, pipe: PipeId) {
@@ -527,11 +541,17 @@ impl Daemon {
     }
 
     fn child_ended(&mut self, pid: Pid, exit: Exit) {
+        // Taken for every child: what stays would be told of a later one with the same number.
+        let failed = self.spawner.take_failure(pid.0).filter(|_| exit == Exit::Status(FAILED));
         if self.loader_pid == Some(pid) {
             self.loader_pid = None;
+            self.loader.process_ended();
+            if let Some(failed) = failed {
+                self.stop_loader();
+                self.load_failed(no_loader(failed));
+            }
             return;
         }
-        let failed = if exit == Exit::Status(FAILED) { self.spawner.take_failure(pid.0) } else { None };
         let failure = failed.map(|failed| (failed_step(failed.step), Errno(failed.errno)));
         self.raise(Event::Ended(pid, exit, failure));
     }
@@ -639,6 +659,7 @@ impl Daemon {
 
     fn load(&mut self) {
         self.manager.reloading();
+        self.stop_loader();
         let table = descriptors::table(self.long_lived());
         self.reserve.release();
         let started = self.loader.start(&mut self.spawner, table, self.now);
@@ -649,7 +670,7 @@ impl Daemon {
                 let added =
                     self.loader.reply().map(|reply| self.poller.add(reply, Token::Loader, EventFlags::IN));
                 if let Some(Err(error)) = added {
-                    self.loader.stop();
+                    self.stop_loader();
                     self.load_failed(format!("epoll: {error}"));
                 }
             }
@@ -658,10 +679,29 @@ impl Daemon {
     }
 
     fn read_loader(&mut self) {
-        match self.loader.read() {
-            loader::Progress::Waits => {}
-            loader::Progress::Done(Ok(reply)) => self.loaded(*reply),
-            loader::Progress::Done(Err(why)) => self.load_failed(why),
+        let progress = self.loader.read();
+        self.go_on_loading(progress);
+    }
+
+    fn go_on_loading(&mut self, progress: loader::Progress) {
+        let loader::Ended { pipe, outcome } = match progress {
+            loader::Progress::Waits => return,
+            loader::Progress::Done(ended) => ended,
+        };
+        self.forget(pipe);
+        match outcome {
+            Ok(reply) => self.loaded(*reply),
+            Err(why) => {
+                // Its pipe ends before we hear of its own end.
+                let failed = self.loader_pid.and_then(|pid| self.spawner.take_failure(pid.0));
+                self.load_failed(failed.map_or(why, no_loader));
+            }
+        }
+    }
+
+    fn stop_loader(&mut self) {
+        if let Some(pipe) = self.loader.stop() {
+            self.forget(pipe);
         }
     }
 
@@ -746,7 +786,7 @@ impl Daemon {
         let added =
             control.connection(client).map(|fd| self.poller.add(fd, Token::Client(client), EventFlags::IN));
         if !matches!(added, Some(Ok(()))) {
-            control.end(client);
+            self.end_client(client);
         }
     }
 
@@ -766,7 +806,13 @@ impl Daemon {
                     let _ = self.poller.change(connection, Token::Client(client), EventFlags::OUT);
                 }
             }
-            control::Progress::Over => control.end(client),
+            control::Progress::Over => self.end_client(client),
+        }
+    }
+
+    fn end_client(&mut self, client: ClientId) {
+        if let Some(connection) = self.control.as_mut().and_then(|control| control.end(client)) {
+            self.forget(connection);
         }
     }
 
@@ -791,7 +837,7 @@ impl Daemon {
     /// Leaves nothing behind but the programs that run.
     fn finish(&mut self) {
         self.manager.stopping();
-        self.loader.stop();
+        self.stop_loader();
         self.listeners.close_all();
         // They have copies of the listeners, which whoever comes after us wants to bind.
         for _ in 0..LAST_BREATHS {
@@ -821,4 +867,9 @@ fn ucspi_values(connection: &OwnedFd, peer: Option<SocketAddr>) -> Option<UcspiV
 fn not_started(error: rustix::io::Errno) -> NotStarted {
     let errno = from_rustix(error);
     if is_exhaustion(errno) { NotStarted::Exhausted(errno) } else { NotStarted::Failed(errno) }
+}
+
+/// Why there was no loader, in words.
+fn no_loader(failed: Failed) -> String {
+    format!("no loader: {}: {}", failed_step(failed.step).word(), errno::words(Errno(failed.errno)))
 }

@@ -31,7 +31,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 struct Running {
-    pid: Pid,
+    /// `None` once it has ended: the number may be another's by now.
+    pid: Option<Pid>,
     reply: OwnedFd,
     bytes: Vec<u8>,
     deadline: Tick,
@@ -42,8 +43,17 @@ struct Running {
 pub enum Progress {
     /// Nothing whole yet.
     Waits,
+    /// It is over.
+    Done(Ended),
+}
+
+/// A loader that is done with.
+#[derive(Debug)]
+pub struct Ended {
+    /// What is to be closed; it is polled.
+    pub pipe: OwnedFd,
     /// The reply, or why there is none.
-    Done(Result<Box<Reply>, String>),
+    pub outcome: Result<Box<Reply>, String>,
 }
 
 impl Loader {
@@ -56,13 +66,14 @@ impl Loader {
         Self { request, plan: Arc::new(plan), running: None }
     }
 
-    /// Starts the loader; one that runs is ended. The reply is to be read when [`Self::reply`] is readable.
+    /// Starts the loader; one that runs must have been ended by [`Self::stop`]. The reply is to be read when
+    /// [`Self::reply`] is readable.
     pub fn start(&mut self, spawner: &mut Spawner, table: Table, now: Tick) -> Result<Pid, String> {
-        self.stop();
         let request = message::encode(&self.request).map_err(|error| format!("request: {error}"))?;
         let (pid, reply) =
             self.spawn(spawner, table, &request).map_err(|error| format!("loader: {error}"))?;
-        self.running = Some(Running { pid, reply, bytes: Vec::new(), deadline: now.after(DEADLINE) });
+        self.running =
+            Some(Running { pid: Some(pid), reply, bytes: Vec::new(), deadline: now.after(DEADLINE) });
         Ok(pid)
     }
 
@@ -76,20 +87,24 @@ impl Loader {
         let (reply, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         let flags = rustix::fs::fcntl_getfl(&write)?;
         rustix::fs::fcntl_setfl(&write, flags - rustix::fs::OFlags::NONBLOCK)?;
-        let pid = spawner.spawn(&self.plan, file, Some(write.as_fd()), &[], table)?;
-        // With a shared table the child may not have taken its copy yet.
-        while spawner.settle() {
-            std::hint::spin_loop();
-        }
+        let pid = spawner.spawn(&self.plan, file, Some(Arc::new(write)), &[], table)?;
         Ok((Pid(pid), crate::descriptors::move_up(reply)))
     }
 
-    /// Ends a loader that runs.
-    pub fn stop(&mut self) {
-        if let Some(running) = self.running.take()
-            && let Some(pid) = SystemPid::from_raw(running.pid.0)
-        {
+    /// Ends a loader that runs. Its pipe, which is polled, is to be closed by the caller.
+    #[must_use]
+    pub fn stop(&mut self) -> Option<OwnedFd> {
+        let running = self.running.take()?;
+        if let Some(pid) = running.pid.and_then(|pid| SystemPid::from_raw(pid.0)) {
             let _ = kill_process(pid, Signal::KILL);
+        }
+        Some(running.reply)
+    }
+
+    /// The process of the loader that runs has ended. What it wrote may still be read.
+    pub fn process_ended(&mut self) {
+        if let Some(running) = &mut self.running {
+            running.pid = None;
         }
     }
 
@@ -117,34 +132,31 @@ impl Loader {
         for _ in 0..16 {
             match rustix::io::read(&running.reply, &mut piece) {
                 Ok(0) => {
-                    let bytes = std::mem::take(&mut running.bytes);
-                    self.running = None;
+                    let Some(Running { reply: pipe, bytes, .. }) = self.running.take() else { break };
                     let reply = message::decode(&bytes).map(Box::new);
-                    return Progress::Done(
-                        reply.map_err(|_| "the loader ended without an answer".to_owned()),
-                    );
+                    let outcome = reply.map_err(|_| "the loader ended without an answer".to_owned());
+                    return Progress::Done(Ended { pipe, outcome });
                 }
                 Ok(got) => running.bytes.extend(&piece[..got]),
                 Err(Errno::AGAIN | Errno::INTR) => break,
-                Err(error) => {
-                    self.stop();
-                    return Progress::Done(Err(format!("loader: {error}")));
-                }
+                Err(error) => return self.break_off(format!("loader: {error}")),
             }
             if running.bytes.len() > message::MOST {
-                self.stop();
-                return Progress::Done(Err("the loader's answer is too large".to_owned()));
+                return self.break_off("the loader's answer is too large".to_owned());
             }
         }
         Progress::Waits
     }
 
     /// Ends a loader whose time is over.
-    pub fn expire(&mut self, now: Tick) -> Option<String> {
-        if self.deadline()? > now {
-            return None;
+    pub fn expire(&mut self, now: Tick) -> Progress {
+        if self.deadline().is_none_or(|deadline| deadline > now) {
+            return Progress::Waits;
         }
-        self.stop();
-        Some(format!("the loader took more than {} s and was ended", DEADLINE.as_secs()))
+        self.break_off(format!("the loader took more than {} s and was ended", DEADLINE.as_secs()))
+    }
+
+    fn break_off(&mut self, why: String) -> Progress {
+        self.stop().map_or(Progress::Waits, |pipe| Progress::Done(Ended { pipe, outcome: Err(why) }))
     }
 }

@@ -23,6 +23,7 @@ use crate::message::{Request, SourceSpec};
 use crate::notify::ServiceManager;
 use crate::pid_file::{PidFile, PidFileError};
 use crate::programs::{Own, Programs};
+use crate::socket_file::Refused;
 use crate::{clock, control, descriptors};
 
 /// What a face asks for.
@@ -88,7 +89,7 @@ pub enum StartError {
     /// There is no pid file.
     PidFile(PidFileError),
     /// There is no control socket.
-    Control(String, rustix::io::Errno),
+    Control(String, Refused),
     /// The first load failed, or what it found cannot be served.
     Refused(Failure),
 }
@@ -98,7 +99,7 @@ impl std::fmt::Display for StartError {
         match self {
             StartError::System(call, _) => write!(f, "{call}"),
             StartError::PidFile(error) => write!(f, "{error}"),
-            StartError::Control(path, error) => write!(f, "control socket {path}: {error}"),
+            StartError::Control(path, (call, _)) => write!(f, "control socket {path}: {call}"),
             StartError::Refused(Failure::Configuration(why) | Failure::NotPermitted(why)) => {
                 write!(f, "{why}")
             }
@@ -110,7 +111,8 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             StartError::System(_, error) => Some(error),
-            StartError::PidFile(_) | StartError::Control(..) | StartError::Refused(_) => None,
+            StartError::Control(_, (_, error)) => Some(error),
+            StartError::PidFile(_) | StartError::Refused(_) => None,
         }
     }
 }
@@ -263,9 +265,10 @@ fn open_control(path: &ControlPath, logger: &mut Logger) -> Result<Option<Contro
             let path = control::default_path();
             Ok(match Control::open(&path) {
                 Ok(control) => Some(control),
-                Err(error) => {
-                    let text =
-                        format!("no control socket, so no status: {path}: {error}; --control names another");
+                Err((call, error)) => {
+                    let text = format!(
+                        "no control socket, so no status: {path}: {call}: {error}; --control names another"
+                    );
                     logger.log(&Record::new(Level::Warning, "no-control", text));
                     None
                 }
