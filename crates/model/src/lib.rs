@@ -13,6 +13,7 @@
 //! | who is let in, and when a limit pauses or refuses | [`admission`] |
 //! | what happens on an event | [`supervisor`] |
 //! | what SIGHUP changes | [`reload`] |
+//! | whether the first load is one to serve with | [`first_load`] |
 //! | what `usherd status` shows | [`status`] |
 #![forbid(unsafe_code)]
 
@@ -26,7 +27,9 @@ pub mod environment;
 pub mod episode;
 pub mod event;
 pub mod failure;
+pub mod first_load;
 pub mod lifecycle;
+pub mod queue;
 pub mod reload;
 pub mod service;
 pub mod slots;

@@ -10,7 +10,7 @@ use crate::episode::Episodes;
 use crate::event::OpenError;
 use crate::failure::{Errno, Failures, StartError};
 use crate::lifecycle::{Pause, Phase};
-use crate::service::{Builtin, Identity, Task, Unavailable};
+use crate::service::{Builtin, Identity, Origin, Task, Unavailable};
 use crate::supervisor::{ServiceId, ServiceState, Supervisor};
 use crate::time::Tick;
 
@@ -119,12 +119,14 @@ pub fn services(
     strerror: Strerror<'_>,
     stderr: &dyn Fn(ServiceId) -> Vec<String>,
 ) -> Vec<ServiceStatus> {
-    let mut all: Vec<ServiceStatus> = supervisor
-        .services()
-        .map(|(id, state)| ServiceStatus { stderr: stderr(id), ..service(supervisor, state, now, strerror) })
-        .collect();
-    all.sort_by(|a, b| a.origin.cmp(&b.origin).then_with(|| a.name.cmp(&b.name)));
-    all
+    let mut all: Vec<(ServiceId, &ServiceState)> = supervisor.services().collect();
+    all.sort_by_cached_key(|(_, state)| {
+        let origin = state.service().origin;
+        (path(supervisor, origin).to_owned(), origin.line, state.service().display_name())
+    });
+    let all = all.into_iter();
+    all.map(|(id, state)| ServiceStatus { stderr: stderr(id), ..service(supervisor, state, now, strerror) })
+        .collect()
 }
 
 /// Programs that run, and how many may.
@@ -154,7 +156,6 @@ fn service(
     strerror: Strerror<'_>,
 ) -> ServiceStatus {
     let service = state.service();
-    let path = supervisor.files().get(service.origin.file as usize).map_or("?", String::as_str);
     let (program, user) = match &service.task {
         Task::Builtin(builtin) => (format!("internal {}", Builtin::name(*builtin)), String::new()),
         Task::Program(program) => {
@@ -184,7 +185,7 @@ fn service(
     });
     ServiceStatus {
         name: service.display_name(),
-        origin: format!("{path}:{}", service.origin.line),
+        origin: format!("{}:{}", path(supervisor, service.origin), service.origin.line),
         program,
         user,
         running: state.usage().running(),
@@ -208,6 +209,10 @@ fn service(
         failures: failures.collect(),
         stderr: Vec::new(),
     }
+}
+
+fn path(supervisor: &Supervisor, origin: Origin) -> &str {
+    supervisor.files().get(origin.file as usize).map_or("?", String::as_str)
 }
 
 fn phase(phase: Phase, strerror: Strerror<'_>) -> (&'static str, String) {

@@ -1,7 +1,8 @@
 //! The event loop: what happens becomes an event, what the core wants done is done.
 //!
 //! One thread, one epoll. Nothing here waits for anybody: not for a caller, a child, the loader, the log, or a client
-//! of the control socket. Nothing here decides: that is the core's, `usherd_model::supervisor`.
+//! of the control socket. Nothing here decides: that is the core's, `usherd_model::supervisor`, and, for what ends a
+//! daemon before it serves, `usherd_model::first_load`.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -17,7 +18,8 @@ use usherd_model::event::{
     AcceptError, Action, ConnectionId, Event, Exit, Handed, IDLE, Log, NotStarted, Start,
 };
 use usherd_model::failure::Errno;
-use usherd_model::service::{Builtin, Config, SocketKind, Stderr};
+use usherd_model::first_load::{self, Failure, Insistence, Stage};
+use usherd_model::service::{Builtin, SocketKind, Stderr};
 use usherd_model::slots::{Key, Slots};
 use usherd_model::status::{self, Snapshot};
 use usherd_model::supervisor::{ListenerId, ServiceId, Settings, Supervisor};
@@ -40,24 +42,6 @@ use crate::programs::{Programs, UcspiValues, failed_step};
 use crate::reap::Reaper;
 use crate::stderr_log::{self, PipeId, StderrLog};
 use crate::{clock, descriptors};
-
-/// What a configuration with errors means at start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Insistence {
-    /// The rest of it is served: a file with many lines.
-    ServeTheRest,
-    /// Nothing is served: a command line.
-    AllOrNothing,
-}
-
-/// Why a daemon did not begin to serve.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// The configuration cannot be used.
-    Configuration(String),
-    /// What is asked for needs rights that the daemon does not have.
-    NotPermitted(String),
-}
 
 /// Called once, when all is open for the first time.
 pub type OnReady = Box<dyn FnOnce(&Supervisor)>;
@@ -130,11 +114,11 @@ const FINDINGS: usize = 200;
 /// Log lines that could not be written are tried again so soon.
 const LOG_AGAIN: Duration = Duration::from_millis(20);
 
-/// The end waits so often, a millisecond each time, for children that are not yet their programs.
-const LAST_BREATHS: u32 = 100;
+/// The end waits so often, [`SETTLE`] each time, for children that are not yet their programs.
+const LAST_WAITS: u32 = 100;
 
-/// How long the loop waits when even waiting fails.
-const BREATH: Duration = Duration::from_millis(10);
+/// How long the loop sleeps when even waiting fails.
+const WAIT_ERROR_PAUSE: Duration = Duration::from_millis(10);
 
 /// Actions and events that one event makes, outside of loads.
 const USUAL: usize = 64;
@@ -206,7 +190,7 @@ impl Daemon {
             let timeout = self.timeout();
             if self.poller.wait(timeout).is_err() {
                 // Memory for a moment: nothing is lost, what has happened is still there the next time.
-                std::thread::sleep(BREATH);
+                std::thread::sleep(WAIT_ERROR_PAUSE);
             }
             self.now = clock::now();
             for index in 0..self.poller.len() {
@@ -728,41 +712,33 @@ impl Daemon {
                 .field("place", report.position());
             self.logger.log(&record);
         }
-        if let Some(failure) = self.reason_to_give_up(&config, &reports) {
-            self.give_up(failure);
-            return;
+        match first_load::answered(self.stage(), config, &reports) {
+            Ok(event) => {
+                self.raise(event);
+                self.has_loaded = true;
+            }
+            Err(failure) => self.give_up(failure),
         }
-        self.raise(Event::Loaded(Box::new(config)));
-        self.has_loaded = true;
     }
 
     fn load_failed(&mut self, why: String) {
-        if self.on_ready.is_some() {
-            self.give_up(Failure::Configuration(why));
-        } else {
-            self.raise(Event::LoadFailed(why));
-            self.manager.ready(self.supervisor.services().count());
+        match first_load::not_answered(self.stage(), why) {
+            Ok(event) => {
+                self.raise(event);
+                self.manager.ready(self.supervisor.services().count());
+            }
+            Err(failure) => self.give_up(failure),
         }
+    }
+
+    fn stage(&self) -> Stage {
+        if self.on_ready.is_some() { Stage::First(self.insistence) } else { Stage::Later }
     }
 
     /// Ends a daemon that has not begun to serve.
     fn give_up(&mut self, failure: Failure) {
         self.failure = Some(failure);
         self.ending = true;
-    }
-
-    fn reason_to_give_up(&self, config: &Config, reports: &[Report]) -> Option<Failure> {
-        // Once it serves there is no reason any more.
-        self.on_ready.as_ref()?;
-        if config.services.is_empty() && !config.unreadable.is_empty() {
-            return Some(Failure::Configuration(format!("cannot read {}", config.unreadable.join(", "))));
-        }
-        let error = reports.iter().find(|report| report.severity == Severity::Error)?;
-        match (self.insistence, error.code.as_str()) {
-            (Insistence::ServeTheRest, _) => None,
-            (Insistence::AllOrNothing, "not-permitted") => Some(Failure::NotPermitted(error.message.clone())),
-            (Insistence::AllOrNothing, _) => Some(Failure::Configuration(error.message.clone())),
-        }
     }
 
     fn ready(&mut self) {
@@ -840,7 +816,7 @@ impl Daemon {
         self.stop_loader();
         self.listeners.close_all();
         // They have copies of the listeners, which whoever comes after us wants to bind.
-        for _ in 0..LAST_BREATHS {
+        for _ in 0..LAST_WAITS {
             self.logger.flush();
             if !self.spawner.is_busy() && !self.logger.is_behind() {
                 break;

@@ -10,12 +10,13 @@ use rustix::process::{chdir, geteuid, getgid, getuid, setsid, umask};
 use rustix::thread::{CapabilitySet, capabilities, clear_ambient_capability_set, set_capabilities};
 use usherd_model::config::Defaults;
 use usherd_model::environment::Inherit;
+use usherd_model::first_load::{Failure, Insistence};
 use usherd_model::supervisor::Settings;
 use usherd_sys::signal::{self, Signal, SignalFd};
 use usherd_sys::spawn::{Memory, Spawner};
 
 use crate::control::Control;
-use crate::daemon::{Daemon, Failure, Insistence, OnReady, Parts};
+use crate::daemon::{Daemon, OnReady, Parts};
 use crate::exit_code::Exit;
 use crate::loader::Loader;
 use crate::log::{Format, Level, Logger, Record, Sink, Syslog, Terminal};

@@ -5,11 +5,11 @@ use std::net::{Ipv4Addr, TcpListener};
 use clap::ArgMatches;
 use usherd_model::config::Defaults;
 use usherd_model::environment::Inherit;
+use usherd_model::first_load::Insistence;
 use usherd_model::service::Stderr;
 use usherd_model::supervisor::Settings;
 
 use super::{SERVICES_SHARE, STARTS_A_MINUTE, control_path, limits, max_sessions, serve};
-use crate::daemon::Insistence;
 use crate::exit_code::Exit;
 use crate::message::{CommandLine, SourceSpec};
 use crate::startup::{Background, Options, Speech};

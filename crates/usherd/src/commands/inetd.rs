@@ -6,12 +6,12 @@ use clap::ArgMatches;
 use rustix::process::getuid;
 use usherd_model::config::Defaults;
 use usherd_model::environment::Inherit;
+use usherd_model::first_load::Insistence;
 use usherd_model::service::Stderr;
 use usherd_model::supervisor::Settings;
 
 use super::{SERVICES_SHARE, STARTS_A_MINUTE, absolute, limits, max_sessions};
 use crate::cli;
-use crate::daemon::Insistence;
 use crate::exit_code::Exit;
 use crate::log::{Format, Level, Logger, Record, Sink, Syslog};
 use crate::message::SourceSpec;

@@ -1,11 +1,11 @@
 //! `usherd run`: the daemon, in the foreground.
 
 use clap::ArgMatches;
+use usherd_model::first_load::Insistence;
 use usherd_model::service::Stderr;
 use usherd_model::supervisor::Settings;
 
 use super::{STARTS_A_MINUTE, absolute, control_path, defaults, inherit, limits, max_sessions, serve};
-use crate::daemon::Insistence;
 use crate::exit_code::Exit;
 use crate::message::SourceSpec;
 use crate::startup::{Background, Options, Speech};

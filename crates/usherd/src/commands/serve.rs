@@ -4,13 +4,13 @@ use std::os::unix::ffi::OsStringExt;
 
 use clap::ArgMatches;
 use usherd_model::config::syntax::{Entry, Families, Transport, Tree, Word};
+use usherd_model::first_load::Insistence;
 use usherd_model::service::{AtLimit, Limits, Protocol, Stderr};
 use usherd_model::source::{FileId, Sources, Span, Spanned};
 use usherd_model::supervisor::Settings;
 
 use super::{control_path, defaults, inherit, limits, max_sessions, per_minute};
 use crate::cli::StderrChoice;
-use crate::daemon::Insistence;
 use crate::exit_code::Exit;
 use crate::message::{CommandLine, SourceSpec};
 use crate::startup::{Background, Options, Speech};
