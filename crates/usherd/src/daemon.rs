@@ -193,6 +193,7 @@ impl Daemon {
                 std::thread::sleep(WAIT_ERROR_PAUSE);
             }
             self.now = clock::now();
+            self.stderr_log.begin_turn();
             for index in 0..self.poller.len() {
                 if let Some((token, ready)) = self.poller.event(index) {
                     self.dispatch(token, ready);
@@ -480,17 +481,26 @@ impl Daemon {
 
     fn read_stderr(&mut self, pipe: PipeId) {
         let (logger, supervisor) = (&mut self.logger, &self.supervisor);
-        let progress = self.stderr_log.read(pipe, |service, line| {
-            let name =
-                supervisor.service(service).map_or_else(String::new, |state| state.service().display_name());
-            let record = Record::new(Level::Info, "stderr", format!("{name}: stderr: {line}"));
-            logger.log(&record.field("service", name));
-        });
+        let progress =
+            self.stderr_log.read(pipe, |service, line| log_stderr(logger, supervisor, service, line));
         if progress == stderr_log::Progress::Ended {
             if let Some(read) = self.stderr_log.pipe(pipe) {
                 self.poller.remove(read);
             }
             self.stderr_log.close(pipe);
+        }
+    }
+
+    /// A program has ended, and with it the last line that it wrote.
+    fn end_stderr_line(&mut self, pid: Pid) {
+        if !self.stderr_log.is_used() {
+            return;
+        }
+        let (logger, supervisor) = (&mut self.logger, &self.supervisor);
+        if let Some(child) = supervisor.children().get(pid) {
+            self.stderr_log.ended(child.claim.service, |service, line| {
+                log_stderr(logger, supervisor, service, line);
+            });
         }
     }
 
@@ -536,6 +546,7 @@ impl Daemon {
             }
             return;
         }
+        self.end_stderr_line(pid);
         let failure = failed.map(|failed| (failed_step(failed.step), Errno(failed.errno)));
         self.raise(Event::Ended(pid, exit, failure));
     }
@@ -848,4 +859,10 @@ fn not_started(error: rustix::io::Errno) -> NotStarted {
 /// Why there was no loader, in words.
 fn no_loader(failed: Failed) -> String {
     format!("no loader: {}: {}", failed_step(failed.step).word(), errno::words(Errno(failed.errno)))
+}
+
+fn log_stderr(logger: &mut Logger, supervisor: &Supervisor, service: ServiceId, line: &str) {
+    let name = supervisor.service(service).map_or_else(String::new, |state| state.service().display_name());
+    let record = Record::new(Level::Info, "stderr", format!("{name}: stderr: {line}"));
+    logger.log(&record.field("service", name));
 }

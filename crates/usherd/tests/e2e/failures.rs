@@ -127,6 +127,21 @@ fn standard_error_without_end_costs_its_own_lines() {
 }
 
 #[test]
+fn a_last_line_without_an_end_is_logged_and_is_not_glued_to_the_next() {
+    sandbox::run(|| {
+        fs::write("/run/terse", "#!/bin/sh\nprintf 'no end' >&2\n").expect("write");
+        fs::set_permissions("/run/terse", fs::Permissions::from_mode(0o755)).expect("chmod");
+        let daemon = Daemon::serve(&["127.0.0.1:2001", "--", "/run/terse"]);
+        for round in 1..=20 {
+            assert_eq!(listen(at(2001)), "");
+            wait::until("it is logged", || log_count("event=stderr no end\"") == round);
+        }
+        assert_eq!(daemon.service("2001")["stderr"][0], "no end");
+        assert_eq!(log_count("no endno end"), 0);
+    });
+}
+
+#[test]
 fn why_there_is_no_loader_is_said() {
     sandbox::run(|| {
         let copy = "/run/usherd-copy";
