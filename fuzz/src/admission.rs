@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use arbitrary::Unstructured;
-use usherd_model::admission::{Admission, Gate, Limit, Pool, Usage};
+use usherd_model::admission::{Admission, Claim, Gate, Limit, Pool, Usage};
 use usherd_model::service::{Limits, Rate, SourcePrefix};
 use usherd_model::slots::Key;
 use usherd_model::supervisor::ServiceId;
@@ -123,7 +123,7 @@ impl Story {
         }
         let expected = self.expected(at, source);
         let Service { limits, usage, starts } = &mut self.services[at];
-        let got = self.admission.begin(Pool::Children, id(at), limits, usage, Some(source.into()), self.now);
+        let got = self.admission.begin(claim(at, source), limits, usage, self.now);
         assert_eq!(got, expected, "service {at}, source {source:?}, {:?}", self.now);
         if got.is_ok() {
             starts.count(limits.starts, self.now);
@@ -140,7 +140,7 @@ impl Story {
     fn end(&mut self, index: usize) {
         let (at, source) = self.running.swap_remove(index);
         let Service { limits, usage, .. } = &mut self.services[at];
-        self.admission.end(Pool::Children, id(at), limits, usage, Some(source.into()));
+        self.admission.end(claim(at, source), limits, usage);
         self.check();
     }
 
@@ -221,6 +221,10 @@ impl Starts {
 fn net(source: [u8; 4], limits: &Limits) -> IpAddr {
     let [a, b, c, d] = source;
     if limits.source_prefix.v4 == 24 { [a, b, c, 0].into() } else { [a, b, c, d].into() }
+}
+
+fn claim(at: usize, source: [u8; 4]) -> Claim {
+    Claim { pool: Pool::Children, service: id(at), source: Some(source.into()) }
 }
 
 fn id(at: usize) -> ServiceId {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use usherd_model::admission::Pool;
+use usherd_model::admission::{Limit, Pool};
 use usherd_model::children::{Pid, SessionId};
 use usherd_model::event::{
     AcceptError, Action, ConnectionId, Event, Exit, Handed, NotStarted, OpenError, Start,
@@ -373,6 +373,21 @@ impl<'a> Shell<'a> {
             self.check_phase(id, phase);
         }
         assert_eq!(open.len(), self.open.len(), "sockets are open that nobody knows");
+        self.check_queues();
+    }
+
+    /// Whoever waits for room that all share has one place in one queue, and nobody else has.
+    fn check_queues(&self) {
+        for (pool, limit) in [(Pool::Children, Limit::Total), (Pool::Sessions, Limit::Sessions)] {
+            let mut waiting: Vec<ListenerId> = self.supervisor.waiting(pool).collect();
+            let by = |phase: Phase| matches!(phase, Phase::Paused(Pause::Limit(by, _)) if by == limit);
+            let listeners = self.supervisor.listeners();
+            let mut paused: Vec<ListenerId> =
+                listeners.filter(|(_, state)| by(state.phase())).map(|(id, _)| id).collect();
+            waiting.sort();
+            paused.sort();
+            assert_eq!(waiting, paused, "who waits for {pool:?}");
+        }
     }
 
     fn check_counts(&self) {
@@ -405,7 +420,7 @@ impl<'a> Shell<'a> {
     fn check_phase(&self, id: ListenerId, phase: Phase) {
         if let Some(deadline) = phase.deadline() {
             let next = self.supervisor.next_deadline().expect("a listener waits for a time");
-            assert!(next <= deadline, "{id:?} waits until {deadline}, the timer is at {next}");
+            assert!(next <= deadline, "{id:?} waits until {deadline:?}, the timer is at {next:?}");
             return;
         }
         match phase {

@@ -141,6 +141,17 @@ pub enum Pool {
     Moments,
 }
 
+/// One start, as it is counted: given back as it was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// What it takes one of.
+    pub pool: Pool,
+    /// Whose it is.
+    pub service: ServiceId,
+    /// The caller, where one is known.
+    pub source: Option<IpAddr>,
+}
+
 /// The counts that are not one service's own.
 #[derive(Debug)]
 pub struct Admission {
@@ -190,38 +201,29 @@ impl Admission {
     /// Counts a start for a service whose gate is open, unless its source has had enough.
     pub fn begin(
         &mut self,
-        pool: Pool,
-        service: ServiceId,
+        claim: Claim,
         limits: &Limits,
         usage: &mut Usage,
-        source: Option<IpAddr>,
         now: Tick,
     ) -> Result<(), Limit> {
-        if let Some(source) = source {
-            self.sources.begin(service, limits, source, now)?;
+        if let Some(source) = claim.source {
+            self.sources.begin(claim.service, limits, source, now)?;
         }
         if let Some(rate) = limits.starts {
             usage.window.count(rate, now);
         }
         usage.running += 1;
-        self.share(pool).running += 1;
+        self.share(claim.pool).running += 1;
         Ok(())
     }
 
     /// What was counted by [`Self::begin`] has ended, or could not be started after all. It stays counted as a start.
-    pub fn end(
-        &mut self,
-        pool: Pool,
-        service: ServiceId,
-        limits: &Limits,
-        usage: &mut Usage,
-        source: Option<IpAddr>,
-    ) {
+    pub fn end(&mut self, claim: Claim, limits: &Limits, usage: &mut Usage) {
         usage.running = usage.running.saturating_sub(1);
-        let share = self.share(pool);
+        let share = self.share(claim.pool);
         share.running = share.running.saturating_sub(1);
-        if let Some(source) = source {
-            self.sources.end(service, limits, source);
+        if let Some(source) = claim.source {
+            self.sources.end(claim.service, limits, source);
         }
     }
 
@@ -412,8 +414,8 @@ mod tests {
         Tick::new(Duration::from_secs(seconds))
     }
 
-    fn service(index: u64) -> ServiceId {
-        Key::unpack(index)
+    fn claim(service: u64, source: Option<IpAddr>) -> Claim {
+        Claim { pool: Pool::Children, service: Key::unpack(service), source }
     }
 
     #[test]
@@ -424,18 +426,14 @@ mod tests {
         let mut counting = Admission::new(100, 0);
         for second in 0..3 {
             assert_eq!(admission.gate(Pool::Children, &limits, &usage, at(second)), Gate::Open);
-            counting
-                .begin(Pool::Children, service(0), &limits, &mut usage, None, at(second))
-                .expect("no source limit");
+            counting.begin(claim(0, None), &limits, &mut usage, at(second)).expect("no source limit");
         }
         assert_eq!(
             admission.gate(Pool::Children, &limits, &usage, at(59)),
             Gate::Closed(Limit::Starts, Some(at(60)))
         );
         assert_eq!(admission.gate(Pool::Children, &limits, &usage, at(60)), Gate::Open);
-        counting
-            .begin(Pool::Children, service(0), &limits, &mut usage, None, at(60))
-            .expect("no source limit");
+        counting.begin(claim(0, None), &limits, &mut usage, at(60)).expect("no source limit");
         assert_eq!(admission.gate(Pool::Children, &limits, &usage, at(60)), Gate::Open);
     }
 
@@ -444,13 +442,13 @@ mod tests {
         let mut admission = Admission::new(3, 0);
         let limits = Limits { children: Some(2), ..limits() };
         let (mut one, mut two) = (Usage::default(), Usage::default());
-        admission.begin(Pool::Children, service(1), &limits, &mut one, None, at(0)).expect("no source limit");
-        admission.begin(Pool::Children, service(1), &limits, &mut one, None, at(0)).expect("no source limit");
+        admission.begin(claim(1, None), &limits, &mut one, at(0)).expect("no source limit");
+        admission.begin(claim(1, None), &limits, &mut one, at(0)).expect("no source limit");
         assert_eq!(admission.gate(Pool::Children, &limits, &one, at(0)), Gate::Closed(Limit::Children, None));
         assert_eq!(admission.gate(Pool::Children, &limits, &two, at(0)), Gate::Open);
-        admission.begin(Pool::Children, service(2), &limits, &mut two, None, at(0)).expect("no source limit");
+        admission.begin(claim(2, None), &limits, &mut two, at(0)).expect("no source limit");
         assert_eq!(admission.gate(Pool::Children, &limits, &two, at(0)), Gate::Closed(Limit::Total, None));
-        admission.end(Pool::Children, service(1), &limits, &mut one, None);
+        admission.end(claim(1, None), &limits, &mut one);
         assert_eq!(admission.gate(Pool::Children, &limits, &one, at(0)), Gate::Open);
     }
 
@@ -461,7 +459,7 @@ mod tests {
         let mut usage = Usage::default();
         let mut begin = |address: &str| {
             let address = address.parse().expect("an address");
-            admission.begin(Pool::Children, service(0), &limits, &mut usage, Some(address), at(0))
+            admission.begin(claim(0, Some(address)), &limits, &mut usage, at(0))
         };
         assert_eq!(begin("192.0.2.1"), Ok(()));
         assert_eq!(begin("::ffff:192.0.2.1"), Err(Limit::SourceChildren));
@@ -477,13 +475,10 @@ mod tests {
         let limits = Limits { source_starts: rate(1), ..limits() };
         let mut usage = Usage::default();
         let source = Some("192.0.2.1".parse().expect("an address"));
-        assert_eq!(admission.begin(Pool::Children, service(0), &limits, &mut usage, source, at(0)), Ok(()));
-        assert_eq!(
-            admission.begin(Pool::Children, service(0), &limits, &mut usage, source, at(1)),
-            Err(Limit::SourceStarts)
-        );
+        assert_eq!(admission.begin(claim(0, source), &limits, &mut usage, at(0)), Ok(()));
+        assert_eq!(admission.begin(claim(0, source), &limits, &mut usage, at(1)), Err(Limit::SourceStarts));
         assert_eq!((usage.running(), admission.running(Pool::Children)), (1, (1, 100)));
-        assert_eq!(admission.begin(Pool::Children, service(0), &limits, &mut usage, source, at(60)), Ok(()));
+        assert_eq!(admission.begin(claim(0, source), &limits, &mut usage, at(60)), Ok(()));
     }
 
     #[test]
@@ -492,25 +487,19 @@ mod tests {
         let limits = Limits { source_children: Some(1), source_starts: rate(100), ..limits() };
         let mut usage = Usage::default();
         let held: IpAddr = "192.0.2.1".parse().expect("an address");
-        assert_eq!(
-            admission.begin(Pool::Children, service(0), &limits, &mut usage, Some(held), at(0)),
-            Ok(())
-        );
+        assert_eq!(admission.begin(claim(0, Some(held)), &limits, &mut usage, at(0)), Ok(()));
         for number in 0..1_000_000_u128 {
             let other = IpAddr::V6(Ipv6Addr::from(number << 64 | 0x2000 << 112));
-            if admission.begin(Pool::Children, service(0), &limits, &mut usage, Some(other), at(1)).is_ok() {
-                admission.end(Pool::Children, service(0), &limits, &mut usage, Some(other));
+            if admission.begin(claim(0, Some(other)), &limits, &mut usage, at(1)).is_ok() {
+                admission.end(claim(0, Some(other)), &limits, &mut usage);
             }
         }
         assert_eq!(
-            admission.begin(Pool::Children, service(0), &limits, &mut usage, Some(held), at(1)),
+            admission.begin(claim(0, Some(held)), &limits, &mut usage, at(1)),
             Err(Limit::SourceChildren)
         );
-        admission.end(Pool::Children, service(0), &limits, &mut usage, Some(held));
-        assert_eq!(
-            admission.begin(Pool::Children, service(0), &limits, &mut usage, Some(held), at(1)),
-            Ok(())
-        );
+        admission.end(claim(0, Some(held)), &limits, &mut usage);
+        assert_eq!(admission.begin(claim(0, Some(held)), &limits, &mut usage, at(1)), Ok(()));
         assert_eq!(admission.sources.places.len(), SETS * WAYS);
     }
 }

@@ -4,11 +4,10 @@
 //! that started it until it has ended, whatever a reload does to the configuration meanwhile.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
-use crate::admission::Pool;
+use crate::admission::Claim;
 use crate::slots::Key;
-use crate::supervisor::{ListenerId, ServiceId};
+use crate::supervisor::ListenerId;
 use crate::time::Tick;
 
 /// A process number. Positive.
@@ -18,12 +17,10 @@ pub struct Pid(pub i32);
 /// One running program.
 #[derive(Clone, Copy, Debug)]
 pub struct Child {
-    /// Whose program it is.
-    pub service: ServiceId,
+    /// What it takes one of, for whom.
+    pub claim: Claim,
     /// The listener that was called.
     pub listener: ListenerId,
-    /// The caller, where one is known.
-    pub source: Option<IpAddr>,
     /// When it was started.
     pub started: Tick,
 }
@@ -31,12 +28,8 @@ pub struct Child {
 /// One open session of a built-in.
 #[derive(Clone, Copy, Debug)]
 pub struct Session {
-    /// Whose it is.
-    pub service: ServiceId,
-    /// What it takes one of.
-    pub pool: Pool,
-    /// The caller, where one is known.
-    pub source: Option<IpAddr>,
+    /// What it takes one of, for whom.
+    pub claim: Claim,
 }
 
 /// Names a session.
@@ -57,6 +50,11 @@ impl Children {
     /// Forgets a program that has ended.
     pub fn remove(&mut self, pid: Pid) -> Option<Child> {
         self.by_pid.remove(&pid)
+    }
+
+    /// A program that runs.
+    pub fn get(&self, pid: Pid) -> Option<&Child> {
+        self.by_pid.get(&pid)
     }
 
     /// How many run.

@@ -19,7 +19,7 @@ pub fn is_loop(source: SocketAddr, is_builtin_port: impl Fn(u16) -> bool) -> boo
 }
 
 /// Whether an address can be that of one machine.
-pub fn is_unicast(address: IpAddr) -> bool {
+fn is_unicast(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_unicast_v4(v4),
         IpAddr::V6(v6) => is_unicast_v6(v6),

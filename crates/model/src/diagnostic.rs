@@ -14,7 +14,7 @@ pub enum Severity {
     Note,
     /// Legal and followed, but probably not meant, or unwise.
     Warning,
-    /// The line (or file) is left out.
+    /// The line, or the part of it that is marked (or the file), cannot be followed.
     Error,
 }
 
@@ -58,7 +58,7 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// A finding that costs the line.
+    /// A finding that costs the line, or the part of it that is marked.
     pub fn error(code: &'static str, place: Place, message: impl Into<String>) -> Self {
         Self::new(code, Severity::Error, place, message.into())
     }

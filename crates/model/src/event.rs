@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::admission::Limit;
 use crate::children::{Pid, SessionId};
+use crate::episode::Held;
 use crate::failure::{Errno, StartError, Step};
 use crate::registry::{Refusal, Tidings};
 use crate::service::{Builtin, Config};
@@ -49,7 +50,8 @@ pub enum Event {
     AcceptFailed(ListenerId, AcceptError),
     /// A program was started.
     Started(Start, Pid),
-    /// No process could be made for a program.
+    /// No process could be made for a program. What it was to be handed is gone: a connection is closed, and a socket
+    /// that was split off for a datagram, too. (A listener is handed as a copy, and stays.)
     NotStarted(Start, NotStarted),
     /// A program has ended; or its child could not become the program, for this reason.
     Ended(Pid, Exit, Option<(Step, Errno)>),
@@ -69,7 +71,7 @@ pub enum Event {
     NotRegistered(String),
     /// The time that [`crate::supervisor::Supervisor::next_deadline`] named has come.
     TimerDue,
-    /// Somebody asked for a reload (SIGHUP, the control socket), or the daemon begins.
+    /// Somebody asked for a reload (SIGHUP), or the daemon begins.
     ReloadRequested,
     /// The loader has answered.
     Loaded(Box<Config>),
@@ -103,8 +105,8 @@ pub enum Action {
         /// With whom.
         connection: ConnectionId,
     },
-    /// End the session that has been silent for the longest time, if that is at least [`IDLE`]: of this service, or of
-    /// any. Others wait for its place.
+    /// End the session that has been silent for the longest time, if that is at least [`IDLE`], and report:
+    /// [`Event::SessionEnded`]. It is looked for among those of this service, or, with none named, among all.
     EndIdleSession(Option<ServiceId>),
     /// Close a connection.
     Refuse(ConnectionId),
@@ -141,8 +143,9 @@ pub enum Action {
 /// holds connections open and says nothing would keep everybody else out for ever.
 pub const IDLE: Duration = Duration::from_secs(10);
 
-/// A child needs less than this from clone to exec.
-pub const MOMENT: Duration = Duration::from_millis(1);
+/// When as many children as can be are on their way to their programs, it is tried again so soon: a child needs less
+/// than this from clone to exec.
+pub const BUSY_RETRY: Duration = Duration::from_millis(1);
 
 /// A start that was granted, and what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,6 +240,8 @@ pub enum Log {
         listener: ListenerId,
         /// Which limit.
         limit: Limit,
+        /// Whether the caller who met it waits.
+        held: Held,
         /// By this caller, where one is known.
         peer: Option<SocketAddr>,
         /// How long at the most, where that is known.

@@ -14,6 +14,7 @@
 //! | what happens on an event | [`supervisor`] |
 //! | what SIGHUP changes | [`reload`] |
 //! | what rpcbind is told | [`registry`] |
+//! | whether the first load is one to serve with | [`first_load`] |
 //! | what `usherd status` shows | [`status`] |
 //! | whose connection it is, for the ident service | [`ident`] |
 #![forbid(unsafe_code)]
@@ -28,8 +29,10 @@ pub mod environment;
 pub mod episode;
 pub mod event;
 pub mod failure;
+pub mod first_load;
 pub mod ident;
 pub mod lifecycle;
+pub mod queue;
 pub mod registry;
 pub mod reload;
 pub mod service;

@@ -49,14 +49,6 @@ pub fn plan<'a, Id: Copy + Eq + std::hash::Hash>(
     Plan { successors, remove, close }
 }
 
-/// Whether something of a new configuration could not be used, so that [`keep_unusable`] has to look at the old one.
-pub fn has_unusable(new: &Config) -> bool {
-    let unavailable = |service: &Service| {
-        service.program().is_some_and(|program| matches!(program.identity, Identity::Unavailable(_)))
-    };
-    !new.broken.is_empty() || !new.unreadable.is_empty() || new.services.iter().any(unavailable)
-}
-
 /// Puts into `new` what has to go on from `old`: services of files that could not be read, services whose line is
 /// bad now, and services whose user was known and is not any more. Returns the names of those.
 pub fn keep_unusable(old: &Config, new: &mut Config) -> Vec<String> {

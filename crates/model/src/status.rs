@@ -11,7 +11,7 @@ use crate::event::OpenError;
 use crate::failure::{Errno, Failures, StartError};
 use crate::lifecycle::{Pause, Phase};
 use crate::registry::Standing;
-use crate::service::{Builtin, Identity, ListenAddress, Listener, Task, Unavailable};
+use crate::service::{Builtin, Identity, ListenAddress, Listener, Origin, Task, Unavailable};
 use crate::supervisor::{ListenerId, ServiceId, ServiceState, Supervisor};
 use crate::time::Tick;
 
@@ -138,12 +138,14 @@ pub fn services(
     strerror: Strerror<'_>,
     stderr: &dyn Fn(ServiceId) -> Vec<String>,
 ) -> Vec<ServiceStatus> {
-    let mut all: Vec<ServiceStatus> = supervisor
-        .services()
-        .map(|(id, state)| ServiceStatus { stderr: stderr(id), ..service(supervisor, state, now, strerror) })
-        .collect();
-    all.sort_by(|a, b| a.origin.cmp(&b.origin).then_with(|| a.name.cmp(&b.name)));
-    all
+    let mut all: Vec<(ServiceId, &ServiceState)> = supervisor.services().collect();
+    all.sort_by_cached_key(|(_, state)| {
+        let origin = state.service().origin;
+        (path(supervisor, origin).to_owned(), origin.line, state.service().display_name())
+    });
+    let all = all.into_iter();
+    all.map(|(id, state)| ServiceStatus { stderr: stderr(id), ..service(supervisor, state, now, strerror) })
+        .collect()
 }
 
 /// Programs that run, and how many may.
@@ -173,7 +175,6 @@ fn service(
     strerror: Strerror<'_>,
 ) -> ServiceStatus {
     let service = state.service();
-    let path = supervisor.files().get(service.origin.file as usize).map_or("?", String::as_str);
     let (program, user) = match &service.task {
         Task::Builtin(builtin) => (format!("internal {}", Builtin::name(*builtin)), String::new()),
         Task::Program(program) => {
@@ -206,7 +207,7 @@ fn service(
     });
     ServiceStatus {
         name: service.display_name(),
-        origin: format!("{path}:{}", service.origin.line),
+        origin: format!("{}:{}", path(supervisor, service.origin), service.origin.line),
         program,
         user,
         running: state.usage().running(),
@@ -260,6 +261,10 @@ fn rpc(supervisor: &Supervisor, id: ListenerId, spec: &Listener, now: Tick) -> O
     };
     let seconds_left = due.filter(|_| !registered).map(|at| at.since(now).as_secs());
     Some(RpcStatus { program: *program, versions: versions.to_string(), registered, why, seconds_left })
+}
+
+fn path(supervisor: &Supervisor, origin: Origin) -> &str {
+    supervisor.files().get(origin.file as usize).map_or("?", String::as_str)
 }
 
 fn phase(phase: Phase, strerror: Strerror<'_>) -> (&'static str, String) {

@@ -6,20 +6,22 @@
 //!
 //! What this module must never do: end the daemon, or forget a listener, because of anything that a caller did.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::admission::{Admission, Gate, Limit, Pool, Usage};
+use crate::admission::{Admission, Claim, Gate, Limit, Pool, Usage};
 use crate::children::{Child, Children, Pid, Session, SessionId};
 use crate::episode::{Episodes, Held};
 use crate::event::{
-    AcceptError, Action, Changes, ConnectionId, Event, Exit, Handed, IDLE, Log, MOMENT, NotStarted,
+    AcceptError, Action, BUSY_RETRY, Changes, ConnectionId, Event, Exit, Handed, IDLE, Log, NotStarted,
     OpenError, Start,
 };
 use crate::failure::{Errno, Failures, StartError, Step};
 use crate::lifecycle::{ListenerState, Pause, Phase};
+use crate::queue::Queue;
 use crate::registry::{News, Registry, Standing, Tidings};
 use crate::reload;
 use crate::service::{
@@ -49,8 +51,8 @@ pub struct ServiceState {
 /// What did not go well with a service.
 #[derive(Debug, Default)]
 struct Troubles {
-    /// Listeners that wait for one of the service's programs to end.
-    waiting: Vec<ListenerId>,
+    /// Whether a listener of the service has waited for one of its programs to end since one did.
+    waiting: bool,
     episodes: Episodes,
     failures: Failures,
 }
@@ -75,13 +77,27 @@ pub struct Settings {
     pub log_connections: bool,
 }
 
-/// Listeners that wait for room that all share, in the order in which they were paused.
-#[derive(Debug, Default)]
-struct Queue {
-    waiting: VecDeque<ListenerId>,
-    /// The one that was offered room and has not yet said whether it has a caller for it. The next is offered the room
-    /// only when it has not: nobody is left behind by one whose caller has gone.
-    offered: Option<ListenerId>,
+/// A limit that was met, as what is noted and said of it.
+#[derive(Clone, Copy, Debug)]
+struct Holding {
+    limit: Limit,
+    held: Held,
+    /// The caller, where one is known.
+    peer: Option<SocketAddr>,
+    /// How long callers wait at the most, where that is known.
+    pause: Option<Duration>,
+    /// The kernel's error, when it is resources that have run out.
+    errno: Option<Errno>,
+}
+
+impl Holding {
+    fn waits(limit: Limit, pause: Option<Duration>) -> Self {
+        Self { limit, held: Held::Waits, peer: None, pause, errno: None }
+    }
+
+    fn refused(limit: Limit, count: u32, peer: Option<SocketAddr>) -> Self {
+        Self { limit, held: Held::Refused(count), peer, pause: None, errno: None }
+    }
 }
 
 /// Something that ends by itself.
@@ -105,9 +121,9 @@ pub struct Supervisor {
     sessions: Slots<Session>,
     admission: Admission,
     /// Listeners that wait for any program to end.
-    for_child: Queue,
+    for_child: Queue<ListenerId>,
     /// Listeners that wait for any session to end.
-    for_session: Queue,
+    for_session: Queue<ListenerId>,
     registry: Registry,
     timers: BTreeSet<(Tick, Timer)>,
 }
@@ -151,8 +167,7 @@ impl Supervisor {
             Event::Ended(pid, exit, failure) => self.ended(pid, exit, failure, now, actions),
             Event::SessionEnded(session) => self.session_ended(session, actions),
             Event::LoopsDropped(listener, count, source) => {
-                let peer = Some(source);
-                self.hold_back(listener, Limit::Loop, Held::Refused(count), peer, None, None, now, actions);
+                self.hold_back(listener, Holding::refused(Limit::Loop, count, Some(source)), now, actions);
             }
             Event::Opened(listener) => self.opened(listener, actions),
             Event::Bound(listener, port) => {
@@ -244,6 +259,16 @@ impl Supervisor {
         self.registry.standing(id).map(|(port, standing)| (port, standing, self.registry.due))
     }
 
+    /// Listeners that wait for room in a pool, in the order in which it is offered to them.
+    pub fn waiting(&self, pool: Pool) -> impl Iterator<Item = ListenerId> {
+        let queue = match pool {
+            Pool::Children => Some(&self.for_child),
+            Pool::Sessions => Some(&self.for_session),
+            Pool::Moments => None,
+        };
+        queue.into_iter().flat_map(Queue::iter)
+    }
+
     /// The files that the services come from.
     pub fn files(&self) -> &[String] {
         &self.files
@@ -295,7 +320,7 @@ impl Supervisor {
                     | Limit::Resources => until,
                 };
                 let pause = until.map(|until| until.since(now));
-                self.hold_back(id, limit, Held::Waits, None, pause, None, now, actions);
+                self.hold_back(id, Holding::waits(limit, pause), now, actions);
                 self.wait_for(id, limit, until, actions);
                 self.answer_offer(id);
             }
@@ -306,7 +331,7 @@ impl Supervisor {
             (Gate::Closed(limit, _), AtLimit::Refuse) => {
                 self.answer_offer(id);
                 actions.push(Action::Skip(id));
-                self.hold_back(id, limit, Held::Refused(1), None, None, None, now, actions);
+                self.hold_back(id, Holding::refused(limit, 1, None), now, actions);
             }
         }
     }
@@ -349,7 +374,7 @@ impl Supervisor {
         if let Some(limit) = limit {
             self.answer_offer(id);
             actions.push(Action::Refuse(connection));
-            self.hold_back(id, limit, Held::Refused(1), peer, None, None, now, actions);
+            self.hold_back(id, Holding::refused(limit, 1, peer), now, actions);
             return;
         }
         self.grant(id, Handed::Connection(connection), peer, now, actions);
@@ -368,29 +393,28 @@ impl Supervisor {
         let Some(listener) = self.listeners.get(id) else { return };
         let service = listener.service;
         let Some(state) = self.services.get_mut(service) else { return };
-        let source = peer.map(|peer| peer.ip());
-        let pool = pool(&state.service.task);
-        let begun = self.admission.begin(pool, service, &state.service.limits, &mut state.usage, source, now);
+        let claim = Claim { pool: pool(&state.service.task), service, source: peer.map(|peer| peer.ip()) };
+        let begun = self.admission.begin(claim, &state.service.limits, &mut state.usage, now);
         if let Err(limit) = begun {
             actions.push(turn_away(id, handed));
-            self.hold_back(id, limit, Held::Refused(1), peer, None, None, now, actions);
+            self.hold_back(id, Holding::refused(limit, 1, peer), now, actions);
             return;
         }
         let start = Start { service, listener: id, handed, peer };
         match (&state.service.task, handed) {
             (Task::Builtin(builtin), Handed::Connection(connection)) => {
                 state.counters.started += 1;
-                let session = self.sessions.insert(Session { service, pool, source });
+                let session = self.sessions.insert(Session { claim });
                 actions.push(Action::Serve { session, service, builtin: *builtin, connection });
             }
             // Datagrams of built-ins are answered by the shell at once; see `builtins`.
             (Task::Builtin(_), Handed::DatagramPeer | Handed::Listener) => {
-                self.admission.end(pool, service, &state.service.limits, &mut state.usage, source);
+                self.admission.end(claim, &state.service.limits, &mut state.usage);
             }
             (Task::Program(program), _) => match &program.identity {
                 Identity::Unavailable(why) => {
                     let error = StartError::Identity((**why).clone());
-                    self.admission.end(pool, service, &state.service.limits, &mut state.usage, source);
+                    self.admission.end(claim, &state.service.limits, &mut state.usage);
                     actions.push(turn_away(id, handed));
                     self.start_failed(&start, error, now, actions);
                 }
@@ -400,9 +424,7 @@ impl Supervisor {
     }
 
     fn started(&mut self, start: Start, pid: Pid, now: Tick, actions: &mut Vec<Action>) {
-        let child =
-            Child { service: start.service, listener: start.listener, source: start.source(), started: now };
-        self.children.insert(pid, child);
+        self.children.insert(pid, Child { claim: claim(&start), listener: start.listener, started: now });
         if let Some(listener) = self.listeners.get_mut(start.listener) {
             listener.resources.succeed();
         }
@@ -421,11 +443,23 @@ impl Supervisor {
     }
 
     fn not_started(&mut self, start: Start, error: NotStarted, now: Tick, actions: &mut Vec<Action>) {
-        self.release(start.service, start.source(), Pool::Children, actions);
+        self.release(claim(&start), actions);
         match error {
             NotStarted::Nobody => {}
-            NotStarted::Busy => self.wait_a_moment(start.listener, now, actions),
-            NotStarted::Exhausted(errno) => self.rest(start.listener, errno, now, actions),
+            NotStarted::Busy => {
+                self.wait_until_not_busy(start.listener, now, actions);
+                if let Handed::Connection(_) = start.handed {
+                    let holding = Holding::refused(Limit::Resources, 1, start.peer);
+                    self.hold_back(start.listener, holding, now, actions);
+                }
+            }
+            NotStarted::Exhausted(errno) => {
+                let held = match start.handed {
+                    Handed::Connection(_) => Held::Refused(1),
+                    Handed::DatagramPeer | Handed::Listener => Held::Waits,
+                };
+                self.rest(start.listener, held, errno, now, actions);
+            }
             NotStarted::Failed(errno) => {
                 let error = StartError::Refused { step: Step::Clone, errno };
                 if !matches!(start.handed, Handed::Connection(_)) {
@@ -445,38 +479,37 @@ impl Supervisor {
         actions: &mut Vec<Action>,
     ) {
         let Some(child) = self.children.remove(pid) else { return };
+        let Claim { service, source, .. } = child.claim;
         let listener = self.listeners.get_mut(child.listener);
         let had_listener = listener.as_ref().is_some_and(|listener| listener.phase == Phase::HandedOver(pid));
         match failure {
             Some((step, errno)) => {
                 // There was a process, but never the program.
-                if let Some(state) = self.services.get_mut(child.service) {
+                if let Some(state) = self.services.get_mut(service) {
                     state.counters.started = state.counters.started.saturating_sub(1);
                 }
-                let handed = if had_listener { Handed::Listener } else { Handed::DatagramPeer };
                 let spec = self.spec(child.listener);
                 let datagrams = spec.is_some_and(|spec| !spec.key.kind.has_connections());
-                let start = Start { service: child.service, listener: child.listener, handed, peer: None };
                 let error = StartError::Refused { step, errno };
                 if had_listener {
                     actions.push(Action::Skip(child.listener));
                 }
                 if had_listener || datagrams {
-                    self.start_failed(&start, error, now, actions);
+                    self.rest_after_failure(service, child.listener, error, now, actions);
                 } else {
-                    self.note_failure(&start, error, None, now, actions);
+                    self.note_failure(service, child.listener, error, None, now, actions);
                 }
             }
             None => {
                 if let Some(listener) = listener {
                     listener.starting.succeed();
                 }
-                if let Some(state) = self.services.get_mut(child.service) {
+                if let Some(state) = self.services.get_mut(service) {
                     if state.troubles.as_mut().is_some_and(|troubles| troubles.failures.recovered()) {
-                        actions.push(Action::Log(Log::StartRecovered(child.service)));
+                        actions.push(Action::Log(Log::StartRecovered(service)));
                     }
                     if had_listener && !exit.is_success() {
-                        actions.push(Action::Log(Log::WaitServerFailed(child.service, exit)));
+                        actions.push(Action::Log(Log::WaitServerFailed(service, exit)));
                     }
                 }
                 if had_listener {
@@ -486,49 +519,51 @@ impl Supervisor {
         }
         if self.settings.log_connections && failure.is_none() {
             let lasted = now.since(child.started);
-            let Child { service, source, .. } = child;
             actions.push(Action::Log(Log::Disconnected { service, pid, source, exit, lasted }));
         }
-        self.release(child.service, child.source, Pool::Children, actions);
+        self.release(child.claim, actions);
     }
 
     fn session_ended(&mut self, id: SessionId, actions: &mut Vec<Action>) {
-        if let Some(Session { service, pool, source }) = self.sessions.remove(id) {
-            self.release(service, source, pool, actions);
+        if let Some(Session { claim }) = self.sessions.remove(id) {
+            self.release(claim, actions);
         }
     }
 
     /// Gives back what a program or a session had, and lets those go on that waited for it.
-    fn release(&mut self, id: ServiceId, source: Option<IpAddr>, pool: Pool, actions: &mut Vec<Action>) {
+    fn release(&mut self, claim: Claim, actions: &mut Vec<Action>) {
+        let id = claim.service;
         let Some(state) = self.services.get_mut(id) else { return };
-        self.admission.end(pool, id, &state.service.limits, &mut state.usage, source);
+        self.admission.end(claim, &state.service.limits, &mut state.usage);
         if state.listeners.is_empty() && state.usage.running() == 0 {
             self.services.remove(id);
-        } else if let Some(troubles) = &mut state.troubles {
-            for listener in std::mem::take(&mut troubles.waiting) {
-                let phase = self.listeners.get(listener).map(|listener| listener.phase);
-                if matches!(phase, Some(Phase::Paused(Pause::Limit(Limit::Children, _)))) {
-                    self.set_phase(listener, Phase::Polled, actions);
-                }
+        } else if state.troubles.as_mut().is_some_and(|troubles| std::mem::take(&mut troubles.waiting)) {
+            self.resume_waiting(id, actions);
+        }
+    }
+
+    /// Lets the listeners of a service go on that waited for one of its programs to end.
+    fn resume_waiting(&mut self, service: ServiceId, actions: &mut Vec<Action>) {
+        let mut place = 0;
+        while let Some(id) = self.services.get(service).and_then(|state| state.listeners.get(place).copied())
+        {
+            place += 1;
+            let phase = self.listeners.get(id).map(|listener| listener.phase);
+            if matches!(phase, Some(Phase::Paused(Pause::Limit(Limit::Children, _)))) {
+                self.set_phase(id, Phase::Polled, actions);
             }
         }
     }
 
     /// Offers room that all share to the one who has waited longest for it.
     fn offer_room(&mut self, actions: &mut Vec<Action>) {
-        for (pool, limit) in [(Pool::Children, Limit::Total), (Pool::Sessions, Limit::Sessions)] {
+        for pool in [Pool::Children, Pool::Sessions] {
             let (running, most) = self.admission.running(pool);
-            let queue = if limit == Limit::Total { &mut self.for_child } else { &mut self.for_session };
-            if running >= most || queue.offered.is_some() || queue.waiting.is_empty() {
+            let queue = if pool == Pool::Children { &mut self.for_child } else { &mut self.for_session };
+            if running >= most {
                 continue;
             }
-            // One that waits no longer (a reload, or time, saw to that) does not take the turn of the next.
-            let waits = |id: &ListenerId| {
-                let phase = self.listeners.get(*id).map(|listener| listener.phase);
-                matches!(phase, Some(Phase::Paused(Pause::Limit(by, _))) if by == limit)
-            };
-            queue.offered = std::iter::from_fn(|| queue.waiting.pop_front()).find(waits);
-            if let Some(next) = queue.offered {
+            if let Some(next) = queue.offer() {
                 self.set_phase(next, Phase::Polled, actions);
                 actions.push(Action::Look(next));
             }
@@ -538,7 +573,7 @@ impl Supervisor {
     /// A listener that was offered room has taken it, or has nobody who wants it.
     fn answer_offer(&mut self, id: ListenerId) {
         for queue in [&mut self.for_child, &mut self.for_session] {
-            queue.offered.take_if(|offered| *offered == id);
+            queue.answer(id);
         }
     }
 
@@ -546,8 +581,8 @@ impl Supervisor {
         self.answer_offer(id);
         match error {
             AcceptError::Nobody => {}
-            AcceptError::Busy => self.wait_a_moment(id, now, actions),
-            AcceptError::Exhausted(errno) => self.rest(id, errno, now, actions),
+            AcceptError::Busy => self.wait_until_not_busy(id, now, actions),
+            AcceptError::Exhausted(errno) => self.rest(id, Held::Waits, errno, now, actions),
             AcceptError::Failed(errno) => {
                 actions.push(Action::Log(Log::AcceptFailed(id, errno)));
                 self.pause_for_resources(id, now, actions);
@@ -555,15 +590,16 @@ impl Supervisor {
         }
     }
 
-    /// The caller is not looked at for so long; that is nothing to speak of.
-    fn wait_a_moment(&mut self, id: ListenerId, now: Tick, actions: &mut Vec<Action>) {
-        self.set_phase(id, Phase::Paused(Pause::Resources(now.after(MOMENT))), actions);
+    /// The listener is not looked at for so long; that is nothing to speak of.
+    fn wait_until_not_busy(&mut self, id: ListenerId, now: Tick, actions: &mut Vec<Action>) {
+        self.set_phase(id, Phase::Paused(Pause::Resources(now.after(BUSY_RETRY))), actions);
     }
 
     /// Something has run out: the listener rests, and says so once.
-    fn rest(&mut self, id: ListenerId, errno: Errno, now: Tick, actions: &mut Vec<Action>) {
+    fn rest(&mut self, id: ListenerId, held: Held, errno: Errno, now: Tick, actions: &mut Vec<Action>) {
         let pause = self.pause_for_resources(id, now, actions);
-        self.hold_back(id, Limit::Resources, Held::Waits, None, pause, Some(errno), now, actions);
+        let holding = Holding { held, errno: Some(errno), ..Holding::waits(Limit::Resources, pause) };
+        self.hold_back(id, holding, now, actions);
     }
 
     fn pause_for_resources(
@@ -571,61 +607,65 @@ impl Supervisor {
         id: ListenerId,
         now: Tick,
         actions: &mut Vec<Action>,
-    ) -> Option<std::time::Duration> {
+    ) -> Option<Duration> {
         let pause = self.listeners.get_mut(id)?.resources.fail();
         self.set_phase(id, Phase::Paused(Pause::Resources(now.after(pause))), actions);
         Some(pause)
     }
 
-    /// A start failed of which the next would follow at once, since the listener stays readable: it rests.
+    /// A start failed that was granted. Where that costs no caller, the next would follow at once.
     fn start_failed(&mut self, start: &Start, error: StartError, now: Tick, actions: &mut Vec<Action>) {
-        let rests = match start.handed {
-            Handed::Connection(_) => false,
-            Handed::DatagramPeer | Handed::Listener => true,
-        };
-        let mut pause = None;
-        if rests && let Some(listener) = self.listeners.get_mut(start.listener) {
-            let wait = listener.starting.fail();
-            self.set_phase(start.listener, Phase::Paused(Pause::StartFailed(now.after(wait))), actions);
-            pause = Some(wait);
+        let Start { service, listener, .. } = *start;
+        match start.handed {
+            Handed::Connection(_) => self.note_failure(service, listener, error, None, now, actions),
+            Handed::DatagramPeer | Handed::Listener => {
+                self.rest_after_failure(service, listener, error, now, actions);
+            }
         }
-        self.note_failure(start, error, pause, now, actions);
+    }
+
+    /// A start failed of which the next would follow at once, since the listener stays readable: it rests.
+    fn rest_after_failure(
+        &mut self,
+        service: ServiceId,
+        id: ListenerId,
+        error: StartError,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) {
+        let pause = self.listeners.get_mut(id).map(|listener| listener.starting.fail());
+        if let Some(pause) = pause {
+            self.set_phase(id, Phase::Paused(Pause::StartFailed(now.after(pause))), actions);
+        }
+        self.note_failure(service, id, error, pause, now, actions);
     }
 
     fn note_failure(
         &mut self,
-        start: &Start,
+        service: ServiceId,
+        listener: ListenerId,
         error: StartError,
-        pause: Option<std::time::Duration>,
+        pause: Option<Duration>,
         now: Tick,
         actions: &mut Vec<Action>,
     ) {
-        let Some(state) = self.services.get_mut(start.service) else { return };
+        let Some(state) = self.services.get_mut(service) else { return };
         if state.troubles().failures.add(error.clone(), now) {
-            let Start { service, listener, .. } = *start;
             actions.push(Action::Log(Log::StartFailed { service, listener, error, pause }));
         }
     }
 
     /// Notes that a limit held a caller back, and says so when that began.
-    #[expect(clippy::too_many_arguments, reason = "what a log line of a limit is made of")]
-    fn hold_back(
-        &mut self,
-        id: ListenerId,
-        limit: Limit,
-        held: Held,
-        peer: Option<SocketAddr>,
-        pause: Option<std::time::Duration>,
-        errno: Option<Errno>,
-        now: Tick,
-        actions: &mut Vec<Action>,
-    ) {
+    fn hold_back(&mut self, id: ListenerId, holding: Holding, now: Tick, actions: &mut Vec<Action>) {
+        let Holding { limit, held, peer, pause, errno } = holding;
         let Some(service) = self.listeners.get(id).map(|listener| listener.service) else { return };
         let Some(state) = self.services.get_mut(service) else { return };
         let episodes = &mut state.troubles().episodes;
         let timed = episodes.next_end().is_some();
         if episodes.hit(limit, held, now) {
-            actions.push(Action::Log(Log::LimitBegan { service, listener: id, limit, peer, pause, errno }));
+            let listener = id;
+            let began = Log::LimitBegan { service, listener, limit, held, peer, pause, errno };
+            actions.push(Action::Log(began));
         }
         if let (false, Some(end)) = (timed, episodes.next_end()) {
             self.timers.insert((end, Timer::Episodes(service)));
@@ -634,22 +674,10 @@ impl Supervisor {
 
     fn wait_for(&mut self, id: ListenerId, limit: Limit, until: Option<Tick>, actions: &mut Vec<Action>) {
         self.set_phase(id, Phase::Paused(Pause::Limit(limit, until)), actions);
-        match limit {
-            Limit::Total => self.for_child.waiting.push_back(id),
-            Limit::Sessions => self.for_session.waiting.push_back(id),
-            Limit::Children => {
-                if let Some((_, state)) = self.both(id) {
-                    state.troubles().waiting.push(id);
-                }
-            }
-            // These end by time, or concern one caller.
-            Limit::Starts
-            | Limit::SourceStarts
-            | Limit::SourceChildren
-            | Limit::SourceTable
-            | Limit::Bounce
-            | Limit::Loop
-            | Limit::Resources => {}
+        if limit == Limit::Children
+            && let Some((_, state)) = self.both(id)
+        {
+            state.troubles().waiting = true;
         }
     }
 
@@ -968,28 +996,25 @@ impl Supervisor {
         if listener.phase.is_open() {
             actions.push(Action::Close(id));
         }
-        let troubles = self.services.get_mut(listener.service).and_then(|state| state.troubles.as_mut());
-        if let Some(troubles) = troubles {
-            troubles.waiting.retain(|waiting| *waiting != id);
+        if let Some(queue) = self.queue(listener.phase) {
+            queue.remove(id);
         }
         self.answer_offer(id);
-        self.for_child.waiting.retain(|waiting| *waiting != id);
-        self.for_session.waiting.retain(|waiting| *waiting != id);
     }
 
     /// Counts what runs for each source again, since limits and what counts as one source may have changed.
     fn recount(&mut self) {
         let services = &self.services;
-        let programs = self.children.iter().map(|(_, child)| (child.service, child.source));
-        let sessions = self.sessions.iter().map(|(_, session)| (session.service, session.source));
-        let running = programs.chain(sessions).filter_map(|(service, source)| {
+        let programs = self.children.iter().map(|(_, child)| child.claim);
+        let sessions = self.sessions.iter().map(|(_, session)| session.claim);
+        let running = programs.chain(sessions).filter_map(|Claim { service, source, .. }| {
             let limits = &*services.get(service)?.service.limits;
             Some((service, limits, source?))
         });
         self.admission.recount(running);
     }
 
-    /// The one place where a listener's phase changes: polling and timers follow it.
+    /// The one place where a listener's phase changes: polling, timers and queues follow it.
     fn set_phase(&mut self, id: ListenerId, phase: Phase, actions: &mut Vec<Action>) {
         let Some(listener) = self.listeners.get_mut(id) else { return };
         let old = std::mem::replace(&mut listener.phase, phase);
@@ -999,10 +1024,29 @@ impl Supervisor {
         if let Some(at) = phase.deadline() {
             self.timers.insert((at, Timer::Listener(id)));
         }
+        if let Some(queue) = self.queue(old) {
+            queue.remove(id);
+        }
+        if let Some(queue) = self.queue(phase) {
+            queue.push(id);
+        }
         match (old.is_polled(), phase.is_polled()) {
             (false, true) => actions.push(Action::Poll(id)),
             (true, false) => actions.push(Action::Pause(id)),
             (true, true) | (false, false) => {}
+        }
+    }
+
+    /// Where a listener in this phase waits for its turn.
+    fn queue(&mut self, phase: Phase) -> Option<&mut Queue<ListenerId>> {
+        match phase {
+            Phase::Paused(Pause::Limit(Limit::Total, _)) => Some(&mut self.for_child),
+            Phase::Paused(Pause::Limit(Limit::Sessions, _)) => Some(&mut self.for_session),
+            Phase::Paused(_)
+            | Phase::Opening
+            | Phase::Closed { .. }
+            | Phase::Polled
+            | Phase::HandedOver(_) => None,
         }
     }
 
@@ -1092,6 +1136,11 @@ fn pool(task: &Task) -> Pool {
         Task::Builtin(_) => Pool::Sessions,
         Task::Program(_) => Pool::Children,
     }
+}
+
+/// What a granted start of a program was counted as.
+fn claim(start: &Start) -> Claim {
+    Claim { pool: Pool::Children, service: start.service, source: start.source() }
 }
 
 fn turn_away(listener: ListenerId, handed: Handed) -> Action {

@@ -2,7 +2,6 @@
 //!
 //! The core never asks what time it is. A test makes ticks up and runs ten minutes of back-off in a microsecond.
 
-use std::fmt;
 use std::time::Duration;
 
 /// A moment, as the time since the shell's clock began. The shell's clock never goes back.
@@ -23,11 +22,5 @@ impl Tick {
     /// The moment `delay` after this one.
     pub fn after(self, delay: Duration) -> Tick {
         Tick(self.0.saturating_add(delay))
-    }
-}
-
-impl fmt::Display for Tick {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3}s", self.0.as_secs_f64())
     }
 }

@@ -4,13 +4,15 @@ mod world;
 
 use std::time::Duration;
 
-use usherd_model::admission::Limit;
+use usherd_model::admission::{Limit, Pool};
 use usherd_model::children::Pid;
 use usherd_model::config::check::Defaults;
+use usherd_model::episode::Held;
 use usherd_model::event::{AcceptError, Event, Exit, Log, NotStarted};
 use usherd_model::failure::{Errno, StartError, Step};
 use usherd_model::lifecycle::Phase;
 use usherd_model::service::{AtLimit, Limits, Rate};
+use usherd_model::status;
 use usherd_model::supervisor::Settings;
 use world::{Call, World, defaults};
 
@@ -107,6 +109,8 @@ fn a_service_that_refuses_at_its_limit_counts_whom_it_turned_away() {
     world.pass(2 * MINUTE);
     let ended = world.logged(|log| matches!(log, Log::LimitEnded { limit: Limit::Children, refused: 5, .. }));
     assert_eq!(ended, 1);
+    let said = world.logged(|log| matches!(log, Log::LimitBegan { held: Held::Refused(1), .. }));
+    assert_eq!(said, 1, "nobody is said to wait");
 }
 
 #[test]
@@ -155,6 +159,46 @@ fn room_that_nobody_wants_any_more_goes_to_the_next() {
     world.end(first);
     assert_eq!(world.polled.len(), 5);
     started(world.call("2004"));
+}
+
+#[test]
+fn a_listener_waits_for_room_in_one_place_only() {
+    let line = |port: u16, program: &str| format!("{port} stream tcp4 nowait nobody {program} it\n");
+    let settings = Settings { max_children: 1, max_sessions: 10, log_connections: false };
+    let mut world = World::with(&(line(2000, "/bin/cat") + &line(2001, "/bin/cat")), &defaults(), settings);
+    let first = started(world.call("2000"));
+    let waiting = |world: &World| world.core.waiting(Pool::Children).collect::<Vec<_>>();
+    for round in 0..10 {
+        assert_eq!(world.call("2001"), Call::Waits);
+        assert_eq!(waiting(&world), [world.listener("2001")]);
+        // A change lets it try again, and it finds that there is still no room.
+        let program = if round % 2 == 0 { "/bin/tac" } else { "/bin/cat" };
+        world.load(&(line(2000, "/bin/cat") + &line(2001, program)));
+        assert_eq!(waiting(&world), []);
+    }
+    assert_eq!(world.call("2001"), Call::Waits);
+    world.load(&line(2000, "/bin/cat"));
+    assert_eq!(waiting(&world), [], "a listener that is closed waits for nothing");
+    world.end(first);
+}
+
+#[test]
+fn a_listener_that_changes_its_service_while_it_waits_goes_on() {
+    let line =
+        |host: &str, port: u16, wait: &str| format!("{host}:{port} stream tcp4 {wait} nobody /bin/cat cat\n");
+    let defaults = Defaults { limits: Limits { children: Some(1), ..defaults().limits }, ..defaults() };
+    let settings = Settings { max_children: 100, max_sessions: 10, log_connections: false };
+    let text = line("192.0.2.1", 2000, "nowait") + &line("192.0.2.1", 2001, "nowait");
+    let mut world = World::with(&text, &defaults, settings);
+    let first = started(world.call("2000"));
+    assert_eq!(world.call("2000"), Call::Waits);
+    // The socket that waits is another service's now, which has nothing running.
+    let tree = "192.0.2.2,192.0.2.1:2000 stream tcp4 nowait nobody /bin/tac tac\n";
+    world.load_with(tree, &defaults);
+    world.end(first);
+    for (_, listener) in world.core.listeners() {
+        assert_eq!(listener.phase(), Phase::Polled);
+    }
 }
 
 #[test]
@@ -296,6 +340,40 @@ fn what_runs_out_costs_time_and_nothing_else() {
     world.clone_error = None;
     world.pass(Duration::from_millis(50));
     started(world.call("2000"));
+}
+
+/// The connection of a start that failed is closed: nobody waits at its other end.
+#[test]
+fn a_caller_whose_program_finds_no_process_is_counted_as_refused() {
+    for error in [NotStarted::Exhausted(Errno(11)), NotStarted::Busy] {
+        let mut world = World::new(
+            "2000 stream tcp4 nowait nobody /bin/cat cat\n2001 stream tcp4 wait nobody /bin/server server\n",
+        );
+        world.clone_error = Some(error);
+        world.call("2000");
+        let held = |log: &Log| {
+            if let Log::LimitBegan { limit: Limit::Resources, held, .. } = log { Some(*held) } else { None }
+        };
+        assert_eq!(world.logs.iter().find_map(held), Some(Held::Refused(1)), "{error:?}");
+        let (_, state) = world.core.services().next().expect("the first service");
+        let refused: u64 = state.episodes().expect("one").records().iter().map(|record| record.refused).sum();
+        assert_eq!(refused, 1, "{error:?}");
+        // A listener that could not be handed over still has its caller.
+        world.logs.clear();
+        world.call("2001");
+        assert!(world.logs.iter().filter_map(held).all(|held| held == Held::Waits), "{error:?}");
+        assert!(world.polled.is_empty(), "both rest");
+    }
+}
+
+#[test]
+fn services_are_shown_in_the_order_of_their_lines() {
+    let line = |number: u16| format!("{} stream tcp4 nowait nobody /bin/cat cat\n", 2000 + number);
+    let world = World::new(&(1..=12).map(line).collect::<String>());
+    let words = |errno: Errno| errno.0.to_string();
+    let all = status::services(&world.core, world.now, &words, &|_| Vec::new());
+    let lines: Vec<&str> = all.iter().filter_map(|service| service.origin.rsplit(':').next()).collect();
+    assert_eq!(lines, ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"]);
 }
 
 #[test]

@@ -68,21 +68,24 @@ pub enum StepName {
 }
 
 impl StepName {
-    /// The step of a number that a child left.
-    pub(crate) fn from_number(number: u32) -> StepName {
-        match number {
-            1 => StepName::Descriptors,
-            2 => StepName::Session,
-            3 => StepName::Connection,
-            4 => StepName::Other,
-            5 => StepName::Groups,
-            6 => StepName::Group,
-            7 => StepName::User,
-            8 => StepName::Verify,
-            9 => StepName::DescriptorLimit,
-            10 => StepName::Signals,
-            _ => StepName::Exec,
-        }
+    /// All of them.
+    const ALL: [StepName; 11] = [
+        StepName::Descriptors,
+        StepName::Session,
+        StepName::Connection,
+        StepName::Other,
+        StepName::Groups,
+        StepName::Group,
+        StepName::User,
+        StepName::Verify,
+        StepName::DescriptorLimit,
+        StepName::Signals,
+        StepName::Exec,
+    ];
+
+    /// The step of a number that a child left. `None` for 0, which says that none has failed.
+    pub(crate) fn from_number(number: u32) -> Option<StepName> {
+        Self::ALL.into_iter().find(|name| *name as u32 == number)
     }
 }
 
@@ -238,15 +241,13 @@ fn leave_shared_table(run: &Run) -> c_long {
     }
     let highest = if run.other > run.connection { run.other } else { run.connection };
     let first = register(highest).wrapping_add(1);
-    let result = call(libc::SYS_close_range, [first, u32::MAX as usize, CLOSE_RANGE_UNSHARE, 0, 0]);
+    let result =
+        call(libc::SYS_close_range, [first, u32::MAX as usize, libc::CLOSE_RANGE_UNSHARE as usize, 0, 0]);
     if result == 0 {
         run.has_own_table.store(1, Ordering::Release);
     }
     result
 }
-
-/// `CLOSE_RANGE_UNSHARE` of linux/close_range.h.
-const CLOSE_RANGE_UNSHARE: usize = 2;
 
 /// dup2(2), which aarch64 does not have; dup3(2) refuses equal numbers, which the daemon never passes: its own 0, 1
 /// and 2 stay open.

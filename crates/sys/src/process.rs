@@ -68,21 +68,24 @@ pub fn exit_now(status: c_int) -> ! {
 ///
 /// # Errors
 ///
-/// Those of reading /proc, on kernels (5.10) whose close_range(2) cannot do it.
+/// Those of close_range(2); EINVAL from kernels (5.10) that cannot do it, see [`close_on_exec`].
 pub fn close_on_exec_from(first: u32) -> io::Result<()> {
-    const CLOSE_RANGE_CLOEXEC: u32 = 4;
+    let flags = libc::CLOSE_RANGE_CLOEXEC;
     // SAFETY: the call changes flags of descriptors and touches no memory.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, CLOSE_RANGE_CLOEXEC) };
-    if result == 0 {
-        return Ok(());
+    match unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
-    for entry in std::fs::read_dir("/proc/self/fd")? {
-        let number = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
-        if let Some(fd) = number.filter(|fd| *fd >= first).and_then(|fd| c_int::try_from(fd).ok()) {
-            // SAFETY: the call changes a flag of a descriptor; one that is closed by now (that of /proc) says EBADF.
-            unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
-        }
-    }
+}
+
+/// Marks one descriptor as closed by exec, by its number: whoever goes through all of them owns none.
+///
+/// # Errors
+///
+/// EBADF when it is not open.
+pub fn close_on_exec(fd: c_int) -> io::Result<()> {
+    // SAFETY: the call changes a flag of a descriptor and touches no memory.
+    crate::checked(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Signals: all blocked, those that mean something to us read from a descriptor.
+//! Signals: blocked but for a few that stay as they are, those that mean something to us read from a descriptor.
 
 use std::ffi::c_int;
 use std::io;
@@ -19,7 +19,6 @@ impl Signal {
     pub const CHLD: Signal = Signal(libc::SIGCHLD);
     pub const USR1: Signal = Signal(libc::SIGUSR1);
     pub const USR2: Signal = Signal(libc::SIGUSR2);
-    pub const KILL: Signal = Signal(libc::SIGKILL);
 }
 
 /// Signals that stay as they are: those by which the kernel reports our own faults, and those of job control in a
@@ -59,7 +58,8 @@ pub fn ignore(signal: Signal) {
     unsafe { libc::signal(signal.0, libc::SIG_IGN) };
 }
 
-/// Blocks every signal but those by which the kernel reports our own faults.
+/// Blocks every signal but those by which the kernel reports our own faults, and those of job control (TSTP, TTIN, TTOU
+/// and CONT): see `LEFT_ALONE`. None of them has a handler.
 pub fn block_all() -> io::Result<()> {
     let mut set = MaybeUninit::uninit();
     // SAFETY: sigfillset initialises the set that it is given.

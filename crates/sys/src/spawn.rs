@@ -6,7 +6,8 @@
 //!
 //! - Each child has a slot: a stack and a [`Run`](crate::child). Plan and slot stay as they are until the kernel says,
 //!   by clearing the slot's `tid` (`CLONE_CHILD_CLEARTID`), that the child has left our memory, by exec or by exit.
-//! - All signals are blocked in the daemon, always, so that no handler of ours can run in a child.
+//! - All signals are blocked in the daemon, always, but for those of our own faults and of job control
+//!   ([`block_all`](crate::signal::block_all)), and none has a handler: nothing of ours can run in a child.
 //! - A small descriptor table is copied, and exec closes the copy. A large one would cost more to copy than
 //!   everything else together: it is shared, and the child leaves it (see [`Table`]).
 //! - Where `fs.suid_dumpable` is 1, a user could trace a child that has its uid and still maps our memory. There
@@ -15,7 +16,7 @@
 use std::collections::VecDeque;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
@@ -68,7 +69,7 @@ const SLOTS: usize = 64;
 /// A child uses a few hundred bytes of stack; a debug build some thousands.
 const STACK: usize = 32 * 1024;
 
-/// Room for the variables of one connection: seven of at most 64 bytes.
+/// Room for the variables of one connection, with names and NULs. What does not fit is left out.
 const VARIABLES: usize = 512;
 
 #[derive(Debug)]
@@ -78,9 +79,16 @@ struct Slot {
     pid: i32,
     plan: Option<Arc<Plan>>,
     /// What the child was given, as long as it shares our descriptor table.
-    given: Option<OwnedFd>,
+    given: Option<Given>,
     environment: Vec<*const c_char>,
     variables: Box<[u8; VARIABLES]>,
+}
+
+/// What a child gets of descriptors, by the numbers that they have here.
+#[derive(Debug)]
+struct Given {
+    connection: OwnedFd,
+    other: Option<Arc<OwnedFd>>,
 }
 
 // SAFETY: the pointers of `environment` lead into `variables` and into the plan, both owned by the slot.
@@ -94,8 +102,8 @@ impl Spawner {
 
     /// Starts a child that executes `plan` with `connection` and `other`, and returns its process number.
     ///
-    /// `variables` are added to the plan's environment, each as name and value. The connection is closed here; with
-    /// [`Table::Shared`] not before the child has a table of its own, see [`Self::settle`].
+    /// `variables` are added to the plan's environment, each as name and value. The connection is closed here, and
+    /// `other` let go of; with [`Table::Shared`] not before the child has a table of its own, see [`Self::settle`].
     ///
     /// # Errors
     ///
@@ -104,18 +112,19 @@ impl Spawner {
         &mut self,
         plan: &Arc<Plan>,
         connection: OwnedFd,
-        other: Option<BorrowedFd<'_>>,
+        other: Option<Arc<OwnedFd>>,
         variables: &[(&CStr, &[u8])],
         table: Table,
     ) -> io::Result<i32> {
         let index = self.free_slot()?;
         let slot = &mut self.slots[index];
-        slot.prepare(plan, &connection, other, variables, table);
+        let given = Given { connection, other };
+        slot.prepare(plan, &given, variables, table);
         let started = slot.clone_child(self.memory, table);
         match started {
             Ok(pid) => {
                 slot.pid = pid;
-                slot.given = if table == Table::Shared { Some(connection) } else { None };
+                slot.given = if table == Table::Shared { Some(given) } else { None };
                 self.busy.push_back(index);
                 Ok(pid)
             }
@@ -158,8 +167,9 @@ impl Spawner {
         waiting
     }
 
-    /// Why the child of this number, which has ended with [`crate::child::FAILED`], did not become its program;
-    /// `None` when it did, and the status is the program's.
+    /// Why the child of this number, which has ended, did not become its program; `None` when it did. To be called for
+    /// every child that has ended, whatever its status: a record that nobody takes would be told of a later child with
+    /// the same number.
     pub fn take_failure(&mut self, pid: i32) -> Option<Failed> {
         if let Some(at) = self.failed.iter().position(|(failed, _)| *failed == pid) {
             return Some(self.failed.swap_remove(at).1);
@@ -202,6 +212,17 @@ impl Spawner {
     }
 }
 
+impl Drop for Spawner {
+    /// A child that is on its way goes on without us: what it uses is left to it.
+    fn drop(&mut self) {
+        for slot in self.slots.drain(..) {
+            if !slot.is_done() {
+                std::mem::forget(slot);
+            }
+        }
+    }
+}
+
 impl Slot {
     fn new() -> io::Result<Self> {
         Ok(Self {
@@ -215,14 +236,7 @@ impl Slot {
         })
     }
 
-    fn prepare(
-        &mut self,
-        plan: &Arc<Plan>,
-        connection: &OwnedFd,
-        other: Option<BorrowedFd<'_>>,
-        variables: &[(&CStr, &[u8])],
-        table: Table,
-    ) {
+    fn prepare(&mut self, plan: &Arc<Plan>, given: &Given, variables: &[(&CStr, &[u8])], table: Table) {
         let environment = if variables.is_empty() {
             Run::environment_of(plan)
         } else {
@@ -236,8 +250,8 @@ impl Slot {
             has_own_table: AtomicU32::new(u32::from(table == Table::Copied)),
             plan: Arc::as_ptr(plan),
             environment,
-            connection: connection.as_raw_fd(),
-            other: other.map_or(-1, |other| other.as_raw_fd()),
+            connection: given.connection.as_raw_fd(),
+            other: given.other.as_ref().map_or(-1, |other| other.as_raw_fd()),
         };
         self.run.set(run);
         self.plan = Some(Arc::clone(plan));
@@ -298,13 +312,9 @@ impl Slot {
     }
 
     fn failure(&self) -> Option<Failed> {
-        match self.run.get().step.load(Ordering::Acquire) {
-            0 => None,
-            step => Some(Failed {
-                step: StepName::from_number(step),
-                errno: self.run.get().errno.load(Ordering::Relaxed),
-            }),
-        }
+        let run = self.run.get();
+        let step = StepName::from_number(run.step.load(Ordering::Acquire))?;
+        Some(Failed { step, errno: run.errno.load(Ordering::Relaxed) })
     }
 }
 
@@ -341,7 +351,8 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // SAFETY: the mapping was made by `new` with this length, and its child has gone before a slot is dropped.
+        // SAFETY: the mapping was made by `new` with this length, and no child uses it: a slot whose child has not gone
+        // is never dropped (see the Drop of Spawner), and one that was never spawned from has none.
         unsafe { libc::munmap(self.base.as_ptr(), GUARD + STACK) };
     }
 }
@@ -387,7 +398,8 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // SAFETY: the mapping was made by `new` with this length, and its child has gone before a slot is dropped.
+        // SAFETY: the mapping was made by `new` with this length, and no child, nor the kernel with its `tid`, writes to
+        // it any more: a slot whose child has not gone is never dropped (see the Drop of Spawner).
         unsafe { libc::munmap(self.run.as_ptr().cast(), size_of::<Run>()) };
     }
 }

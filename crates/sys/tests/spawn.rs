@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -189,13 +189,27 @@ fn a_second_descriptor_is_passed() {
         steps[4] = Step::Other(2);
         let plan = plan(&steps, &["/bin/sh", "sh", "-c", "echo to the log >&2"]);
         let null = File::open("/dev/null").expect("open");
-        let pid = spawner.spawn(&plan, null.into(), Some(write.as_fd()), &[], table).expect("spawn");
+        // It is nobody's but the spawner's from here on.
+        let pid = spawner.spawn(&plan, null.into(), Some(Arc::new(write)), &[], table).expect("spawn");
         while spawner.settle() {
             std::thread::yield_now();
         }
-        drop(write);
         let mut text = String::new();
         File::from(read).read_to_string(&mut text).expect("read");
         assert_eq!((wait(pid), text.as_str()), (0, "to the log\n"), "{memory:?} {table:?}");
+    }
+}
+
+#[test]
+fn a_child_on_its_way_goes_on_without_its_spawner() {
+    let plan = plan(&stdio(), &["/bin/true", "true"]);
+    for (memory, table) in WAYS {
+        for _ in 0..50 {
+            let mut spawner = Spawner::new(memory);
+            let null = File::open("/dev/null").expect("open");
+            let pid = spawner.spawn(&plan, null.into(), None, &[], table).expect("spawn");
+            drop(spawner);
+            assert_eq!(wait(pid), 0, "{memory:?} {table:?}");
+        }
     }
 }

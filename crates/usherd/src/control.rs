@@ -17,7 +17,7 @@ use usherd_model::service::FileAccess;
 use usherd_model::slots::{Key, Slots};
 use usherd_model::time::Tick;
 
-use crate::socket_file::SocketFile;
+use crate::socket_file::{Refused, SocketFile};
 
 /// Clients at the same time.
 const CLIENTS: usize = 8;
@@ -70,13 +70,13 @@ pub enum Progress {
 
 impl Control {
     /// Opens the socket, in place of one that nobody serves. Mode 0600: nobody else can connect, not even for a moment.
-    pub fn open(path: &str) -> rustix::io::Result<Self> {
+    pub fn open(path: &str) -> Result<Self, Refused> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+            .map_err(|error| ("socket", error))?;
         let ours = FileAccess { mode: 0o600, user: None, group: None };
-        let file = SocketFile::bind(&socket, path.as_bytes(), SocketType::STREAM, &ours)
-            .map_err(|(_, error)| error)?;
-        listen(&socket, 16)?;
+        let file = SocketFile::bind(&socket, path.as_bytes(), SocketType::STREAM, &ours)?;
+        listen(&socket, 16).map_err(|error| ("listen", error))?;
         Ok(Self { _file: file, socket: crate::descriptors::move_up(socket), clients: Slots::default() })
     }
 
@@ -120,9 +120,10 @@ impl Control {
         client.write()
     }
 
-    /// Ends a conversation.
-    pub fn end(&mut self, id: ClientId) {
-        self.clients.remove(id);
+    /// Ends a conversation. The connection, which is polled, is to be closed by the caller.
+    #[must_use]
+    pub fn end(&mut self, id: ClientId) -> Option<OwnedFd> {
+        self.clients.remove(id).map(|client| client.connection)
     }
 
     /// When the first client has had its time.
@@ -130,13 +131,11 @@ impl Control {
         self.clients.iter().map(|(_, client)| client.deadline).min()
     }
 
-    /// Ends the conversations with those who have had their time.
-    pub fn expire(&mut self, now: Tick) {
-        let over: Vec<ClientId> =
-            self.clients.iter().filter(|(_, client)| client.deadline <= now).map(|(id, _)| id).collect();
-        for id in over {
-            self.clients.remove(id);
-        }
+    /// Ends the conversation with one who has had its time, as [`Self::end`] does.
+    #[must_use]
+    pub fn expire(&mut self, now: Tick) -> Option<OwnedFd> {
+        let (over, _) = self.clients.iter().find(|(_, client)| client.deadline <= now)?;
+        self.end(over)
     }
 }
 

@@ -1,11 +1,13 @@
 //! The event loop: what happens becomes an event, what the core wants done is done.
 //!
 //! One thread, one epoll. Nothing here waits for anybody: not for a caller, a child, the loader, the log, or a client
-//! of the control socket. Nothing here decides: that is the core's, `usherd_model::supervisor`.
+//! of the control socket. Nothing here decides: that is the core's, `usherd_model::supervisor`, and, for what ends a
+//! daemon before it serves, `usherd_model::first_load`.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::epoll::EventFlags;
@@ -16,25 +18,26 @@ use usherd_model::event::{
     AcceptError, Action, ConnectionId, Event, Exit, Handed, IDLE, Log, NotStarted, Start,
 };
 use usherd_model::failure::Errno;
+use usherd_model::first_load::{self, Failure, Insistence, Stage};
 use usherd_model::registry::Tidings;
-use usherd_model::service::{Builtin, Config, SocketKind, Stderr};
+use usherd_model::service::{Builtin, SocketKind, Stderr};
 use usherd_model::slots::{Key, Slots};
 use usherd_model::status::{self, Snapshot};
 use usherd_model::supervisor::{ListenerId, ServiceId, Settings, Supervisor};
 use usherd_model::time::Tick;
 use usherd_sys::child::FAILED;
 use usherd_sys::signal::{Signal, SignalFd};
-use usherd_sys::spawn::Spawner;
+use usherd_sys::spawn::{Failed, Spawner};
 
 use crate::builtins::{self, Datagrams, SessionId, Sessions};
 use crate::control::{self, ClientId, Control};
 use crate::descriptors::Reserve;
 use crate::errno::{self, from_io, from_rustix, is_exhaustion};
-use crate::helper::Progress;
+use crate::helper::{Ended, Progress};
 use crate::listeners::{Listeners, SplitError, datagram_builtin};
 use crate::loader::Loader;
 use crate::log::{Level, Logger, Record, describe};
-use crate::message::Reply;
+use crate::message::{Reply, Told};
 use crate::notify::ServiceManager;
 use crate::poller::{Poller, Token};
 use crate::programs::{Programs, UcspiValues, failed_step};
@@ -42,24 +45,6 @@ use crate::reap::Reaper;
 use crate::registrar::Registrar;
 use crate::stderr_log::{self, PipeId, StderrLog};
 use crate::{clock, descriptors};
-
-/// What a configuration with errors means at start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Insistence {
-    /// The rest of it is served: a file with many lines.
-    ServeTheRest,
-    /// Nothing is served: a command line.
-    AllOrNothing,
-}
-
-/// Why a daemon did not begin to serve.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// The configuration cannot be used.
-    Configuration(String),
-    /// What is asked for needs rights that the daemon does not have.
-    NotPermitted(String),
-}
 
 /// Called once, when all is open for the first time.
 pub type OnReady = Box<dyn FnOnce(&Supervisor)>;
@@ -100,7 +85,6 @@ pub struct Daemon {
     datagrams: Datagrams,
     stderr_log: StderrLog,
     loader: Loader,
-    loader_pid: Option<Pid>,
     registrar: Registrar,
     /// Whether there was a load whose memory was not given back yet.
     has_loaded: bool,
@@ -133,11 +117,11 @@ const FINDINGS: usize = 200;
 /// Log lines that could not be written are tried again so soon.
 const LOG_AGAIN: Duration = Duration::from_millis(20);
 
-/// The end waits so often, a millisecond each time, for children that are not yet their programs.
-const LAST_BREATHS: u32 = 100;
+/// The end waits so often, [`SETTLE`] each time, for children that are not yet their programs.
+const LAST_WAITS: u32 = 100;
 
-/// How long the loop waits when even waiting fails.
-const BREATH: Duration = Duration::from_millis(10);
+/// How long the loop sleeps when even waiting fails.
+const WAIT_ERROR_PAUSE: Duration = Duration::from_millis(10);
 
 /// Actions and events that one event makes, outside of loads.
 const USUAL: usize = 64;
@@ -174,7 +158,6 @@ impl Daemon {
             datagrams: Datagrams::default(),
             stderr_log: StderrLog::default(),
             loader,
-            loader_pid: None,
             registrar: Registrar::new(),
             has_loaded: false,
             control,
@@ -204,15 +187,16 @@ impl Daemon {
     pub fn run(mut self) -> Result<(), Failure> {
         self.raise(Event::ReloadRequested);
         while !self.ending {
-            if self.has_loaded && self.loader_pid.is_none() {
+            if self.has_loaded && self.loader.helper.process().is_none() {
                 self.forget_the_load();
             }
             let timeout = self.timeout();
             if self.poller.wait(timeout).is_err() {
                 // Memory for a moment: nothing is lost, what has happened is still there the next time.
-                std::thread::sleep(BREATH);
+                std::thread::sleep(WAIT_ERROR_PAUSE);
             }
             self.now = clock::now();
+            self.stderr_log.begin_turn();
             for index in 0..self.poller.len() {
                 if let Some((token, ready)) = self.poller.event(index) {
                     self.dispatch(token, ready);
@@ -254,14 +238,12 @@ impl Daemon {
         if self.supervisor.next_deadline().is_some_and(|next| next <= self.now) {
             self.raise(Event::TimerDue);
         }
-        if let Some(why) = self.loader.helper.expire(self.now) {
-            self.load_failed(why);
-        }
-        if let Some(why) = self.registrar.helper.expire(self.now) {
-            self.raise(Event::NotRegistered(why));
-        }
-        if let Some(control) = &mut self.control {
-            control.expire(self.now);
+        let progress = self.loader.helper.expire(self.now);
+        self.go_on_loading(progress);
+        let progress = self.registrar.helper.expire(self.now);
+        self.go_on_registering(progress);
+        while let Some(client) = self.control.as_mut().and_then(|control| control.expire(self.now)) {
+            self.forget(client);
         }
         self.manager.keep_alive(self.now);
         self.logger.flush();
@@ -403,13 +385,21 @@ impl Daemon {
     }
 
     fn try_start(&mut self, start: Start) -> Result<Pid, NotStarted> {
-        if !self.spawner.has_room() {
-            return Err(NotStarted::Busy);
-        }
         let handed = match start.handed {
-            Handed::Connection(connection) => self.take(connection).ok_or(NotStarted::Nobody)?,
-            Handed::Listener => self.listeners.share(start.listener).map_err(not_started)?,
-            Handed::DatagramPeer => self.split(start.listener)?,
+            // It is taken first: whatever becomes of the start, nobody else closes it.
+            Handed::Connection(connection) => {
+                let connection = self.take(connection).ok_or(NotStarted::Nobody)?;
+                self.need_room()?;
+                connection
+            }
+            Handed::Listener => {
+                self.need_room()?;
+                self.listeners.share(start.listener).map_err(not_started)?
+            }
+            Handed::DatagramPeer => {
+                self.need_room()?;
+                self.split(start.listener)?
+            }
         };
         if self.programs.get(start.service).is_none() {
             self.prepare(start.service);
@@ -424,12 +414,16 @@ impl Daemon {
         let pairs = values.as_ref().map(UcspiValues::pairs);
         let variables = pairs.as_ref().map_or(&[][..], |pairs| &pairs[..]);
         let table = descriptors::table(self.long_lived());
-        let stderr = program.stderr_for_children();
+        let stderr = program.stderr.clone();
         match self.spawner.spawn(&program.plan, handed, stderr, variables, table) {
             Ok(pid) => Ok(Pid(pid)),
             Err(error) if is_exhaustion(from_io(&error)) => Err(NotStarted::Exhausted(from_io(&error))),
             Err(error) => Err(NotStarted::Failed(from_io(&error))),
         }
+    }
+
+    fn need_room(&mut self) -> Result<(), NotStarted> {
+        if self.spawner.has_room() { Ok(()) } else { Err(NotStarted::Busy) }
     }
 
     /// Descriptors that stay, as far as their number grows.
@@ -477,6 +471,8 @@ impl Daemon {
                 Err(error) => {
                     let text = format!("no pipe for the standard error: {error}");
                     self.logger.log(&Record::new(Level::Error, "prepare-failed", text));
+                    // Rather no program than one that the configuration does not mean any more.
+                    self.programs.discard(id);
                     return;
                 }
             },
@@ -484,7 +480,7 @@ impl Daemon {
         self.programs.prepare(id, &program, stderr);
     }
 
-    fn open_stderr(&mut self, id: ServiceId) -> rustix::io::Result<OwnedFd> {
+    fn open_stderr(&mut self, id: ServiceId) -> rustix::io::Result<Arc<OwnedFd>> {
         let (pipe, write) = self.stderr_log.open(id)?;
         if let Some(read) = self.stderr_log.pipe(pipe)
             && let Err(error) = self.poller.add(read, Token::Stderr(pipe), EventFlags::IN)
@@ -492,22 +488,31 @@ impl Daemon {
             self.stderr_log.close(pipe);
             return Err(error);
         }
-        Ok(write)
+        Ok(Arc::new(write))
     }
 
     fn read_stderr(&mut self, pipe: PipeId) {
         let (logger, supervisor) = (&mut self.logger, &self.supervisor);
-        let progress = self.stderr_log.read(pipe, |service, line| {
-            let name =
-                supervisor.service(service).map_or_else(String::new, |state| state.service().display_name());
-            let record = Record::new(Level::Info, "stderr", format!("{name}: stderr: {line}"));
-            logger.log(&record.field("service", name));
-        });
+        let progress =
+            self.stderr_log.read(pipe, |service, line| log_stderr(logger, supervisor, service, line));
         if progress == stderr_log::Progress::Ended {
             if let Some(read) = self.stderr_log.pipe(pipe) {
                 self.poller.remove(read);
             }
             self.stderr_log.close(pipe);
+        }
+    }
+
+    /// A program has ended, and with it the last line that it wrote.
+    fn end_stderr_line(&mut self, pid: Pid) {
+        if !self.stderr_log.is_used() {
+            return;
+        }
+        let (logger, supervisor) = (&mut self.logger, &self.supervisor);
+        if let Some(child) = supervisor.children().get(pid) {
+            self.stderr_log.ended(child.claim.service, |service, line| {
+                log_stderr(logger, supervisor, service, line);
+            });
         }
     }
 
@@ -542,11 +547,23 @@ impl Daemon {
     }
 
     fn child_ended(&mut self, pid: Pid, exit: Exit) {
-        if self.loader_pid == Some(pid) {
-            self.loader_pid = None;
+        // Taken for every child: what stays would be told of a later one with the same number.
+        let failed = self.spawner.take_failure(pid.0).filter(|_| exit == Exit::Status(FAILED));
+        if self.loader.helper.reaped(pid) {
+            if let Some(failed) = failed {
+                self.stop_loader();
+                self.load_failed(no_helper("loader", failed));
+            }
             return;
         }
-        let failed = if exit == Exit::Status(FAILED) { self.spawner.take_failure(pid.0) } else { None };
+        if self.registrar.helper.reaped(pid) {
+            if let Some(failed) = failed {
+                self.stop_registrar();
+                self.raise(Event::NotRegistered(no_helper("helper", failed)));
+            }
+            return;
+        }
+        self.end_stderr_line(pid);
         let failure = failed.map(|failed| (failed_step(failed.step), Errno(failed.errno)));
         self.raise(Event::Ended(pid, exit, failure));
     }
@@ -655,12 +672,12 @@ impl Daemon {
 
     fn load(&mut self) {
         self.manager.reloading();
+        self.stop_loader();
         let table = descriptors::table(self.long_lived());
         self.reserve.release();
         let started = self.loader.start(&mut self.spawner, table, self.now);
         match started {
             Ok(pid) => {
-                self.loader_pid = Some(pid);
                 self.reaper.watch(pid, self.now);
                 let added = self
                     .loader
@@ -668,7 +685,7 @@ impl Daemon {
                     .reply()
                     .map(|reply| self.poller.add(reply, Token::Loader, EventFlags::IN));
                 if let Some(Err(error)) = added {
-                    self.loader.helper.stop();
+                    self.stop_loader();
                     self.load_failed(format!("epoll: {error}"));
                 }
             }
@@ -677,10 +694,29 @@ impl Daemon {
     }
 
     fn read_loader(&mut self) {
-        match self.loader.helper.read() {
-            Progress::Waits => {}
-            Progress::Done(Ok(reply)) => self.loaded(*reply),
-            Progress::Done(Err(why)) => self.load_failed(why),
+        let progress = self.loader.helper.read();
+        self.go_on_loading(progress);
+    }
+
+    fn go_on_loading(&mut self, progress: Progress<Reply>) {
+        let Ended { pipe, outcome } = match progress {
+            Progress::Waits => return,
+            Progress::Done(ended) => ended,
+        };
+        self.forget(pipe);
+        match outcome {
+            Ok(reply) => self.loaded(*reply),
+            Err(why) => {
+                // Its pipe ends before we hear of its own end.
+                let failed = self.loader.helper.process().and_then(|pid| self.spawner.take_failure(pid.0));
+                self.load_failed(failed.map_or(why, |failed| no_helper("loader", failed)));
+            }
+        }
+    }
+
+    fn stop_loader(&mut self) {
+        if let Some(pipe) = self.loader.helper.stop() {
+            self.forget(pipe);
         }
     }
 
@@ -691,22 +727,46 @@ impl Daemon {
     }
 
     fn try_register(&mut self, tidings: Tidings) -> Result<(), String> {
+        self.stop_registrar();
         let table = descriptors::table(self.long_lived());
         self.reserve.release();
         let pid = self.registrar.start(tidings, &mut self.spawner, table, self.now)?;
         self.reaper.watch(pid, self.now);
         let Some(reply) = self.registrar.helper.reply() else { return Ok(()) };
-        self.poller.add(reply, Token::Registrar, EventFlags::IN).map_err(|error| {
-            self.registrar.helper.stop();
-            format!("epoll: {error}")
-        })
+        if let Err(error) = self.poller.add(reply, Token::Registrar, EventFlags::IN) {
+            self.stop_registrar();
+            return Err(format!("epoll: {error}"));
+        }
+        Ok(())
     }
 
     fn read_registrar(&mut self) {
-        match self.registrar.read() {
-            None => {}
-            Some(Ok(refused)) => self.raise(Event::Registered(refused)),
-            Some(Err(why)) => self.raise(Event::NotRegistered(why)),
+        let progress = self.registrar.helper.read();
+        self.go_on_registering(progress);
+    }
+
+    fn go_on_registering(&mut self, progress: Progress<Told>) {
+        let Ended { pipe, outcome } = match progress {
+            Progress::Waits => return,
+            Progress::Done(ended) => ended,
+        };
+        self.forget(pipe);
+        let told = match outcome {
+            Ok(told) => *told,
+            Err(why) => {
+                let failed = self.registrar.helper.process().and_then(|pid| self.spawner.take_failure(pid.0));
+                Err(failed.map_or(why, |failed| no_helper("helper", failed)))
+            }
+        };
+        match told {
+            Ok(refused) => self.raise(Event::Registered(refused)),
+            Err(why) => self.raise(Event::NotRegistered(why)),
+        }
+    }
+
+    fn stop_registrar(&mut self) {
+        if let Some(pipe) = self.registrar.helper.stop() {
+            self.forget(pipe);
         }
     }
 
@@ -734,41 +794,33 @@ impl Daemon {
                 .field("place", report.position());
             self.logger.log(&record);
         }
-        if let Some(failure) = self.reason_to_give_up(&config, &reports) {
-            self.give_up(failure);
-            return;
+        match first_load::answered(self.stage(), config, &reports) {
+            Ok(event) => {
+                self.raise(event);
+                self.has_loaded = true;
+            }
+            Err(failure) => self.give_up(failure),
         }
-        self.raise(Event::Loaded(Box::new(config)));
-        self.has_loaded = true;
     }
 
     fn load_failed(&mut self, why: String) {
-        if self.on_ready.is_some() {
-            self.give_up(Failure::Configuration(why));
-        } else {
-            self.raise(Event::LoadFailed(why));
-            self.manager.ready(self.supervisor.services().count());
+        match first_load::not_answered(self.stage(), why) {
+            Ok(event) => {
+                self.raise(event);
+                self.manager.ready(self.supervisor.services().count());
+            }
+            Err(failure) => self.give_up(failure),
         }
+    }
+
+    fn stage(&self) -> Stage {
+        if self.on_ready.is_some() { Stage::First(self.insistence) } else { Stage::Later }
     }
 
     /// Ends a daemon that has not begun to serve.
     fn give_up(&mut self, failure: Failure) {
         self.failure = Some(failure);
         self.ending = true;
-    }
-
-    fn reason_to_give_up(&self, config: &Config, reports: &[Report]) -> Option<Failure> {
-        // Once it serves there is no reason any more.
-        self.on_ready.as_ref()?;
-        if config.services.is_empty() && !config.unreadable.is_empty() {
-            return Some(Failure::Configuration(format!("cannot read {}", config.unreadable.join(", "))));
-        }
-        let error = reports.iter().find(|report| report.severity == Severity::Error)?;
-        match (self.insistence, error.code.as_str()) {
-            (Insistence::ServeTheRest, _) => None,
-            (Insistence::AllOrNothing, "not-permitted") => Some(Failure::NotPermitted(error.message.clone())),
-            (Insistence::AllOrNothing, _) => Some(Failure::Configuration(error.message.clone())),
-        }
     }
 
     fn ready(&mut self) {
@@ -792,7 +844,7 @@ impl Daemon {
         let added =
             control.connection(client).map(|fd| self.poller.add(fd, Token::Client(client), EventFlags::IN));
         if !matches!(added, Some(Ok(()))) {
-            control.end(client);
+            self.end_client(client);
         }
     }
 
@@ -812,7 +864,13 @@ impl Daemon {
                     let _ = self.poller.change(connection, Token::Client(client), EventFlags::OUT);
                 }
             }
-            control::Progress::Over => control.end(client),
+            control::Progress::Over => self.end_client(client),
+        }
+    }
+
+    fn end_client(&mut self, client: ClientId) {
+        if let Some(connection) = self.control.as_mut().and_then(|control| control.end(client)) {
+            self.forget(connection);
         }
     }
 
@@ -837,11 +895,11 @@ impl Daemon {
     /// Leaves nothing behind but the programs that run.
     fn finish(&mut self) {
         self.manager.stopping();
-        self.loader.helper.stop();
+        self.stop_loader();
         self.registrar.finish();
         self.listeners.close_all();
         // They have copies of the listeners, which whoever comes after us wants to bind.
-        for _ in 0..LAST_BREATHS {
+        for _ in 0..LAST_WAITS {
             self.logger.flush();
             if !self.spawner.is_busy() && !self.logger.is_behind() {
                 break;
@@ -868,4 +926,15 @@ fn ucspi_values(connection: &OwnedFd, peer: Option<SocketAddr>) -> Option<UcspiV
 fn not_started(error: rustix::io::Errno) -> NotStarted {
     let errno = from_rustix(error);
     if is_exhaustion(errno) { NotStarted::Exhausted(errno) } else { NotStarted::Failed(errno) }
+}
+
+/// Why there was no helper, in words.
+fn no_helper(name: &str, failed: Failed) -> String {
+    format!("no {name}: {}: {}", failed_step(failed.step).word(), errno::words(Errno(failed.errno)))
+}
+
+fn log_stderr(logger: &mut Logger, supervisor: &Supervisor, service: ServiceId, line: &str) {
+    let name = supervisor.service(service).map_or_else(String::new, |state| state.service().display_name());
+    let record = Record::new(Level::Info, "stderr", format!("{name}: stderr: {line}"));
+    logger.log(&record.field("service", name));
 }

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use usherd_sys::process::{close_on_exec, close_on_exec_from};
 use usherd_sys::spawn::Table;
 
 /// Numbers below are for connections on their way to a child.
@@ -66,7 +67,20 @@ pub fn sanitise() -> rustix::io::Result<()> {
         // It has become one of the three, for good.
         std::mem::forget(fd);
     }
-    usherd_sys::process::close_on_exec_from(3).map_err(|_| rustix::io::Errno::INVAL)
+    let closed = close_on_exec_from(3).or_else(|_| close_on_exec_one_by_one(3));
+    closed.map_err(|error| rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO))
+}
+
+/// What kernels need (5.10) whose close_range(2) can only close.
+fn close_on_exec_one_by_one(first: i32) -> std::io::Result<()> {
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let number = entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok());
+        if let Some(fd) = number.filter(|fd| *fd >= first) {
+            // The descriptor that reads the folder is in it; when this one is closed by now, all is well, too.
+            let _ = close_on_exec(fd);
+        }
+    }
+    Ok(())
 }
 
 /// Takes as many descriptors as we may. Returns the limit as it was, which children get back.
@@ -86,4 +100,20 @@ pub fn detach_stdio() -> rustix::io::Result<()> {
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
     rustix::stdio::dup2_stderr(&null)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_by_one_is_as_good_as_all_at_once() {
+        use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+        let fd = open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).expect("open");
+        // Far away from what other tests have.
+        let fd = fcntl_dupfd_cloexec(&fd, 700).expect("dup");
+        fcntl_setfd(&fd, FdFlags::empty()).expect("fcntl");
+        close_on_exec_one_by_one(700).expect("/proc");
+        assert_eq!(fcntl_getfd(&fd), Ok(FdFlags::CLOEXEC));
+    }
 }

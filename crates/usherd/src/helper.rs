@@ -28,13 +28,14 @@ pub struct Helper<Answer> {
     name: &'static str,
     patience: Duration,
     plan: Arc<Plan>,
+    /// The last one's, until it was reaped.
+    process: Option<Pid>,
     running: Option<Running>,
     answer: PhantomData<fn() -> Answer>,
 }
 
 #[derive(Debug)]
 struct Running {
-    pid: Pid,
     reply: OwnedFd,
     bytes: Vec<u8>,
     deadline: Tick,
@@ -45,8 +46,17 @@ struct Running {
 pub enum Progress<Answer> {
     /// Nothing whole yet.
     Waits,
+    /// It is over.
+    Done(Ended<Answer>),
+}
+
+/// A helper that is done with.
+#[derive(Debug)]
+pub struct Ended<Answer> {
+    /// What is to be closed; it is polled.
+    pub pipe: OwnedFd,
     /// The answer, or why there is none.
-    Done(Result<Box<Answer>, String>),
+    pub outcome: Result<Box<Answer>, String>,
 }
 
 impl<Answer: DeserializeOwned> Helper<Answer> {
@@ -56,10 +66,11 @@ impl<Answer: DeserializeOwned> Helper<Answer> {
         let command = Strings::new(Arc::from(*b"/proc/self/exe\0usherd\0load\0"));
         let environment = Arc::new(Strings::new(Arc::from([])));
         let plan = Plan::new(steps, command, environment).expect("a path and two arguments");
-        Self { name, patience, plan: Arc::new(plan), running: None, answer: PhantomData }
+        Self { name, patience, plan: Arc::new(plan), process: None, running: None, answer: PhantomData }
     }
 
-    /// Starts it; one that runs is ended. The answer is to be read when [`Self::reply`] is readable.
+    /// Starts it; one that runs must have been ended by [`Self::stop`]. The answer is to be read when [`Self::reply`]
+    /// is readable.
     pub fn start(
         &mut self,
         errand: &Errand,
@@ -67,11 +78,11 @@ impl<Answer: DeserializeOwned> Helper<Answer> {
         table: Table,
         now: Tick,
     ) -> Result<Pid, String> {
-        self.stop();
         let request = message::encode(errand).map_err(|error| format!("request: {error}"))?;
         let (pid, reply) =
             self.spawn(spawner, table, &request).map_err(|error| format!("{}: {error}", self.name))?;
-        self.running = Some(Running { pid, reply, bytes: Vec::new(), deadline: now.after(self.patience) });
+        self.process = Some(pid);
+        self.running = Some(Running { reply, bytes: Vec::new(), deadline: now.after(self.patience) });
         Ok(pid)
     }
 
@@ -85,21 +96,29 @@ impl<Answer: DeserializeOwned> Helper<Answer> {
         let (reply, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         let flags = rustix::fs::fcntl_getfl(&write)?;
         rustix::fs::fcntl_setfl(&write, flags - rustix::fs::OFlags::NONBLOCK)?;
-        let pid = spawner.spawn(&self.plan, file, Some(write.as_fd()), &[], table)?;
-        // With a shared table the child may not have taken its copy yet.
-        while spawner.settle() {
-            std::hint::spin_loop();
-        }
+        let pid = spawner.spawn(&self.plan, file, Some(Arc::new(write)), &[], table)?;
         Ok((Pid(pid), crate::descriptors::move_up(reply)))
     }
 
-    /// Ends one that runs.
-    pub fn stop(&mut self) {
-        if let Some(running) = self.running.take()
-            && let Some(pid) = SystemPid::from_raw(running.pid.0)
-        {
+    /// Ends one that runs. Its pipe, which is polled, is to be closed by the caller.
+    #[must_use]
+    pub fn stop(&mut self) -> Option<OwnedFd> {
+        let running = self.running.take()?;
+        if let Some(pid) = self.process.and_then(|pid| SystemPid::from_raw(pid.0)) {
             let _ = kill_process(pid, Signal::KILL);
         }
+        Some(running.reply)
+    }
+
+    /// The process of the last one, until it was reaped.
+    pub fn process(&self) -> Option<Pid> {
+        self.process
+    }
+
+    /// A process was reaped: its number may be another's from now on. What it wrote may still be read. Whether it was
+    /// this helper's.
+    pub fn reaped(&mut self, pid: Pid) -> bool {
+        self.process.take_if(|process| *process == pid).is_some()
     }
 
     /// Whether one runs.
@@ -126,34 +145,35 @@ impl<Answer: DeserializeOwned> Helper<Answer> {
         for _ in 0..16 {
             match rustix::io::read(&running.reply, &mut piece) {
                 Ok(0) => {
-                    let bytes = std::mem::take(&mut running.bytes);
-                    self.running = None;
+                    let Some(Running { reply: pipe, bytes, .. }) = self.running.take() else { break };
                     let answer = message::decode(&bytes).map(Box::new);
-                    return Progress::Done(
-                        answer.map_err(|_| format!("the {} ended without an answer", self.name)),
-                    );
+                    let outcome = answer.map_err(|_| format!("the {} ended without an answer", self.name));
+                    return Progress::Done(Ended { pipe, outcome });
                 }
                 Ok(got) => running.bytes.extend(&piece[..got]),
                 Err(Errno::AGAIN | Errno::INTR) => break,
-                Err(error) => {
-                    self.stop();
-                    return Progress::Done(Err(format!("{}: {error}", self.name)));
-                }
+                Err(error) => return self.break_off(format!("{}: {error}", self.name)),
             }
             if running.bytes.len() > message::MOST {
-                self.stop();
-                return Progress::Done(Err(format!("the {}'s answer is too large", self.name)));
+                return self.break_off(format!("the {}'s answer is too large", self.name));
             }
         }
         Progress::Waits
     }
 
     /// Ends one whose time is over.
-    pub fn expire(&mut self, now: Tick) -> Option<String> {
-        if self.deadline()? > now {
-            return None;
+    pub fn expire(&mut self, now: Tick) -> Progress<Answer> {
+        if self.deadline().is_none_or(|deadline| deadline > now) {
+            return Progress::Waits;
         }
-        self.stop();
-        Some(format!("the {} took more than {} s and was ended", self.name, self.patience.as_secs()))
+        self.break_off(format!(
+            "the {} took more than {} s and was ended",
+            self.name,
+            self.patience.as_secs()
+        ))
+    }
+
+    fn break_off(&mut self, why: String) -> Progress<Answer> {
+        self.stop().map_or(Progress::Waits, |pipe| Progress::Done(Ended { pipe, outcome: Err(why) }))
     }
 }

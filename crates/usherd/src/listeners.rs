@@ -39,8 +39,12 @@ pub struct Listeners {
 #[derive(Debug)]
 struct Open {
     socket: OwnedFd,
-    /// As the socket is now: a program that gets it expects it to block, the daemon must not be blocked by it.
+    /// As the daemon has set the socket: a program that gets it expects it to block, the daemon must not be blocked by
+    /// it.
     blocks: bool,
+    /// Whether a program was ever given it (`wait`), which, or a child of which, may still have it and set it as it
+    /// likes.
+    shared: bool,
     /// The file of a Unix socket, which goes with it.
     file: Option<Box<SocketFile>>,
 }
@@ -107,7 +111,7 @@ impl Listeners {
     /// Accepts one connection, which blocks, as programs expect it.
     pub fn accept(&mut self, id: ListenerId) -> Result<(OwnedFd, Option<SocketAddr>), AcceptError> {
         let Some(open) = self.open.get_mut(id) else { return Err(AcceptError::Nobody) };
-        open.set_blocking(false);
+        open.keep_from_blocking();
         match acceptfrom_with(&open.socket, SocketFlags::CLOEXEC) {
             Ok((connection, peer)) => Ok((connection, peer.and_then(internet_address))),
             Err(error) => Err(accept_error(error)),
@@ -138,6 +142,7 @@ impl Listeners {
     pub fn share(&mut self, id: ListenerId) -> rustix::io::Result<OwnedFd> {
         let open = self.open.get_mut(id).ok_or(Errno::BADF)?;
         open.set_blocking(true);
+        open.shared = true;
         rustix::io::fcntl_dupfd_cloexec(&open.socket, 3)
     }
 
@@ -178,7 +183,17 @@ pub enum SplitError {
 
 impl Open {
     fn new(socket: OwnedFd, spec: &Listener, file: Option<Box<SocketFile>>) -> Self {
-        Self { socket, blocks: !spec.key.kind.has_connections(), file }
+        Self { socket, blocks: !spec.key.kind.has_connections(), shared: false, file }
+    }
+
+    /// Makes sure that accept(2) does not wait. What a program sets counts for all who have the socket, so one that was
+    /// ever shared is set anew each time. What remains: a program that makes it block just between this call and
+    /// accept(2), and takes the very caller that made the socket readable, holds the daemon until the next one calls.
+    fn keep_from_blocking(&mut self) {
+        if self.shared && set_blocking(&self.socket, false).is_ok() {
+            self.blocks = false;
+        }
+        self.set_blocking(false);
     }
 
     fn set_blocking(&mut self, blocks: bool) {
@@ -384,6 +399,44 @@ fn at(call: &'static str) -> impl Fn(Errno) -> OpenError {
 pub fn datagram_builtin(task: &Task, kind: SocketKind) -> Option<Builtin> {
     match (task, kind) {
         (Task::Builtin(builtin), SocketKind::Datagram) => Some(*builtin),
-        _ => None,
+        (Task::Builtin(_), SocketKind::Stream | SocketKind::SeqPacket) | (Task::Program(_), _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use usherd_model::service::{ListenerKey, Protocol};
+    use usherd_model::slots::Key;
+
+    use super::*;
+
+    #[test]
+    fn a_program_that_makes_the_socket_block_does_not_block_the_daemon() {
+        let address = ListenAddress::Inet { address: ([127, 0, 0, 1], 0).into(), dual: false };
+        let spec = Listener {
+            protocol: Protocol::Tcp4,
+            key: ListenerKey { address, kind: SocketKind::Stream },
+            send_buffer: None,
+            receive_buffer: None,
+            backlog: 1,
+            file: None,
+            versions: None,
+        };
+        let id = Key::unpack(0);
+        let mut listeners = Listeners::default();
+        listeners.open(id, &spec, &Task::Builtin(Builtin::Discard)).expect("open");
+        let programs = listeners.share(id).expect("dup");
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for _ in 0..2 {
+                let accepted = listeners.accept(id).map(drop);
+                set_blocking(&programs, true).expect("fcntl");
+                tell.send(accepted).expect("somebody waits for this");
+            }
+        });
+        for _ in 0..2 {
+            let accepted = told.recv_timeout(std::time::Duration::from_secs(10));
+            assert_eq!(accepted, Ok(Err(AcceptError::Nobody)));
+        }
     }
 }

@@ -28,7 +28,7 @@ impl Loader {
         Self { errand: Errand::Load(request), helper: Helper::new("loader", PATIENCE) }
     }
 
-    /// Starts the helper; one that runs is ended.
+    /// Starts the helper; one that runs must have been stopped.
     pub fn start(&mut self, spawner: &mut Spawner, table: Table, now: Tick) -> Result<Pid, String> {
         self.helper.start(&self.errand, spawner, table, now)
     }

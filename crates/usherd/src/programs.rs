@@ -4,7 +4,7 @@
 
 use std::ffi::CStr;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ pub struct Prepared {
     /// Whether they get UCSPI variables.
     pub ucspi: bool,
     /// Where their standard error goes, if it is not the connection.
-    pub stderr: Option<OwnedFd>,
+    pub stderr: Option<Arc<OwnedFd>>,
 }
 
 impl Programs {
@@ -77,7 +77,7 @@ impl Programs {
 
     /// Makes a service's program ready. A child that still reads the old plan keeps it. `stderr` is the pipe for the
     /// standard error, where that is logged.
-    pub fn prepare(&mut self, id: ServiceId, program: &Program, stderr: Option<OwnedFd>) {
+    pub fn prepare(&mut self, id: ServiceId, program: &Program, stderr: Option<Arc<OwnedFd>>) {
         let environment = if program.ucspi { &self.ucspi_environment } else { &self.environment };
         let environment = Arc::clone(environment);
         let steps = self.steps(program);
@@ -88,7 +88,7 @@ impl Programs {
     }
 
     /// Takes the pipe for the standard error out of a program that is made ready anew.
-    pub fn take_stderr(&mut self, id: ServiceId) -> Option<OwnedFd> {
+    pub fn take_stderr(&mut self, id: ServiceId) -> Option<Arc<OwnedFd>> {
         self.plans.get_mut(id)?.stderr.take()
     }
 
@@ -135,13 +135,6 @@ impl Programs {
     fn is_own(&self, credentials: &Credentials) -> bool {
         let Own { uid, gid } = self.own;
         (credentials.uid, credentials.gid) == (uid, gid) && credentials.groups == [gid]
-    }
-}
-
-impl Prepared {
-    /// The children's end of the pipe for standard error.
-    pub fn stderr_for_children(&self) -> Option<BorrowedFd<'_>> {
-        self.stderr.as_ref().map(AsFd::as_fd)
     }
 }
 

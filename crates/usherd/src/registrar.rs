@@ -10,7 +10,7 @@ use usherd_model::registry::Tidings;
 use usherd_model::time::Tick;
 use usherd_sys::spawn::{Spawner, Table};
 
-use crate::helper::{Helper, Progress};
+use crate::helper::Helper;
 use crate::message::{Errand, Told};
 
 /// Longer than the helper itself waits, so that it can say what has happened.
@@ -32,7 +32,7 @@ impl Registrar {
         Self { helper: Helper::new("helper", PATIENCE) }
     }
 
-    /// Starts the helper; one that runs is ended.
+    /// Starts the helper; one that runs must have been stopped.
     pub fn start(
         &mut self,
         tidings: Tidings,
@@ -43,15 +43,6 @@ impl Registrar {
         self.helper.start(&Errand::Register(tidings), spawner, table, now)
     }
 
-    /// What the helper has to say, as one result.
-    pub fn read(&mut self) -> Option<Told> {
-        match self.helper.read() {
-            Progress::Waits => None,
-            Progress::Done(Ok(told)) => Some(*told),
-            Progress::Done(Err(why)) => Some(Err(why)),
-        }
-    }
-
     /// Waits for a helper that runs, for a moment, and ends it.
     pub fn finish(&mut self) {
         if let Some(reply) = self.helper.reply() {
@@ -59,6 +50,6 @@ impl Registrar {
             // Whatever it says, there is nobody any more who could do something about it.
             let _ = poll(&mut answer, Some(&LAST_PATIENCE));
         }
-        self.helper.stop();
+        drop(self.helper.stop());
     }
 }

@@ -9,12 +9,13 @@ use rustix::fs::Mode;
 use rustix::process::{chdir, geteuid, getgid, getuid, setsid, umask};
 use rustix::thread::{CapabilitySet, capabilities, clear_ambient_capability_set, set_capabilities};
 use usherd_model::environment::Inherit;
+use usherd_model::first_load::{Failure, Insistence};
 use usherd_model::supervisor::Settings;
 use usherd_sys::signal::{self, Signal, SignalFd};
 use usherd_sys::spawn::{Memory, Spawner};
 
 use crate::control::Control;
-use crate::daemon::{Daemon, Failure, Insistence, OnReady, Parts};
+use crate::daemon::{Daemon, OnReady, Parts};
 use crate::exit_code::Exit;
 use crate::loader::Loader;
 use crate::log::{Format, Level, Logger, Record, Sink, Syslog, Terminal};
@@ -22,6 +23,7 @@ use crate::message::Request;
 use crate::notify::ServiceManager;
 use crate::pid_file::{PidFile, PidFileError};
 use crate::programs::{Own, Programs};
+use crate::socket_file::Refused;
 use crate::{clock, control, descriptors};
 
 /// What a face asks for.
@@ -85,7 +87,7 @@ pub enum StartError {
     /// There is no pid file.
     PidFile(PidFileError),
     /// There is no control socket.
-    Control(String, rustix::io::Errno),
+    Control(String, Refused),
     /// The first load failed, or what it found cannot be served.
     Refused(Failure),
 }
@@ -95,7 +97,7 @@ impl std::fmt::Display for StartError {
         match self {
             StartError::System(call, _) => write!(f, "{call}"),
             StartError::PidFile(error) => write!(f, "{error}"),
-            StartError::Control(path, error) => write!(f, "control socket {path}: {error}"),
+            StartError::Control(path, (call, _)) => write!(f, "control socket {path}: {call}"),
             StartError::Refused(Failure::Configuration(why) | Failure::NotPermitted(why)) => {
                 write!(f, "{why}")
             }
@@ -107,7 +109,8 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             StartError::System(_, error) => Some(error),
-            StartError::PidFile(_) | StartError::Control(..) | StartError::Refused(_) => None,
+            StartError::Control(_, (_, error)) => Some(error),
+            StartError::PidFile(_) | StartError::Refused(_) => None,
         }
     }
 }
@@ -250,9 +253,10 @@ fn open_control(path: &ControlPath, logger: &mut Logger) -> Result<Option<Contro
             let path = control::default_path();
             Ok(match Control::open(&path) {
                 Ok(control) => Some(control),
-                Err(error) => {
-                    let text =
-                        format!("no control socket, so no status: {path}: {error}; --control names another");
+                Err((call, error)) => {
+                    let text = format!(
+                        "no control socket, so no status: {path}: {call}: {error}; --control names another"
+                    );
                     logger.log(&Record::new(Level::Warning, "no-control", text));
                     None
                 }

@@ -21,7 +21,9 @@ use crate::descriptors::move_up;
 #[derive(Debug, Default)]
 pub struct StderrLog {
     pipes: Slots<Pipe>,
-    last: Side<ServiceState, VecDeque<String>>,
+    tails: Side<ServiceState, Tail>,
+    /// Counts the turns of the event loop.
+    turn: u64,
 }
 
 /// One service's pipe.
@@ -29,8 +31,18 @@ pub struct StderrLog {
 pub struct Pipe {
     read: OwnedFd,
     service: ServiceId,
+}
+
+/// What a service's programs wrote last.
+#[derive(Debug, Default)]
+struct Tail {
+    lines: VecDeque<String>,
     /// The beginning of a line whose end has not come.
     partial: Vec<u8>,
+    /// Whether there was more to read than was read.
+    has_more: bool,
+    /// The turn in which one of the programs has ended last.
+    ended: Option<u64>,
 }
 
 /// Names a pipe.
@@ -55,7 +67,10 @@ impl StderrLog {
     pub fn open(&mut self, service: ServiceId) -> rustix::io::Result<(PipeId, OwnedFd)> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
         fcntl_setfl(&read, fcntl_getfl(&read)? | OFlags::NONBLOCK)?;
-        let id = self.pipes.insert(Pipe { read: move_up(read), service, partial: Vec::new() });
+        if self.tails.get(service).is_none() {
+            self.tails.insert(service, Tail::default());
+        }
+        let id = self.pipes.insert(Pipe { read: move_up(read), service });
         Ok((id, move_up(for_programs(write))))
     }
 
@@ -64,35 +79,48 @@ impl StderrLog {
         self.pipes.get(id).map(|pipe| pipe.read.as_fd())
     }
 
-    /// Reads what has been written, a bounded piece, and passes each whole line on.
+    /// A turn of the event loop begins.
+    pub fn begin_turn(&mut self) {
+        self.turn += 1;
+    }
+
+    /// Reads what has been written, a bounded piece, and passes each whole line on. What a program has written last is
+    /// a line even without an end.
     pub fn read(&mut self, id: PipeId, mut line: impl FnMut(ServiceId, &str)) -> Progress {
-        let Some(pipe) = self.pipes.get_mut(id) else { return Progress::Ended };
+        let Some(Pipe { read, service }) = self.pipes.get(id) else { return Progress::Ended };
+        let Some(tail) = self.tails.get_mut(*service) else { return Progress::Ended };
+        let mut line = |text: &str| line(*service, text);
         let mut piece = [0_u8; 4096];
-        let got = match rustix::io::read(&pipe.read, &mut piece) {
-            Ok(0) => return Progress::Ended,
-            Ok(got) => got,
+        let got = match rustix::io::read(read, &mut piece) {
+            Ok(got @ 1..) => got,
             Err(Errno::AGAIN | Errno::INTR) => return Progress::Open,
-            Err(_) => return Progress::Ended,
+            Ok(0) | Err(_) => {
+                tail.end_line(&mut line);
+                return Progress::Ended;
+            }
         };
-        if self.last.get(pipe.service).is_none() {
-            self.last.insert(pipe.service, VecDeque::new());
-        }
-        let Some(last) = self.last.get_mut(pipe.service) else { return Progress::Open };
-        for byte in &piece[..got] {
-            let ends = *byte == b'\n';
-            if !ends {
-                pipe.partial.push(*byte);
-            }
-            if ends || pipe.partial.len() == LONGEST {
-                let text = printable(&std::mem::take(&mut pipe.partial));
-                line(pipe.service, &text);
-                if last.len() == KEPT {
-                    last.pop_front();
-                }
-                last.push_back(text);
-            }
+        tail.add(&piece[..got], &mut line);
+        tail.has_more = got == piece.len();
+        // What a program wrote before it ended may be read after its end is known: in the same turn or in the next.
+        let has_ended = tail.ended.is_some_and(|ended| self.turn <= ended + 1);
+        if has_ended && !tail.has_more {
+            tail.end_line(&mut line);
         }
         Progress::Open
+    }
+
+    /// A program of a service has ended: the last that it wrote is a line, if all of it is read. This costs no call.
+    pub fn ended(&mut self, service: ServiceId, mut line: impl FnMut(ServiceId, &str)) {
+        let Some(tail) = self.tails.get_mut(service) else { return };
+        tail.ended = Some(self.turn);
+        if !tail.has_more {
+            tail.end_line(&mut |text| line(service, text));
+        }
+    }
+
+    /// Whether any service logs its standard error.
+    pub fn is_used(&self) -> bool {
+        !self.pipes.is_empty()
     }
 
     /// Closes a pipe.
@@ -102,7 +130,37 @@ impl StderrLog {
 
     /// The last lines of a service.
     pub fn last(&self, id: ServiceId) -> Vec<String> {
-        self.last.get(id).into_iter().flatten().cloned().collect()
+        self.tails.get(id).into_iter().flat_map(|tail| &tail.lines).cloned().collect()
+    }
+}
+
+impl Tail {
+    fn add(&mut self, bytes: &[u8], line: &mut impl FnMut(&str)) {
+        for byte in bytes {
+            let ends = *byte == b'\n';
+            if !ends {
+                self.partial.push(*byte);
+            }
+            if ends || self.partial.len() == LONGEST {
+                self.pass_on(line);
+            }
+        }
+    }
+
+    /// A line whose end will not come is one as it is.
+    fn end_line(&mut self, line: &mut impl FnMut(&str)) {
+        if !self.partial.is_empty() {
+            self.pass_on(line);
+        }
+    }
+
+    fn pass_on(&mut self, line: &mut impl FnMut(&str)) {
+        let text = printable(&std::mem::take(&mut self.partial));
+        line(&text);
+        if self.lines.len() == KEPT {
+            self.lines.pop_front();
+        }
+        self.lines.push_back(text);
     }
 }
 
@@ -111,4 +169,95 @@ impl StderrLog {
 fn for_programs(write: OwnedFd) -> OwnedFd {
     let path = format!("/proc/self/fd/{}", write.as_raw_fd());
     open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).unwrap_or(write)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Service {
+        log: StderrLog,
+        pipe: PipeId,
+        id: ServiceId,
+        lines: Vec<String>,
+    }
+
+    impl Service {
+        fn new() -> (Self, OwnedFd) {
+            let (mut log, id) = (StderrLog::default(), Key::unpack(0));
+            let (pipe, write) = log.open(id).expect("pipe");
+            (Self { log, pipe, id, lines: Vec::new() }, write)
+        }
+
+        fn turn(&mut self) {
+            self.log.begin_turn();
+        }
+
+        fn read(&mut self) -> Progress {
+            self.log.read(self.pipe, |_, line| self.lines.push(line.to_owned()))
+        }
+
+        fn end(&mut self) {
+            self.log.ended(self.id, |_, line| self.lines.push(line.to_owned()));
+        }
+    }
+
+    fn write(pipe: &OwnedFd, text: &str) {
+        assert_eq!(rustix::io::write(pipe, text.as_bytes()), Ok(text.len()));
+    }
+
+    #[test]
+    fn the_last_line_of_a_program_needs_no_end() {
+        let (mut service, pipe) = Service::new();
+        write(&pipe, "one\ntwo");
+        service.turn();
+        service.read();
+        assert_eq!(service.lines, ["one"]);
+        service.end();
+        assert_eq!(service.lines, ["one", "two"]);
+        write(&pipe, "three\n");
+        service.read();
+        assert_eq!(service.lines, ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn an_end_that_is_known_first_does_not_glue_the_next_programs_line() {
+        let (mut service, pipe) = Service::new();
+        service.turn();
+        write(&pipe, "one");
+        service.end();
+        service.turn();
+        service.read();
+        assert_eq!(service.lines, ["one"]);
+        // Later it means nothing any more: this line is not done.
+        service.turn();
+        write(&pipe, "tw");
+        service.read();
+        write(&pipe, "o\n");
+        service.read();
+        assert_eq!(service.lines, ["one", "two"]);
+    }
+
+    #[test]
+    fn a_line_that_is_not_read_to_its_end_is_not_cut_by_an_end() {
+        let (mut service, pipe) = Service::new();
+        let long = "x".repeat(100);
+        write(&pipe, &(format!("{}\n", "x".repeat(99)).repeat(40) + &"y".repeat(96) + &long));
+        service.turn();
+        service.read();
+        service.end();
+        assert_eq!(service.lines.len(), 40);
+        service.read();
+        assert_eq!(service.lines.last(), Some(&("y".repeat(96) + &long)));
+    }
+
+    #[test]
+    fn the_end_of_a_pipe_ends_its_last_line() {
+        let (mut service, pipe) = Service::new();
+        write(&pipe, "one");
+        drop(pipe);
+        service.read();
+        assert_eq!(service.read(), Progress::Ended);
+        assert_eq!(service.lines, ["one"]);
+    }
 }

@@ -6,11 +6,11 @@ use clap::ArgMatches;
 use usherd_model::config::Defaults;
 use usherd_model::config::inetd::DialectName;
 use usherd_model::environment::Inherit;
+use usherd_model::first_load::Insistence;
 use usherd_model::service::Stderr;
 use usherd_model::supervisor::Settings;
 
 use super::{control_path, defaults, max_sessions, serve};
-use crate::daemon::Insistence;
 use crate::exit_code::Exit;
 use crate::message::{CommandLine, Request, SourceSpec};
 use crate::startup::{Background, Options, Speech};

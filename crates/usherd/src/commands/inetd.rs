@@ -8,11 +8,11 @@ use rustix::process::getuid;
 use usherd_model::config::Defaults;
 use usherd_model::config::inetd::DialectName;
 use usherd_model::environment::Inherit;
+use usherd_model::first_load::Insistence;
 use usherd_model::supervisor::Settings;
 
 use super::{absolute, defaults, dialect, max_sessions, per_minute};
 use crate::cli;
-use crate::daemon::Insistence;
 use crate::exit_code::Exit;
 use crate::log::{Format, Level, Logger, Record, Sink, Syslog};
 use crate::message::{Request, SourceSpec};

@@ -24,13 +24,13 @@ use crate::startup::{self, ControlPath, Options};
 
 /// Runs the face that the arguments name.
 pub fn run(arguments: Vec<OsString>) -> Exit {
-    // The loader is started for every reload: it does without the command line's machinery.
-    if arguments.get(1).is_some_and(|word| word == "load") {
-        return load::run();
-    }
     let name = arguments.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();
     if name == "inetd" {
         return inetd::run(&arguments);
+    }
+    // The loader is started for every reload: it does without the command line's machinery.
+    if arguments.get(1).is_some_and(|word| word == "load") {
+        return load::run();
     }
     let matches = match cli::usherd().try_get_matches_from(&arguments) {
         Ok(matches) => matches,

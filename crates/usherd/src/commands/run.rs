@@ -1,10 +1,10 @@
 //! `usherd run`: the daemon, in the foreground.
 
 use clap::ArgMatches;
+use usherd_model::first_load::Insistence;
 use usherd_model::supervisor::Settings;
 
 use super::{absolute, control_path, defaults, dialect, inherit, max_sessions, per_minute, serve};
-use crate::daemon::Insistence;
 use crate::exit_code::Exit;
 use crate::message::{Request, SourceSpec};
 use crate::startup::{Background, Options, Speech};

@@ -8,13 +8,13 @@ use usherd_model::config::inetd::DialectName;
 use usherd_model::config::syntax::{
     Account, Entry, Families, FileWords, LimitWords, Transport, Tree, WaitMeaning, Word,
 };
+use usherd_model::first_load::Insistence;
 use usherd_model::service::{AtLimit, Handover, Limits, Protocol, Stderr};
 use usherd_model::source::{FileId, Sources, Span, Spanned};
 use usherd_model::supervisor::Settings;
 
 use super::{control_path, defaults, inherit, max_sessions, per_minute};
 use crate::cli::StderrChoice;
-use crate::daemon::Insistence;
 use crate::exit_code::Exit;
 use crate::message::{CommandLine, Request, SourceSpec};
 use crate::startup::{Background, Options, Speech};

@@ -1,9 +1,11 @@
 //! Words for what the core says.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use usherd_model::admission::Limit;
 use usherd_model::diagnostic::printable;
+use usherd_model::episode::Held;
 use usherd_model::event::{Changes, Exit, Log};
 use usherd_model::failure::{Errno, StartError, Step};
 use usherd_model::registry::{Refusal, Registration};
@@ -18,8 +20,17 @@ use crate::errno;
 pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
     let names = Names(supervisor);
     match log {
-        Log::LimitBegan { service, listener, limit, peer, pause, errno } => {
-            limit_began(names, *service, *listener, *limit, *peer, *pause, *errno)
+        Log::LimitBegan { service, listener, limit, held, peer, pause, errno } => {
+            let (level, words) = limit_words(*limit, *held, *peer, *pause, *errno);
+            let label = names.listener(*listener);
+            let name = names.service(*service);
+            let original = original_of_limit(&name, &label, *limit, *pause, *errno);
+            Record::new(level, "limit-began", format!("{label}: {words}"))
+                .field("service", name)
+                .field("listener", label)
+                .field("limit", limit.word())
+                .field("peer", peer.map_or_else(String::new, |peer| peer.to_string()))
+                .original(original)
         }
         Log::LimitEnded { service, limit, lasted, refused } => {
             let name = names.service(*service);
@@ -183,59 +194,53 @@ impl Names<'_> {
     }
 }
 
-fn limit_began(
-    names: Names<'_>,
-    service: ServiceId,
-    listener: ListenerId,
+fn limit_words(
     limit: Limit,
+    held: Held,
     peer: Option<SocketAddr>,
-    pause: Option<std::time::Duration>,
+    pause: Option<Duration>,
     errno: Option<Errno>,
-) -> Record {
-    let label = names.listener(listener);
-    let seconds = pause.map_or(0, |pause| pause.as_secs() + u64::from(pause.subsec_nanos() > 0));
+) -> (Level, String) {
+    let fate = fate(held);
     let from = peer.map_or_else(String::new, |peer| format!(" from {peer}"));
-    let (level, text) = match limit {
-        Limit::Starts if pause.is_some() => (
-            Level::Error,
-            format!("{label}: as many starts a minute as allowed; callers wait, for {seconds} s at the most"),
-        ),
-        Limit::Starts => (Level::Error, format!("{label}: as many starts a minute as allowed; refusing")),
-        Limit::Children => {
-            (Level::Warning, format!("{label}: as many programs run as allowed; callers wait"))
+    match limit {
+        Limit::Starts => {
+            let longest = pause
+                .map_or_else(String::new, |pause| format!(", for {} s at the most", whole_seconds(pause)));
+            (Level::Error, format!("as many starts a minute as allowed; {fate}{longest}"))
         }
-        Limit::Total => {
-            (Level::Warning, format!("{label}: as many programs run in all as allowed; callers wait"))
-        }
-        Limit::Sessions => {
-            (Level::Warning, format!("{label}: as many sessions are open as allowed; callers wait"))
-        }
+        Limit::Children => (Level::Warning, format!("as many programs run as allowed; {fate}")),
+        Limit::Total => (Level::Warning, format!("as many programs run in all as allowed; {fate}")),
+        Limit::Sessions => (Level::Warning, format!("as many sessions are open as allowed; {fate}")),
         Limit::SourceStarts | Limit::SourceChildren | Limit::SourceTable => {
-            (Level::Warning, format!("{label}: refusing calls{from}: limit on {}", limit.word()))
+            (Level::Warning, format!("refusing calls{from}: limit on {}", limit.word()))
         }
-        Limit::Bounce => {
-            (Level::Warning, format!("{label}: refusing calls{from}: they come from the ftp data port"))
+        Limit::Bounce => (Level::Warning, format!("refusing calls{from}: they come from the ftp data port")),
+        Limit::Loop => (Level::Warning, format!("dropping datagrams{from} that could go in circles")),
+        Limit::Resources => {
+            let what = errno.map_or_else(|| "too many programs are on their way".to_owned(), errno::words);
+            let again =
+                pause.map_or_else(String::new, |pause| format!(", trying again in {} ms", pause.as_millis()));
+            (Level::Error, format!("{what}; {fate}{again}"))
         }
-        Limit::Loop => {
-            (Level::Warning, format!("{label}: dropping datagrams{from} that could go in circles"))
+    }
+}
+
+fn original_of_limit(
+    name: &str,
+    label: &str,
+    limit: Limit,
+    pause: Option<Duration>,
+    errno: Option<Errno>,
+) -> String {
+    match limit {
+        Limit::Starts => {
+            let minutes = pause.map_or(0, whole_seconds).div_ceil(60).max(1);
+            format!("{label} server failing (looping), service terminated for {minutes} min")
         }
         Limit::Resources => {
-            let words = errno.map(errno::words).unwrap_or_default();
-            let text = format!(
-                "{label}: {words}; callers wait, trying again in {} ms",
-                pause.unwrap_or_default().as_millis()
-            );
-            (Level::Error, text)
+            errno.map_or_else(String::new, |errno| format!("accept (for {name}): {}", errno::words(errno)))
         }
-    };
-    let original = match limit {
-        Limit::Starts => format!(
-            "{label} server failing (looping), service terminated for {} min",
-            seconds.div_ceil(60).max(1)
-        ),
-        Limit::Resources => errno.map_or_else(String::new, |errno| {
-            format!("accept (for {}): {}", names.service(service), errno::words(errno))
-        }),
         Limit::Children
         | Limit::Total
         | Limit::Sessions
@@ -244,13 +249,19 @@ fn limit_began(
         | Limit::SourceTable
         | Limit::Bounce
         | Limit::Loop => String::new(),
-    };
-    Record::new(level, "limit-began", text)
-        .field("service", names.service(service))
-        .field("listener", label)
-        .field("limit", limit.word())
-        .field("peer", peer.map_or_else(String::new, |peer| peer.to_string()))
-        .original(original)
+    }
+}
+
+/// What becomes of those who meet a limit.
+fn fate(held: Held) -> &'static str {
+    match held {
+        Held::Waits => "callers wait",
+        Held::Refused(_) => "callers are refused",
+    }
+}
+
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 fn start_failed(
@@ -258,7 +269,7 @@ fn start_failed(
     id: ServiceId,
     listener: ListenerId,
     error: &StartError,
-    pause: Option<std::time::Duration>,
+    pause: Option<Duration>,
 ) -> Record {
     let program = names.program(id);
     let words = status::describe(error, &errno::words);

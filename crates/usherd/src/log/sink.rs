@@ -1,7 +1,8 @@
 //! Where log lines go: the standard error or syslog. Neither is ever waited for.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::net::{
@@ -52,7 +53,8 @@ impl Terminal {
     /// Opens the standard error anew.
     pub fn new() -> Self {
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::APPEND | OFlags::NOCTTY | OFlags::CLOEXEC;
-        // A socket (as systemd gives) cannot be opened anew; it is written to without waiting.
+        // A socket (as systemd gives) cannot be opened anew; it is written to without waiting. Neither can a pipe or a
+        // terminal of another user; see write_shared.
         let own = open("/proc/self/fd/2", flags, Mode::empty()).ok();
         Self { own: own.map(crate::descriptors::move_up) }
     }
@@ -69,7 +71,7 @@ impl Terminal {
             None => {
                 let stderr = rustix::stdio::stderr();
                 match send(stderr, line.as_bytes(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
-                    Err(Errno::NOTSOCK) => rustix::io::write(stderr, line.as_bytes()),
+                    Err(Errno::NOTSOCK) => write_shared(stderr, line),
                     result => result,
                 }
             }
@@ -87,6 +89,29 @@ impl Default for Terminal {
         Self::new()
     }
 }
+
+/// Writes to a description that blocks, if that does not block now. A pipe that is writable has room for `PIPE_BUF`
+/// bytes, and so has a terminal for all that matters; a longer line is cut. Whoever else writes to it may take the room
+/// between the two calls: then we wait for the reader, which nothing but a description of our own could prevent.
+fn write_shared(fd: BorrowedFd<'_>, mut line: String) -> rustix::io::Result<usize> {
+    let mut look = [PollFd::new(&fd, PollFlags::OUT)];
+    if poll(&mut look, Some(&NOW))? == 0 {
+        return Err(Errno::AGAIN);
+    }
+    if line.len() > PIPE_BUF {
+        // Room for the line's end, and no letter in two.
+        let end = (0..PIPE_BUF).rev().find(|end| line.is_char_boundary(*end)).unwrap_or_default();
+        line.truncate(end);
+        line.push('\n');
+    }
+    rustix::io::write(fd, line.as_bytes())
+}
+
+/// No waiting.
+const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
+/// What a pipe takes at once; see pipe(7).
+const PIPE_BUF: usize = 4096;
 
 /// syslog(3)'s socket, with its format, without its waiting.
 #[derive(Debug)]
@@ -140,5 +165,48 @@ impl Syslog {
         let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None).ok()?;
         connect(socket.as_fd(), &SocketAddrUnix::new("/dev/log").ok()?).ok()?;
         Some(crate::descriptors::move_up(socket))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustix::fs::{fcntl_getfl, fcntl_setfl};
+
+    use super::*;
+
+    /// A pipe whose ends block, and that is full.
+    fn full_pipe() -> (OwnedFd, OwnedFd) {
+        let (read, write) = rustix::pipe::pipe().expect("pipe");
+        let flags = fcntl_getfl(&write).expect("fcntl");
+        fcntl_setfl(&write, flags | OFlags::NONBLOCK).expect("fcntl");
+        while rustix::io::write(&write, &[b'x'; PIPE_BUF]).is_ok() {}
+        fcntl_setfl(&write, flags).expect("fcntl");
+        (read, write)
+    }
+
+    #[test]
+    fn a_shared_pipe_that_nobody_reads_is_not_waited_for() {
+        let (read, write) = full_pipe();
+        let (tell, told) = std::sync::mpsc::channel();
+        let writer = std::thread::spawn(move || {
+            tell.send(write_shared(write.as_fd(), "a line\n".to_owned())).expect("somebody waits for this");
+            write
+        });
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(Err(Errno::AGAIN)));
+        let write = writer.join().expect("it has ended");
+        let mut piece = [0; PIPE_BUF];
+        assert_eq!(rustix::io::read(&read, &mut piece), Ok(PIPE_BUF));
+        assert_eq!(write_shared(write.as_fd(), "a line\n".to_owned()), Ok(7));
+    }
+
+    #[test]
+    fn a_line_takes_no_more_than_a_shared_pipe_has_room_for() {
+        let (read, write) = full_pipe();
+        let mut piece = [0; PIPE_BUF];
+        rustix::io::read(&read, &mut piece).expect("read");
+        // A letter of two bytes is not cut in half.
+        assert_eq!(write_shared(write.as_fd(), "ä".repeat(PIPE_BUF) + "\n"), Ok(PIPE_BUF - 1));
     }
 }

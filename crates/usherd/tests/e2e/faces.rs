@@ -180,3 +180,12 @@ fn the_control_socket_is_for_its_owner_and_bears_rude_clients() {
         daemon.comes_to_rest(before);
     });
 }
+
+#[test]
+fn inetd_with_a_file_named_load_is_inetd() {
+    sandbox::run(|| {
+        let (status, said) = daemon::said_by(daemon::inetd(&["load", "--no-such-flag"]));
+        assert_eq!(status, Some(1));
+        assert!(said.starts_with("usage: "), "{said}");
+    });
+}

@@ -125,3 +125,43 @@ fn standard_error_without_end_costs_its_own_lines() {
         assert!(daemon.service("2001")["stderr"].as_array().expect("lines").len() <= 9);
     });
 }
+
+#[test]
+fn a_last_line_without_an_end_is_logged_and_is_not_glued_to_the_next() {
+    sandbox::run(|| {
+        fs::write("/run/terse", "#!/bin/sh\nprintf 'no end' >&2\n").expect("write");
+        fs::set_permissions("/run/terse", fs::Permissions::from_mode(0o755)).expect("chmod");
+        let daemon = Daemon::serve(&["127.0.0.1:2001", "--", "/run/terse"]);
+        for round in 1..=20 {
+            assert_eq!(listen(at(2001)), "");
+            wait::until("it is logged", || log_count("event=stderr no end\"") == round);
+        }
+        assert_eq!(daemon.service("2001")["stderr"][0], "no end");
+        assert_eq!(log_count("no endno end"), 0);
+    });
+}
+
+#[test]
+fn why_there_is_no_loader_is_said() {
+    sandbox::run(|| {
+        let copy = "/run/usherd-copy";
+        fs::copy(sandbox::USHERD, copy).expect("copy");
+        fs::set_permissions(copy, fs::Permissions::from_mode(0o755)).expect("chmod");
+        daemon::configure(&daemon::line("2001", "stream tcp4", "nowait", "say well"));
+        let mut command = std::process::Command::new(copy);
+        command.args(["run", "--control", daemon::CONTROL]);
+        let daemon = Daemon::start(command);
+        fs::set_permissions(copy, fs::Permissions::from_mode(0o644)).expect("chmod");
+        let before = daemon.descriptors();
+        for round in 1..=3 {
+            daemon.reread();
+            let said = "event=load-failed no loader: exec: Permission denied";
+            assert_eq!(log_count(said), round, "{}", daemon::log());
+        }
+        assert_eq!(listen(at(2001)), "well");
+        daemon.comes_to_rest(before);
+        fs::set_permissions(copy, fs::Permissions::from_mode(0o755)).expect("chmod");
+        daemon.reread();
+        wait::until("it is read", || log_count("event=configured") == 2);
+    });
+}

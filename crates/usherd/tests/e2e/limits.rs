@@ -64,6 +64,8 @@ fn with_refuse_callers_beyond_the_limit_are_sent_away() {
             assert_eq!(listen(at(2001)), "");
         }
         assert_eq!(daemon.limit("2001", "children"), Some((true, 3)));
+        assert_eq!(log_count("event=limit-began limit=children"), 1);
+        assert_eq!(log_count("event=limit-began callers are refused"), 1, "{}", daemon::log());
         drop(first);
         wait::until("there is room", || !line(&mut connect(at(2001))).is_empty());
     });
