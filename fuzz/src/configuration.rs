@@ -54,7 +54,7 @@ fn defaults() -> Defaults {
 /// The limits of the original.
 pub fn limits() -> Limits {
     Limits {
-        starts: Some(Rate { count: 256, window: usherd_model::config::check::STARTS_WINDOW }),
+        starts: Some(Rate { count: 256, window: usherd_model::config::STARTS_WINDOW }),
         children: None,
         source_starts: None,
         source_children: None,

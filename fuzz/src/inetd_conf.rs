@@ -53,7 +53,8 @@ fn check_plain_words(entry: &Entry, sources: &Sources) {
     if [b"yes" as &[u8], b"no"].contains(&&*entry.wait.value) {
         return;
     }
-    for word in [&entry.name, &entry.socket_type, &entry.protocol, &entry.wait, &entry.owner, &entry.program] {
+    for word in [&entry.name, &entry.socket_type, &entry.protocol, &entry.wait, &entry.owner, &entry.program]
+    {
         assert_eq!(word.value, sources.slice(word.span), "a word's span does not cite it");
     }
 }
@@ -137,12 +138,32 @@ fn values(entry: &Entry) -> Vec<(&'static str, Vec<&[u8]>)> {
         ("send buffer", list(&entry.send_buffer)),
         ("receive buffer", list(&entry.receive_buffer)),
         ("wait", list([&entry.wait])),
-        ("limits", limits(entry).iter().map(|limit| limit.map_or(b"-" as &[u8], |limit| &limit.word.value)).collect()),
+        (
+            "limits",
+            limits(entry)
+                .iter()
+                .map(|limit| limit.map_or(b"-" as &[u8], |limit| &limit.word.value))
+                .collect(),
+        ),
         ("owner", list([&entry.owner])),
         ("class", list(&entry.class)),
         ("users", entry.accounts.iter().map(|account| account.user.value.as_slice()).collect()),
-        ("groups", entry.accounts.iter().filter_map(|account| Some(account.group.as_ref()?.value.as_slice())).collect()),
-        ("file", [&entry.file.user, &entry.file.group, &entry.file.mode].into_iter().flatten().map(|word| word.value.as_slice()).collect()),
+        (
+            "groups",
+            entry
+                .accounts
+                .iter()
+                .filter_map(|account| Some(account.group.as_ref()?.value.as_slice()))
+                .collect(),
+        ),
+        (
+            "file",
+            [&entry.file.user, &entry.file.group, &entry.file.mode]
+                .into_iter()
+                .flatten()
+                .map(|word| word.value.as_slice())
+                .collect(),
+        ),
         ("program", list([&entry.program])),
         ("arguments", list(&entry.arguments)),
     ]

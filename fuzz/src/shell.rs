@@ -16,9 +16,10 @@ use usherd_model::event::{
 use usherd_model::failure::{Errno, Step};
 use usherd_model::lifecycle::{Pause, Phase};
 use usherd_model::registry::{Netid, Refusal, Registration, Tidings};
-use usherd_model::service::{ListenAddress, ListenerKey, SocketKind, Task};
+use usherd_model::service::{Builtin, ListenAddress, ListenerKey, SocketKind, Task};
 use usherd_model::slots::Key;
 use usherd_model::supervisor::{ListenerId, ServiceId, Settings, Supervisor};
+use usherd_model::tcpmux::Request;
 use usherd_model::time::Tick;
 
 use crate::supervisor::Fate;
@@ -223,10 +224,28 @@ impl<'a> Shell<'a> {
                 self.check_source(service, source);
                 if builtin.is_momentary() || self.fate.below(8) == 0 {
                     self.events.push_back(Event::SessionEnded(session));
+                } else if builtin == Builtin::Tcpmux && self.fate.below(2) == 0 {
+                    let (connection, peer) = (self.connect(), self.fate.peer());
+                    self.last_source = peer.map(|peer| peer.ip());
+                    let request = match self.fate.below(8) {
+                        0 => Request::Help,
+                        1 => Request::Unreadable,
+                        name => Request::Service([b'a' + name % 3].into()),
+                    };
+                    self.events.push_back(Event::Asked { session, connection, peer, request });
                 } else {
                     assert!(self.sessions.len() < self.settings.max_sessions as usize, "too many sessions");
                     self.sessions.push((session, service, source));
                 }
+            }
+            Action::EndSession(session) => {
+                let before = self.sessions.len();
+                self.sessions.retain(|(other, ..)| *other != session);
+                assert_eq!(self.sessions.len() + 1, before, "the end of a session that is not there");
+                self.events.push_back(Event::SessionEnded(session));
+            }
+            Action::Say(connection, _) => {
+                assert!(self.pending.contains(&connection), "words for a connection that is not there");
             }
             Action::EndIdleSession(wanted) => {
                 let of_it =
@@ -364,6 +383,10 @@ impl<'a> Shell<'a> {
         let mut open = BTreeSet::new();
         for (id, state) in self.supervisor.listeners() {
             let phase = state.phase();
+            if !state.has_socket() {
+                assert!(!self.open.contains_key(&id), "{id:?} has a socket");
+                continue;
+            }
             assert_eq!(phase.is_open(), self.open.contains_key(&id), "{id:?} is {phase:?}");
             assert_eq!(phase.is_polled(), self.open.get(&id) == Some(&true), "{id:?} is {phase:?}");
             if phase.is_open() {

@@ -124,7 +124,17 @@ fn configuration(fate: &mut Fate) -> Config {
     for port in 1001..1005 {
         line(&mut text, port, fate);
     }
-    let mut config = read(DialectName::Union, FILE, text.as_bytes()).check(&mut Machine { is_root: true, has_ipv6: true });
+    if fate.below(3) == 1 {
+        text.push_str("1000 stream tcp4 nowait root internal tcpmux\n");
+        text.push_str("tcpmux/+a stream tcp4 nowait nobody /bin/server\n");
+        text.push_str(if fate.below(2) == 1 {
+            "tcpmux/b stream tcp4 nowait eve /bin/server\n"
+        } else {
+            "tcpmux/b stream tcp4 nowait root internal echo\n"
+        });
+    }
+    let mut config =
+        read(DialectName::Union, FILE, text.as_bytes()).check(&mut Machine { is_root: true, has_ipv6: true });
     for service in &mut config.services {
         let starts = service.limits.starts;
         let mut limits = limits();

@@ -4,6 +4,7 @@
 //! to [`crate::supervisor::Supervisor::handle`] and performs the [`Action`]s in order. Performing one may make the
 //! next event. Bytes of callers never pass here.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::registry::{Refusal, Tidings};
 use crate::service::{Builtin, Config};
 use crate::slots::Key;
 use crate::supervisor::{ListenerId, ServiceId};
+use crate::tcpmux::Request;
 
 /// A connection that the shell holds until the core has decided.
 #[derive(Debug)]
@@ -57,6 +59,18 @@ pub enum Event {
     Ended(Pid, Exit, Option<(Step, Errno)>),
     /// A session of a built-in service has ended.
     SessionEnded(SessionId),
+    /// A session of tcpmux has read its line: the session is over, and the connection, which is kept under this name,
+    /// goes to what was asked for.
+    Asked {
+        /// Which session.
+        session: SessionId,
+        /// Its connection.
+        connection: ConnectionId,
+        /// The caller, if it has an internet address.
+        peer: Option<SocketAddr>,
+        /// What it wants.
+        request: Request,
+    },
     /// A built-in has dropped datagrams that could have made loops.
     LoopsDropped(ListenerId, u32, SocketAddr),
     /// A listener was opened.
@@ -108,6 +122,10 @@ pub enum Action {
     /// End the session that has been silent for the longest time, if that is at least [`IDLE`], and report:
     /// [`Event::SessionEnded`]. It is looked for among those of this service, or, with none named, among all.
     EndIdleSession(Option<ServiceId>),
+    /// End a session, and report: [`Event::SessionEnded`].
+    EndSession(SessionId),
+    /// Write this to a connection, as far as it goes without waiting.
+    Say(ConnectionId, Cow<'static, [u8]>),
     /// Close a connection.
     Refuse(ConnectionId),
     /// Take one datagram (or one connection) off a listener and drop it.

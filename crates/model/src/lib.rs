@@ -14,6 +14,7 @@
 //! | what happens on an event | [`supervisor`] |
 //! | what SIGHUP changes | [`reload`] |
 //! | what rpcbind is told | [`registry`] |
+//! | what a caller of tcpmux wants | [`tcpmux`] |
 //! | whether the first load is one to serve with | [`first_load`] |
 //! | what `usherd status` shows | [`status`] |
 //! | whose connection it is, for the ident service | [`ident`] |
@@ -40,4 +41,5 @@ pub mod slots;
 pub mod source;
 pub mod status;
 pub mod supervisor;
+pub mod tcpmux;
 pub mod time;

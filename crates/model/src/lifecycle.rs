@@ -24,6 +24,8 @@ pub struct ListenerState {
     pub(crate) service: ServiceId,
     /// Its place among the service's listeners, where all that was configured of it stands.
     pub(crate) place: u32,
+    /// Whether there is a socket to open and to look at. Those behind tcpmux have none: theirs is tcpmux's.
+    pub(crate) has_socket: bool,
     /// Changed by the supervisor only, in one place, which keeps the shell's polling and the timers in step.
     pub(crate) phase: Phase,
     pub(crate) opening: Backoff,
@@ -37,11 +39,22 @@ impl ListenerState {
         Self {
             service,
             place,
+            has_socket: true,
             phase: Phase::Opening,
             opening: Backoff::OPENING,
             starting: Backoff::STARTING,
             resources: Backoff::RESOURCES,
         }
+    }
+
+    /// One that callers of tcpmux come to.
+    pub(crate) fn behind_tcpmux(service: ServiceId, place: u32) -> Self {
+        Self { has_socket: false, phase: Phase::Polled, ..Self::new(service, place) }
+    }
+
+    /// Whether it is looked at when callers may come.
+    pub fn has_socket(&self) -> bool {
+        self.has_socket
     }
 
     /// Whose it is.

@@ -263,7 +263,7 @@ fn registrations(spec: &Listener, port: u16) -> impl Iterator<Item = Registratio
             let v4 = if both { Some(IpAddr::from(Ipv4Addr::UNSPECIFIED)) } else { None };
             ([Some(address.ip()), v4], *program)
         }
-        ListenAddress::Inet { .. } | ListenAddress::Unix(_) => ([None, None], 0),
+        ListenAddress::Inet { .. } | ListenAddress::Unix(_) | ListenAddress::Mux { .. } => ([None, None], 0),
     };
     let kind = spec.key.kind;
     let versions = spec.versions.into_iter().flat_map(|versions| versions.iter());

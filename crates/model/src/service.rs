@@ -211,6 +211,13 @@ pub enum ListenAddress {
     },
     /// A path; not empty and without NUL.
     Unix(Vec<u8>),
+    /// No socket of its own: callers of tcpmux name it, in lower case.
+    Mux {
+        /// The name.
+        name: Box<[u8]>,
+        /// Whether callers are told that it begins (`+`); otherwise the program does that.
+        greets: bool,
+    },
 }
 
 impl ListenAddress {
@@ -221,6 +228,8 @@ impl ListenAddress {
                 address.ip().to_canonical().is_loopback()
             }
             ListenAddress::Unix(_) => true,
+            // Wherever tcpmux itself listens.
+            ListenAddress::Mux { .. } => false,
         }
     }
 
@@ -240,6 +249,7 @@ impl ListenAddress {
                 format!("RPC program {program} on {}{too}", address.ip())
             }
             ListenAddress::Unix(path) => printable(path),
+            ListenAddress::Mux { .. } => "through tcpmux".to_owned(),
         }
     }
 }
@@ -296,12 +306,14 @@ pub enum Builtin {
     Daytime,
     /// RFC 868: seconds since 1900 in four bytes.
     Time,
+    /// RFC 1078: the caller names the service that it wants.
+    Tcpmux,
 }
 
 impl Builtin {
     /// All of them.
-    pub const ALL: [Builtin; 5] =
-        [Builtin::Echo, Builtin::Discard, Builtin::Chargen, Builtin::Daytime, Builtin::Time];
+    pub const ALL: [Builtin; 6] =
+        [Builtin::Echo, Builtin::Discard, Builtin::Chargen, Builtin::Daytime, Builtin::Time, Builtin::Tcpmux];
 
     /// Its name in /etc/services.
     pub fn name(self) -> &'static str {
@@ -311,6 +323,7 @@ impl Builtin {
             Builtin::Chargen => "chargen",
             Builtin::Daytime => "daytime",
             Builtin::Time => "time",
+            Builtin::Tcpmux => "tcpmux",
         }
     }
 
@@ -322,6 +335,7 @@ impl Builtin {
             Builtin::Chargen => 19,
             Builtin::Daytime => 13,
             Builtin::Time => 37,
+            Builtin::Tcpmux => 1,
         }
     }
 
@@ -329,7 +343,16 @@ impl Builtin {
     pub fn is_momentary(self) -> bool {
         match self {
             Builtin::Daytime | Builtin::Time => true,
-            Builtin::Echo | Builtin::Discard | Builtin::Chargen => false,
+            Builtin::Echo | Builtin::Discard | Builtin::Chargen | Builtin::Tcpmux => false,
+        }
+    }
+
+    /// Whether it serves callers of such a socket.
+    pub fn speaks(self, kind: SocketKind) -> bool {
+        match (self, kind) {
+            (_, SocketKind::Stream) => true,
+            (Builtin::Tcpmux, SocketKind::Datagram) | (_, SocketKind::SeqPacket) => false,
+            (_, SocketKind::Datagram) => true,
         }
     }
 

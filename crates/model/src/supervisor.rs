@@ -6,7 +6,8 @@
 //!
 //! What this module must never do: end the daemon, or forget a listener, because of anything that a caller did.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,10 +26,11 @@ use crate::queue::Queue;
 use crate::registry::{News, Registry, Standing, Tidings};
 use crate::reload;
 use crate::service::{
-    AtLimit, Config, Handover, Identity, ListenAddress, Listener, ListenerKey, Program, Service, SocketKind,
-    Task,
+    AtLimit, Builtin, Config, Handover, Identity, ListenAddress, Listener, ListenerKey, Program, Service,
+    SocketKind, Task,
 };
 use crate::slots::{Key, Slots};
+use crate::tcpmux::{self, Request};
 use crate::time::Tick;
 
 /// Names a service that is configured or has programs running.
@@ -104,6 +106,7 @@ impl Holding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
     Listener(ListenerId),
+    Session(SessionId),
     Episodes(ServiceId),
     Registry,
 }
@@ -117,6 +120,8 @@ pub struct Supervisor {
     listeners: Slots<ListenerState>,
     /// Ports on which built-ins answer datagrams.
     builtin_ports: BTreeSet<u16>,
+    /// What callers of tcpmux can ask for.
+    behind_tcpmux: BTreeMap<Box<[u8]>, ListenerId>,
     children: Children,
     sessions: Slots<Session>,
     admission: Admission,
@@ -137,6 +142,7 @@ impl Supervisor {
             services: Slots::default(),
             listeners: Slots::default(),
             builtin_ports: BTreeSet::new(),
+            behind_tcpmux: BTreeMap::new(),
             children: Children::default(),
             sessions: Slots::default(),
             admission: Admission::new(settings.max_children, settings.max_sessions),
@@ -166,6 +172,10 @@ impl Supervisor {
             Event::NotStarted(start, error) => self.not_started(start, error, now, actions),
             Event::Ended(pid, exit, failure) => self.ended(pid, exit, failure, now, actions),
             Event::SessionEnded(session) => self.session_ended(session, actions),
+            Event::Asked { session, connection, peer, request } => {
+                self.session_ended(session, actions);
+                self.asked(connection, peer, request, now, actions);
+            }
             Event::LoopsDropped(listener, count, source) => {
                 self.hold_back(listener, Holding::refused(Limit::Loop, count, Some(source)), now, actions);
             }
@@ -404,7 +414,9 @@ impl Supervisor {
         match (&state.service.task, handed) {
             (Task::Builtin(builtin), Handed::Connection(connection)) => {
                 state.counters.started += 1;
-                let session = self.sessions.insert(Session { claim });
+                let ends = if *builtin == Builtin::Tcpmux { Some(now.after(tcpmux::PATIENCE)) } else { None };
+                let session = self.sessions.insert(Session { claim, ends });
+                self.timers.extend(ends.map(|ends| (ends, Timer::Session(session))));
                 actions.push(Action::Serve { session, service, builtin: *builtin, connection });
             }
             // Datagrams of built-ins are answered by the shell at once; see `builtins`.
@@ -525,9 +537,56 @@ impl Supervisor {
     }
 
     fn session_ended(&mut self, id: SessionId, actions: &mut Vec<Action>) {
-        if let Some(Session { claim }) = self.sessions.remove(id) {
+        if let Some(Session { claim, ends }) = self.sessions.remove(id) {
+            if let Some(ends) = ends {
+                self.timers.remove(&(ends, Timer::Session(id)));
+            }
             self.release(claim, actions);
         }
+    }
+
+    /// A caller of tcpmux wants this: it is served, or told that it is not.
+    fn asked(
+        &mut self,
+        connection: ConnectionId,
+        peer: Option<SocketAddr>,
+        request: Request,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) {
+        let answer = match request {
+            Request::Service(name) => match self.behind_tcpmux.get(&name).copied() {
+                Some(listener) => return self.pass_on(listener, connection, peer, now, actions),
+                None => Cow::Borrowed(tcpmux::NOT_AVAILABLE),
+            },
+            Request::Help => Cow::Owned(tcpmux::list(self.behind_tcpmux.keys().map(|name| &**name))),
+            Request::Unreadable => Cow::Borrowed(tcpmux::NO_NAME),
+        };
+        actions.push(Action::Say(connection, answer));
+        actions.push(Action::Refuse(connection));
+    }
+
+    /// Hands a caller of tcpmux to the service that it named, which decides as for callers of its own.
+    fn pass_on(
+        &mut self,
+        listener: ListenerId,
+        connection: ConnectionId,
+        peer: Option<SocketAddr>,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) {
+        let first = actions.len();
+        self.accepted(listener, connection, peer, now, actions);
+        let is_served =
+            actions[first..].iter().any(|action| matches!(action, Action::Start(_) | Action::Serve { .. }));
+        let greets = |spec: &Listener| matches!(spec.key.address, ListenAddress::Mux { greets: true, .. });
+        let words = match (is_served, self.spec(listener).is_some_and(greets)) {
+            (true, true) => tcpmux::GO,
+            (true, false) => return,
+            (false, _) => tcpmux::NOT_AVAILABLE,
+        };
+        // The caller hears it before anything else happens to the connection.
+        actions.insert(first, Action::Say(connection, Cow::Borrowed(words)));
     }
 
     /// Gives back what a program or a session had, and lets those go on that waited for it.
@@ -710,6 +769,7 @@ impl Supervisor {
             self.timers.remove(&(at, timer));
             match timer {
                 Timer::Listener(id) => self.wake(id, actions),
+                Timer::Session(id) => actions.push(Action::EndSession(id)),
                 Timer::Episodes(id) => self.end_episodes(id, now, actions),
                 Timer::Registry => self.ask_rpcbind(actions),
             }
@@ -861,10 +921,19 @@ impl Supervisor {
             }
         }
         self.recount();
+        self.behind_tcpmux = self.behind_tcpmux();
         self.builtin_ports =
             self.services.iter().flat_map(|(_, state)| builtin_ports(&state.service)).collect();
         actions.push(Action::Log(Log::Configured(changes)));
         actions.push(Action::Ready);
+    }
+
+    fn behind_tcpmux(&self) -> BTreeMap<Box<[u8]>, ListenerId> {
+        let name = |id| match &self.spec(id)?.key.address {
+            ListenAddress::Mux { name, .. } => Some((name.clone(), id)),
+            ListenAddress::Inet { .. } | ListenAddress::Rpc { .. } | ListenAddress::Unix(_) => None,
+        };
+        self.listeners.iter().filter_map(|(id, _)| name(id)).collect()
     }
 
     fn configured(&self) -> Vec<Service> {
@@ -943,12 +1012,20 @@ impl Supervisor {
             let there =
                 open.get(&spec.key).and_then(|(id, old)| Some((*id, old, self.listeners.get_mut(*id)?)));
             let Some((listener, old, listener_state)) = there else {
-                let listener = self.listeners.insert(ListenerState::new(id, place));
+                let listener = match &spec.key.address {
+                    ListenAddress::Mux { .. } => {
+                        self.listeners.insert(ListenerState::behind_tcpmux(id, place))
+                    }
+                    ListenAddress::Inet { .. } | ListenAddress::Rpc { .. } | ListenAddress::Unix(_) => {
+                        let listener = self.listeners.insert(ListenerState::new(id, place));
+                        actions.push(Action::Open(listener));
+                        listener
+                    }
+                };
                 ids.push(listener);
-                actions.push(Action::Open(listener));
                 continue;
             };
-            if (old != spec || task_changed) && listener_state.phase.is_open() {
+            if (old != spec || task_changed) && listener_state.phase.is_open() && listener_state.has_socket {
                 actions.push(Action::Adjust(listener));
             }
             if listener_state.service != id {
@@ -993,7 +1070,7 @@ impl Supervisor {
         if let Some(at) = listener.phase.deadline() {
             self.timers.remove(&(at, Timer::Listener(id)));
         }
-        if listener.phase.is_open() {
+        if listener.phase.is_open() && listener.has_socket {
             actions.push(Action::Close(id));
         }
         if let Some(queue) = self.queue(listener.phase) {
@@ -1030,7 +1107,9 @@ impl Supervisor {
         if let Some(queue) = self.queue(phase) {
             queue.push(id);
         }
+        let has_socket = self.listeners.get(id).is_some_and(|listener| listener.has_socket);
         match (old.is_polled(), phase.is_polled()) {
+            _ if !has_socket => {}
             (false, true) => actions.push(Action::Poll(id)),
             (true, false) => actions.push(Action::Pause(id)),
             (true, true) | (false, false) => {}
@@ -1126,7 +1205,7 @@ fn builtin_ports(service: &Service) -> impl Iterator<Item = u16> {
     let datagrams = listeners.iter().filter(|listener| listener.key.kind == SocketKind::Datagram);
     datagrams.filter_map(|listener| match &listener.key.address {
         ListenAddress::Inet { address, .. } => Some(address.port()),
-        ListenAddress::Rpc { .. } | ListenAddress::Unix(_) => None,
+        ListenAddress::Rpc { .. } | ListenAddress::Unix(_) | ListenAddress::Mux { .. } => None,
     })
 }
 

@@ -426,3 +426,36 @@ fn auth_is_a_program_of_ours() {
     assert_eq!(codes(Freebsd, "2113 stream tcp wait root internal auth\n"), ["auth-waits"]);
     assert_eq!(codes(Freebsd, "2113 dgram udp wait root internal auth\n"), ["unknown-internal"]);
 }
+
+#[test]
+fn tcpmux_services() {
+    let text = "1 stream tcp4 nowait root internal tcpmux\n\
+                tcpmux/+Date stream tcp nowait nobody /bin/date date\n\
+                tcpmux/who stream tcp wait nobody /bin/who who\n\
+                tcpmux/+daytime stream tcp nowait root internal\n";
+    let (config, diagnostics) = load(Union, text);
+    assert_eq!(diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), ["tcpmux-waits"]);
+    let places: Vec<String> =
+        config.services.iter().map(|service| format!("{:?}", service.listeners[0].key.address)).collect();
+    assert!(places[1].contains("Mux") && places[1].contains("greets: true"), "{places:?}");
+    assert!(places[2].contains("greets: false"), "{places:?}");
+    assert!(config.services[3].program().is_none());
+}
+
+#[test]
+fn tcpmux_lines_that_nobody_could_reach() {
+    let line = "tcpmux/x stream tcp nowait root /bin/x x\n";
+    assert_eq!(codes(Freebsd, line), ["no-tcpmux"]);
+    // GNU's inetd adds it, on both families.
+    assert_eq!(addresses(Gnu, line), ["through tcpmux", "[::]:1 (IPv4 too)"]);
+    for wrong in [
+        "tcpmux/ stream tcp nowait root /bin/x x\n",
+        "tcpmux/help stream tcp nowait root /bin/x x\n",
+        "tcpmux/x dgram udp nowait root /bin/x x\n",
+    ] {
+        assert_eq!(codes(Freebsd, wrong), ["bad-tcpmux"], "{wrong}");
+    }
+    assert_eq!(codes(Freebsd, "tcpmux/tcpmux stream tcp nowait root internal\n"), ["unknown-internal"]);
+    let twice = format!("1 stream tcp4 nowait root internal tcpmux\n{line}{}", line.replace("/x ", "/X "));
+    assert_eq!(codes(Freebsd, &twice), ["duplicate"]);
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use usherd_model::admission::{Limit, Pool};
 use usherd_model::children::Pid;
-use usherd_model::config::check::Defaults;
+use usherd_model::config::Defaults;
 use usherd_model::episode::Held;
 use usherd_model::event::{AcceptError, Event, Exit, Log, NotStarted};
 use usherd_model::failure::{Errno, StartError, Step};

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::epoll::EventFlags;
-use rustix::net::getsockname;
-use usherd_model::children::{self, Pid};
+use rustix::net::{SendFlags, getpeername, getsockname, send};
+use usherd_model::children::{Pid, SessionId};
 use usherd_model::diagnostic::{Report, Severity};
 use usherd_model::event::{
     AcceptError, Action, ConnectionId, Event, Exit, Handed, IDLE, Log, NotStarted, Start,
@@ -29,7 +29,7 @@ use usherd_sys::child::FAILED;
 use usherd_sys::signal::{Signal, SignalFd};
 use usherd_sys::spawn::{Failed, Spawner};
 
-use crate::builtins::{self, Datagrams, SessionId, Sessions};
+use crate::builtins::{self, Datagrams, Sessions};
 use crate::control::{self, ClientId, Control};
 use crate::descriptors::Reserve;
 use crate::errno::{self, from_io, from_rustix, is_exhaustion};
@@ -305,6 +305,8 @@ impl Daemon {
                 self.serve(session, service, builtin, connection);
             }
             Action::EndIdleSession(service) => self.end_idle_session(service),
+            Action::EndSession(session) => self.end_session(session),
+            Action::Say(connection, words) => self.say(connection, &words),
             Action::Refuse(connection) => drop(self.take(connection)),
             Action::Skip(listener) => {
                 if let Some(spec) = self.supervisor.spec(listener) {
@@ -578,19 +580,13 @@ impl Daemon {
 
     // Built-in sessions.
 
-    fn serve(
-        &mut self,
-        name: children::SessionId,
-        service: ServiceId,
-        builtin: Builtin,
-        connection: ConnectionId,
-    ) {
-        let over = Event::SessionEnded(name);
+    fn serve(&mut self, session: SessionId, service: ServiceId, builtin: Builtin, connection: ConnectionId) {
+        let over = Event::SessionEnded(session);
         let Some(connection) = self.take(connection) else {
             self.events.push_back(over);
             return;
         };
-        let Some((session, flags)) = self.sessions.begin(builtin, connection, name, service, self.now) else {
+        let Some(flags) = self.sessions.begin(session, builtin, connection, service, self.now) else {
             self.events.push_back(over);
             return;
         };
@@ -607,9 +603,15 @@ impl Daemon {
     fn proceed(&mut self, session: SessionId, ready: EventFlags) {
         match self.sessions.proceed(session, ready, self.now) {
             None | Some(builtins::Progress::Waits) => {}
-            Some(builtins::Progress::Over(ended)) => {
-                let event = self.session_over(ended);
-                self.raise(event);
+            Some(builtins::Progress::Over(connection)) => {
+                self.forget(connection);
+                self.raise(Event::SessionEnded(session));
+            }
+            Some(builtins::Progress::Asked(connection, request)) => {
+                self.poller.remove(&connection);
+                let peer = peer(&connection);
+                let connection = connection_id(self.pending.insert(connection));
+                self.raise(Event::Asked { session, connection, peer, request });
             }
             Some(builtins::Progress::Changed(flags)) => {
                 if let Some(connection) = self.sessions.connection(session) {
@@ -620,16 +622,24 @@ impl Daemon {
         }
     }
 
-    fn session_over(&self, ended: builtins::Ended) -> Event {
-        self.forget(ended.connection);
-        Event::SessionEnded(ended.name)
+    fn end_session(&mut self, session: SessionId) {
+        if let Some(connection) = self.sessions.end(session) {
+            self.forget(connection);
+            self.events.push_back(Event::SessionEnded(session));
+        }
     }
 
     fn end_idle_session(&mut self, service: Option<ServiceId>) {
         let silent = self.sessions.most_silent(service).filter(|(_, since)| self.now.since(*since) >= IDLE);
-        if let Some(ended) = silent.and_then(|(id, _)| self.sessions.end(id)) {
-            let event = self.session_over(ended);
-            self.events.push_back(event);
+        if let Some((session, _)) = silent {
+            self.end_session(session);
+        }
+    }
+
+    fn say(&self, connection: ConnectionId, words: &[u8]) {
+        if let Some(connection) = self.pending.get(pending_key(connection)) {
+            // Whoever does not read it is closed or served all the same.
+            let _ = send(connection, words, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
         }
     }
 
@@ -916,6 +926,11 @@ fn connection_id(key: Key<OwnedFd>) -> ConnectionId {
 
 fn pending_key(connection: ConnectionId) -> Key<OwnedFd> {
     Key::unpack(connection.pack())
+}
+
+fn peer(connection: &OwnedFd) -> Option<SocketAddr> {
+    let address = getpeername(connection.as_fd()).ok()??;
+    SocketAddr::try_from(address).ok()
 }
 
 fn ucspi_values(connection: &OwnedFd, peer: Option<SocketAddr>) -> Option<UcspiValues> {

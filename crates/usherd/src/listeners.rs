@@ -55,7 +55,7 @@ impl Listeners {
         let (socket, file) = open(spec, task)?;
         let port = match spec.key.address {
             ListenAddress::Rpc { .. } => Some(bound_to(&socket)?.port()),
-            ListenAddress::Inet { .. } | ListenAddress::Unix(_) => None,
+            ListenAddress::Inet { .. } | ListenAddress::Unix(_) | ListenAddress::Mux { .. } => None,
         };
         self.open.insert(id, Open::new(socket, spec, file));
         self.count += 1;
@@ -160,7 +160,7 @@ impl Listeners {
         let address = match spec.key.address {
             ListenAddress::Inet { address, .. } => address,
             // The port that the kernel has chosen.
-            ListenAddress::Rpc { .. } | ListenAddress::Unix(_) => {
+            ListenAddress::Rpc { .. } | ListenAddress::Unix(_) | ListenAddress::Mux { .. } => {
                 bound_to(&open.socket).map_err(SplitError::Refused)?
             }
         };
@@ -208,6 +208,10 @@ fn open(spec: &Listener, task: &Task) -> Result<(OwnedFd, Option<Box<SocketFile>
         ListenAddress::Inet { address, .. } => open_inet(*address, spec, task, Sharing::LeftOver),
         ListenAddress::Rpc { address, .. } => open_rpc(*address, spec, task),
         ListenAddress::Unix(path) => open_unix(path, spec),
+        // The core does not ask for it: it has no socket.
+        ListenAddress::Mux { .. } => {
+            Err(OpenError { call: "socket", errno: from_rustix(Errno::AFNOSUPPORT) })
+        }
     }
 }
 
@@ -263,7 +267,7 @@ fn open_inet(
 ) -> Result<(OwnedFd, Option<Box<SocketFile>>), OpenError> {
     let dual = match spec.key.address {
         ListenAddress::Inet { dual, .. } | ListenAddress::Rpc { dual, .. } => dual,
-        ListenAddress::Unix(_) => false,
+        ListenAddress::Unix(_) | ListenAddress::Mux { .. } => false,
     };
     let v6 = address.is_ipv6();
     let socket = new_socket(if v6 { AddressFamily::INET6 } else { AddressFamily::INET }, spec.key.kind)?;

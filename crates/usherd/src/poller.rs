@@ -9,11 +9,10 @@ use std::time::Duration;
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{CreateFlags, Event, EventData, EventFlags, add, create, delete, modify, wait};
-use usherd_model::children::Pid;
+use usherd_model::children::{Pid, SessionId};
 use usherd_model::slots::Key;
 use usherd_model::supervisor::ListenerId;
 
-use crate::builtins::SessionId;
 use crate::control::ClientId;
 use crate::stderr_log::PipeId;
 

@@ -6,40 +6,16 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 use super::facts::{Facts, HostError};
-use super::lints;
 use super::syntax::{Account, Entry, Families, LimitWord, Numeral, Transport, Tree, WaitMeaning, Word, Zero};
+use super::{Defaults, STARTS_WINDOW, lints, mux};
 use crate::diagnostic::{Diagnostic, Place, printable};
 use crate::service::{
     Broken, Builtin, CommandLine, Config, Credentials, FileAccess, Handover, Identity, Limits, ListenAddress,
-    Listener, ListenerKey, Origin, Program, Protocol, Rate, Service, SocketKind, Stderr, Task, Unavailable,
-    Versions,
+    Listener, ListenerKey, Origin, Program, Protocol, Rate, Service, SocketKind, Task, Unavailable, Versions,
 };
 use crate::source::{Sources, Span, Spanned};
-
-/// What holds where a line says nothing else.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Defaults {
-    /// For programs; a built-in is limited only when its line says so.
-    pub limits: Limits,
-    /// Sessions of one built-in service at the same time.
-    pub sessions: u32,
-    /// Connections that wait in the kernel.
-    pub backlog: u32,
-    /// Whether programs get UCSPI variables.
-    pub ucspi: bool,
-    /// Where standard error goes.
-    pub stderr: Stderr,
-    /// The address that services listen on whose line has none, instead of the wildcard.
-    pub bind: Option<String>,
-}
-
-/// The window of a line's `.N` and of `-R`: `CNT_INTVL` of the original.
-pub const STARTS_WINDOW: Duration = Duration::from_secs(60);
 
 /// The longest single argument that the kernel takes: `MAX_ARG_STRLEN`, 32 pages, with its end.
 const MAX_ARGUMENT: usize = 32 * 4096 - 1;
@@ -71,6 +47,8 @@ pub fn check(
         }
     }
     config.services.retain(|service| !service.listeners.is_empty());
+    let has_ipv6 = checker.facts.has_ipv6();
+    mux::complete(tree, &mut config, defaults, has_ipv6, diagnostics);
     config
 }
 
@@ -90,6 +68,10 @@ impl Internal {
             b"auth" | b"ident" => Some(Internal::Auth),
             name => Builtin::by_name(name).map(Internal::Builtin),
         }
+    }
+
+    fn is_tcpmux(&self) -> bool {
+        matches!(self, Internal::Builtin(Builtin::Tcpmux))
     }
 }
 
@@ -179,6 +161,9 @@ impl Checker<'_> {
         let mut versions = None;
         let addresses = match entry.transport {
             Some(Transport::Unix) => self.unix_path(entry)?,
+            Some(Transport::Inet { protocol, .. }) if mux::name(&entry.name).is_some() => {
+                self.mux_address(entry, protocol, kind)?
+            }
             Some(Transport::Inet { protocol, families }) => {
                 let port = self.port(entry, protocol)?;
                 self.inet_addresses(entry, port, families)?
@@ -209,6 +194,26 @@ impl Checker<'_> {
             versions,
         });
         Some(listeners.collect())
+    }
+
+    fn mux_address(
+        &mut self,
+        entry: &Entry,
+        protocol: &str,
+        kind: SocketKind,
+    ) -> Option<Vec<(Protocol, ListenAddress)>> {
+        if protocol != "tcp" || kind != SocketKind::Stream {
+            self.error("bad-tcpmux", &entry.protocol, "tcpmux hands TCP connections over").expected =
+                "stream tcp nowait".to_owned();
+            return None;
+        }
+        let address = mux::name(&entry.name).and_then(|(name, greets)| mux::address(name, greets));
+        if address.is_none() {
+            self.error("bad-tcpmux", &entry.name, "no caller could ask for this name").expected =
+                "tcpmux/name or tcpmux/+name, the name not empty, not help, and less than 256 bytes"
+                    .to_owned();
+        }
+        Some(vec![(Protocol::Tcp, address?)])
     }
 
     fn unix_path(&mut self, entry: &Entry) -> Option<Vec<(Protocol, ListenAddress)>> {
@@ -335,7 +340,9 @@ impl Checker<'_> {
             ListenAddress::Inet { address, dual } => {
                 (protocol, ListenAddress::Rpc { address, dual, program })
             }
-            ListenAddress::Rpc { .. } | ListenAddress::Unix(_) => (protocol, address),
+            ListenAddress::Rpc { .. } | ListenAddress::Unix(_) | ListenAddress::Mux { .. } => {
+                (protocol, address)
+            }
         });
         Some(named.collect())
     }
@@ -497,6 +504,11 @@ impl Checker<'_> {
                 "served as wait: one program at a time gets the socket".to_owned();
             return Some(Handover::Listener);
         }
+        if handover == Handover::Listener && mux::name(&entry.name).is_some() {
+            self.warning("tcpmux-waits", wait, "tcpmux hands over the caller's connection").hint =
+                "served as nowait".to_owned();
+            return Some(Handover::Connection);
+        }
         Some(handover)
     }
 
@@ -559,10 +571,14 @@ impl Checker<'_> {
         }
         // The service's name says which, and arguments are ignored. On a port of another name, which every original
         // refuses, the first argument says it.
-        let words = std::iter::once(&entry.name).chain(entry.arguments.first());
-        let known = words.into_iter().find_map(|word| Internal::by_name(&word.value));
+        let mux = mux::name(&entry.name).map(|(name, _)| name);
+        let words = std::iter::once(mux.unwrap_or(&entry.name.value))
+            .chain(entry.arguments.first().map(|word| word.value.as_slice()));
+        // tcpmux behind itself would be a way to ask for ever.
+        let known =
+            words.into_iter().find_map(Internal::by_name).filter(|known| mux.is_none() || !known.is_tcpmux());
         match known {
-            Some(Internal::Builtin(builtin)) if kind != SocketKind::SeqPacket => Some(Task::Builtin(builtin)),
+            Some(Internal::Builtin(builtin)) if builtin.speaks(kind) => Some(Task::Builtin(builtin)),
             Some(Internal::Auth) if kind == SocketKind::Stream => {
                 self.auth(entry, handover).map(Task::Program)
             }
@@ -572,7 +588,7 @@ impl Checker<'_> {
                 let diagnostic = self.error("unknown-internal", name, message);
                 diagnostic.original = format!("internal service {} unknown", printable(&entry.name.value));
                 diagnostic.expected =
-                    "echo, discard, chargen, daytime or time, over stream or dgram; or auth, over stream"
+                    "echo, discard, chargen, daytime or time, over stream or dgram; or auth or tcpmux, over stream"
                         .to_owned();
                 diagnostic.hint = "on another port, name it behind the word: internal echo".to_owned();
                 None

@@ -11,10 +11,13 @@
 //! machine; the loader answers with its real data bases, tests with a table.
 
 pub mod check;
+mod defaults;
 pub mod facts;
 pub mod inetd;
 pub mod lints;
+mod mux;
 pub mod syntax;
 
-pub use check::{Defaults, check};
+pub use check::check;
+pub use defaults::{Defaults, STARTS_WINDOW};
 pub use facts::{Facts, HostError, ProgramFault, User};

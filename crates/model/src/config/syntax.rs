@@ -18,6 +18,8 @@ pub struct Tree {
     pub entries: Vec<Entry>,
     /// Lines that a reader could not make an entry of, as far as they name a service.
     pub broken: Vec<Word>,
+    /// Whether tcpmux is added when there are services that need it, as GNU's inetd does.
+    pub adds_tcpmux: bool,
 }
 
 /// One service as written.

@@ -8,9 +8,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use usherd_model::children::Pid;
-use usherd_model::config::check::{Defaults, STARTS_WINDOW};
 use usherd_model::config::inetd::{DialectName, Includes, parse};
 use usherd_model::config::syntax::{Tree, Word};
+use usherd_model::config::{Defaults, STARTS_WINDOW};
 use usherd_model::config::{Facts, HostError, ProgramFault, User, check};
 use usherd_model::diagnostic::Diagnostic;
 use usherd_model::event::{Action, ConnectionId, Event, Exit, Handed, Log, NotStarted, OpenError, Start};
@@ -20,6 +20,7 @@ use usherd_model::service::{AtLimit, Config, Limits, ListenAddress, Rate, Source
 use usherd_model::slots::Key;
 use usherd_model::source::{FileId, Sources};
 use usherd_model::supervisor::{ListenerId, Settings, Supervisor};
+use usherd_model::tcpmux::Request;
 use usherd_model::time::Tick;
 
 /// A machine as a table.
@@ -194,6 +195,8 @@ pub enum Rpcbind {
 pub struct World {
     pub core: Supervisor,
     pub now: Tick,
+    /// What callers were told by the daemon itself.
+    pub said: Vec<String>,
     pub logs: Vec<Log>,
     pub polled: BTreeSet<ListenerId>,
     pub open: BTreeSet<ListenerId>,
@@ -239,6 +242,7 @@ impl World {
         let mut world = Self {
             core: Supervisor::new(settings),
             now: Tick::new(Duration::from_secs(1000)),
+            said: Vec::new(),
             logs: Vec::new(),
             polled: BTreeSet::new(),
             open: BTreeSet::new(),
@@ -300,6 +304,22 @@ impl World {
         self.peer = Some(peer.parse().expect("a socket address"));
         self.raise(Event::Readable(listener));
         self.outcome.unwrap_or(Call::Waits)
+    }
+
+    fn connect(&mut self) -> ConnectionId {
+        self.next_connection += 1;
+        Key::unpack(self.next_connection)
+    }
+
+    /// Somebody calls tcpmux and asks for this.
+    pub fn ask(&mut self, name: &str, request: Request) -> Call {
+        assert_eq!(self.call(name), Call::Served);
+        let Some(Event::SessionEnded(session)) = self.sessions.pop() else { panic!("a session") };
+        self.said.clear();
+        self.outcome = None;
+        let (connection, peer) = (self.connect(), self.peer);
+        self.raise(Event::Asked { session, connection, peer, request });
+        self.outcome.expect("something becomes of a caller")
     }
 
     /// The first listener of a service.
@@ -377,9 +397,7 @@ impl World {
             }
             Action::Accept(listener) => {
                 assert!(self.open.contains(&listener), "only an open listener accepts");
-                self.next_connection += 1;
-                let connection: ConnectionId = Key::unpack(self.next_connection);
-                return Some(Event::Accepted { listener, connection, peer: self.peer });
+                return Some(Event::Accepted { listener, connection: self.connect(), peer: self.peer });
             }
             Action::PeekDatagram(listener) => return Some(Event::DatagramFrom { listener, peer: self.peer }),
             Action::Start(start) => {
@@ -405,6 +423,11 @@ impl World {
                     return self.sessions.pop();
                 }
             }
+            Action::EndSession(session) => {
+                self.sessions.retain(|other| !matches!(other, Event::SessionEnded(id) if *id == session));
+                return Some(Event::SessionEnded(session));
+            }
+            Action::Say(_, words) => self.said.push(String::from_utf8_lossy(&words).into_owned()),
             Action::Refuse(_) => self.outcome = Some(Call::Refused),
             Action::Skip(_) => {
                 self.skipped += 1;
@@ -416,7 +439,7 @@ impl World {
                 let (port, is_rpc) = match &spec.key.address {
                     ListenAddress::Inet { address, .. } => (address.port(), false),
                     ListenAddress::Rpc { .. } => (0, true),
-                    ListenAddress::Unix(_) => (0, false),
+                    ListenAddress::Unix(_) | ListenAddress::Mux { .. } => (0, false),
                 };
                 if self.taken.contains(&port) {
                     return Some(Event::NotOpened(listener, OpenError { call: "bind", errno: Errno(98) }));

@@ -53,7 +53,7 @@ impl Datagrams {
             }
             match builtin {
                 Builtin::Echo => batch.echo(index),
-                Builtin::Discard => {}
+                Builtin::Discard | Builtin::Tcpmux => {}
                 Builtin::Chargen => {
                     batch.answer(index, self.chargen.line(self.line));
                     self.line = self.line.wrapping_add(1);

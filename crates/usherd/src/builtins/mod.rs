@@ -7,7 +7,7 @@ mod datagram;
 mod stream;
 
 pub use datagram::Datagrams;
-pub use stream::{Ended, Progress, SessionId, Sessions};
+pub use stream::{Progress, Sessions};
 
 use crate::clock;
 

@@ -9,10 +9,11 @@ use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::sockopt::set_tcp_nodelay;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use usherd_model::children;
+use usherd_model::children::{self, SessionId};
 use usherd_model::service::Builtin;
-use usherd_model::slots::{Key, Slots};
+use usherd_model::slots::Side;
 use usherd_model::supervisor::ServiceId;
+use usherd_model::tcpmux::{self, Line, Request};
 use usherd_model::time::Tick;
 
 use super::{Chargen, daytime, time};
@@ -28,10 +29,8 @@ const TURN: usize = 4;
 
 /// One connection of a built-in.
 #[derive(Debug)]
-pub struct Session {
+struct Session {
     connection: OwnedFd,
-    /// The core's name for it.
-    name: children::SessionId,
     service: ServiceId,
     work: Work,
     /// The peer will send nothing more.
@@ -49,15 +48,14 @@ enum Work {
     Discard,
     /// With the place in the pattern.
     Chargen(usize),
+    Tcpmux(Line),
 }
 
-/// Names a session.
-pub type SessionId = Key<Session>;
-
-/// All sessions.
+/// All sessions, by the core's names for them.
 #[derive(Debug, Default)]
 pub struct Sessions {
-    open: Slots<Session>,
+    open: Side<children::Session, Session>,
+    count: usize,
     held: usize,
     buffer: Vec<u8>,
     chargen: Chargen,
@@ -70,29 +68,22 @@ pub enum Progress {
     Waits,
     /// For these events from now on.
     Changed(EventFlags),
-    /// It has ended.
-    Over(Ended),
-}
-
-/// A session that has ended.
-#[derive(Debug)]
-pub struct Ended {
-    /// What is to be closed.
-    pub connection: OwnedFd,
-    /// The core's name for it.
-    pub name: children::SessionId,
+    /// It has ended; this is to be closed.
+    Over(OwnedFd),
+    /// It has ended, and its caller wants this on the same connection.
+    Asked(OwnedFd, Request),
 }
 
 impl Sessions {
-    /// Begins a session. Those that are over at once return no name.
+    /// Begins a session, and says what it waits for. `None` for those that are over at once.
     pub fn begin(
         &mut self,
+        id: SessionId,
         builtin: Builtin,
         connection: OwnedFd,
-        name: children::SessionId,
         service: ServiceId,
         now: Tick,
-    ) -> Option<(SessionId, EventFlags)> {
+    ) -> Option<EventFlags> {
         let work = match builtin {
             Builtin::Daytime => return answer(&connection, daytime().as_bytes()),
             Builtin::Time => return answer(&connection, &time()),
@@ -104,24 +95,20 @@ impl Sessions {
             }
             Builtin::Discard => Work::Discard,
             Builtin::Chargen => Work::Chargen(0),
+            Builtin::Tcpmux => Work::Tcpmux(Line::default()),
         };
-        let mut session = Session {
-            connection,
-            name,
-            service,
-            work,
-            ended: false,
-            watched: EventFlags::empty(),
-            active: now,
-        };
+        let mut session =
+            Session { connection, service, work, ended: false, watched: EventFlags::empty(), active: now };
         session.watched = session.waits_for();
         let watched = session.watched;
-        Some((self.open.insert(session), watched))
+        self.open.insert(id, session);
+        self.count += 1;
+        Some(watched)
     }
 
     /// How many are open.
     pub fn count(&self) -> usize {
-        self.open.len()
+        self.count
     }
 
     /// The connection of a session.
@@ -133,6 +120,10 @@ impl Sessions {
     pub fn proceed(&mut self, id: SessionId, ready: EventFlags, now: Tick) -> Option<Progress> {
         let session = self.open.get_mut(id)?;
         session.active = now;
+        if let Work::Tcpmux(line) = &mut session.work {
+            let asked = ask(&session.connection, line);
+            return self.go_on_asking(id, asked);
+        }
         let held_before = session.held();
         self.buffer.resize(PIECE, 0);
         let goes_on = session.proceed(ready, &mut self.buffer, self.chargen.lines());
@@ -145,6 +136,14 @@ impl Sessions {
         Some(if before == waits_for { Progress::Waits } else { Progress::Changed(waits_for) })
     }
 
+    fn go_on_asking(&mut self, id: SessionId, asked: Asked) -> Option<Progress> {
+        match asked {
+            Asked::Nothing => Some(Progress::Waits),
+            Asked::For(request) => Some(Progress::Asked(self.end(id)?, request)),
+            Asked::Left => self.end(id).map(Progress::Over),
+        }
+    }
+
     /// The session that has been silent for the longest time, of one service or of all, and since when. This walks
     /// over all sessions; it is asked only when there is no room for another one.
     pub fn most_silent(&self, service: Option<ServiceId>) -> Option<(SessionId, Tick)> {
@@ -154,10 +153,11 @@ impl Sessions {
     }
 
     /// Ends a session.
-    pub fn end(&mut self, id: SessionId) -> Option<Ended> {
+    pub fn end(&mut self, id: SessionId) -> Option<OwnedFd> {
         let session = self.open.remove(id)?;
+        self.count -= 1;
         self.held -= session.held();
-        Some(Ended { connection: session.connection, name: session.name })
+        Some(session.connection)
     }
 }
 
@@ -165,7 +165,7 @@ impl Session {
     fn held(&self) -> usize {
         match &self.work {
             Work::Echo(rest) => rest.len(),
-            Work::Discard | Work::Chargen(_) => 0,
+            Work::Discard | Work::Chargen(_) | Work::Tcpmux(_) => 0,
         }
     }
 
@@ -173,7 +173,7 @@ impl Session {
         let reads = if self.ended { EventFlags::empty() } else { EventFlags::IN };
         match &self.work {
             Work::Echo(rest) if !rest.is_empty() => EventFlags::OUT,
-            Work::Echo(_) | Work::Discard => reads,
+            Work::Echo(_) | Work::Discard | Work::Tcpmux(_) => reads,
             Work::Chargen(_) => reads | EventFlags::OUT,
         }
     }
@@ -199,6 +199,8 @@ impl Session {
                 !(*ended && rest.is_empty())
             }
             Work::Discard => read(connection, buffer, ended).is_some() && !*ended,
+            // It is done by `ask`, since it can end in another way.
+            Work::Tcpmux(_) => true,
             Work::Chargen(at) => {
                 if readable && !*ended && read(connection, buffer, ended).is_none() {
                     return false;
@@ -217,9 +219,38 @@ impl Session {
 }
 
 /// Writes an answer that is all there is. It fits into the socket's buffer.
-fn answer(connection: &OwnedFd, bytes: &[u8]) -> Option<(SessionId, EventFlags)> {
+fn answer(connection: &OwnedFd, bytes: &[u8]) -> Option<EventFlags> {
     write(connection, bytes);
     None
+}
+
+/// What a caller of tcpmux wants.
+enum Asked {
+    /// It has not said all.
+    Nothing,
+    /// This.
+    For(Request),
+    /// It has gone.
+    Left,
+}
+
+/// Reads a line, and no byte behind it: that is for the service that is asked for.
+fn ask(connection: &OwnedFd, line: &mut Line) -> Asked {
+    let mut bytes = [0; tcpmux::MOST + 2];
+    let length = match recv(connection, &mut bytes, RecvFlags::DONTWAIT | RecvFlags::PEEK) {
+        Ok((_, 0)) => return Asked::Left,
+        Ok((_, length)) => length,
+        Err(Errno::AGAIN | Errno::INTR) => return Asked::Nothing,
+        Err(_) => return Asked::Left,
+    };
+    let (taken, asked) = match line.add(&bytes[..length]) {
+        tcpmux::Progress::GoesOn(taken) => (taken, Asked::Nothing),
+        tcpmux::Progress::Whole(taken, request) => (taken, Asked::For(request)),
+    };
+    match recv(connection, &mut bytes[..taken], RecvFlags::DONTWAIT) {
+        Ok(_) => asked,
+        Err(_) => Asked::Left,
+    }
 }
 
 /// What is there to read. Notes the end of the stream in `ended`; `None` for a broken connection.

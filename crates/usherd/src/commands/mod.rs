@@ -13,8 +13,8 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use clap::ArgMatches;
-use usherd_model::config::check::{Defaults, STARTS_WINDOW};
 use usherd_model::config::inetd::DialectName;
+use usherd_model::config::{Defaults, STARTS_WINDOW};
 use usherd_model::environment::Inherit;
 use usherd_model::service::{AtLimit, Limits, Rate, SourcePrefix, Stderr};
 

@@ -23,6 +23,7 @@ mod rpc;
 mod sandbox;
 mod starting;
 mod syslog;
+mod tcpmux;
 mod unix_sockets;
 mod wait;
 mod waiting;

@@ -15,6 +15,7 @@ pub(super) const BUSYBOX: Dialect = Dialect {
     comments: Comments::Anywhere,
     continuation: Continuation::Backslash,
     quotes: Quotes::Literal,
+    adds_tcpmux: false,
     ipsec: false,
     netbsd_forms: false,
     protocols: &[

@@ -15,6 +15,7 @@ pub(super) const FREEBSD: Dialect = Dialect {
     comments: Comments::FirstColumn,
     continuation: Continuation::LeadingBlank,
     quotes: Quotes::AroundWord,
+    adds_tcpmux: false,
     ipsec: true,
     netbsd_forms: false,
     protocols: &[

@@ -15,6 +15,7 @@ pub(super) const GNU: Dialect = Dialect {
     comments: Comments::FirstColumn,
     continuation: Continuation::Never,
     quotes: Quotes::AtWord,
+    adds_tcpmux: true,
     ipsec: false,
     netbsd_forms: false,
     protocols: &[

@@ -89,6 +89,8 @@ pub struct Dialect {
     comments: Comments,
     continuation: Continuation,
     quotes: Quotes,
+    /// Whether tcpmux is added when there are services that need it.
+    adds_tcpmux: bool,
     /// Whether a comment that begins with `#@` sets an IPsec policy.
     ipsec: bool,
     /// Whether NetBSD's second form and `.include` are read.
@@ -225,6 +227,7 @@ pub fn parse(
     tree: &mut Tree,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
+    tree.adds_tcpmux |= dialect.adds_tcpmux;
     let mut reader = Reader { sources, dialect, includes, tree, diagnostics, chain: Vec::new() };
     reader.read(file, Vec::new());
 }

@@ -15,6 +15,7 @@ pub(super) const NETBSD: Dialect = Dialect {
     comments: Comments::FirstColumn,
     continuation: Continuation::LeadingBlank,
     quotes: Quotes::Shell,
+    adds_tcpmux: false,
     ipsec: true,
     netbsd_forms: true,
     protocols: &[

@@ -15,6 +15,7 @@ pub(super) const OPENBSD: Dialect = Dialect {
     comments: Comments::FirstColumn,
     continuation: Continuation::LeadingBlank,
     quotes: Quotes::Literal,
+    adds_tcpmux: false,
     ipsec: false,
     netbsd_forms: false,
     protocols: &[

@@ -1,0 +1,27 @@
+//! What holds where a line says nothing else: the face and the dialect decide.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::service::{Limits, Stderr};
+
+/// What holds where a line says nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Defaults {
+    /// For programs; a built-in is limited only when its line says so.
+    pub limits: Limits,
+    /// Sessions of one built-in service at the same time.
+    pub sessions: u32,
+    /// Connections that wait in the kernel.
+    pub backlog: u32,
+    /// Whether programs get UCSPI variables.
+    pub ucspi: bool,
+    /// Where standard error goes.
+    pub stderr: Stderr,
+    /// The address that services listen on whose line has none, instead of the wildcard.
+    pub bind: Option<String>,
+}
+
+/// The window of a line's `.N` and of `-R`: `CNT_INTVL` of the original.
+pub const STARTS_WINDOW: Duration = Duration::from_secs(60);

@@ -1,0 +1,82 @@
+//! Services that are reached through tcpmux: `tcpmux/name` and `tcpmux/+name`.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use super::Defaults;
+use super::syntax::{Entry, Tree, Word};
+use crate::diagnostic::{Diagnostic, Place};
+use crate::service::{
+    Builtin, Config, Limits, ListenAddress, Listener, ListenerKey, Protocol, Service, SocketKind, Task,
+};
+
+/// The name behind `tcpmux/`, in lower case, and whether the daemon says that the service begins (`+`).
+pub(super) fn name(word: &Word) -> Option<(&[u8], bool)> {
+    let name = word.value.strip_prefix(b"tcpmux/")?;
+    Some(match name.strip_prefix(b"+") {
+        Some(name) => (name, true),
+        None => (name, false),
+    })
+}
+
+/// The place where callers of tcpmux find the service; `None` when nobody could ask for it.
+pub(super) fn address(name: &[u8], greets: bool) -> Option<ListenAddress> {
+    // `help` is the question for the list.
+    let asked_for =
+        !name.is_empty() && name.len() < crate::tcpmux::MOST && !name.eq_ignore_ascii_case(b"help");
+    let name = name.to_ascii_lowercase().into();
+    if asked_for { Some(ListenAddress::Mux { name, greets }) } else { None }
+}
+
+/// Services behind tcpmux need tcpmux itself. GNU's inetd adds it; where it is not added, its absence is said.
+pub(super) fn complete(
+    tree: &Tree,
+    config: &mut Config,
+    defaults: &Defaults,
+    has_ipv6: bool,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let is_mux = |entry: &&Entry| name(&entry.name).is_some();
+    let Some(entry) = tree.entries.iter().find(is_mux) else { return };
+    let is_behind = |listener: &Listener| matches!(listener.key.address, ListenAddress::Mux { .. });
+    let Some(behind) = config.services.iter().find(|service| service.listeners.iter().any(is_behind)) else {
+        return;
+    };
+    if config.services.iter().any(|service| service.task == Task::Builtin(Builtin::Tcpmux)) {
+        return;
+    }
+    if tree.adds_tcpmux {
+        let origin = behind.origin;
+        let ip = if has_ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        let address = SocketAddr::new(ip, Builtin::Tcpmux.port());
+        let listener = Listener {
+            protocol: Protocol::Tcp6,
+            key: ListenerKey {
+                address: ListenAddress::Inet { address, dual: has_ipv6 },
+                kind: SocketKind::Stream,
+            },
+            send_buffer: None,
+            receive_buffer: None,
+            backlog: defaults.backlog,
+            file: None,
+            versions: None,
+        };
+        let limits = Limits { starts: None, children: Some(defaults.sessions), ..defaults.limits.clone() };
+        config.services.push(Service {
+            name: b"tcpmux".as_slice().into(),
+            origin,
+            listeners: Box::new([listener]),
+            task: Task::Builtin(Builtin::Tcpmux),
+            limits: Arc::new(limits),
+        });
+    } else {
+        diagnostics.push(
+            Diagnostic::warning(
+                "no-tcpmux",
+                Place::Text(entry.name.span),
+                "there is no tcpmux to reach it by",
+            )
+            .hint("add a line: tcpmux stream tcp nowait root internal"),
+        );
+    }
+}
