@@ -15,7 +15,7 @@
 use std::collections::VecDeque;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
@@ -38,6 +38,15 @@ pub enum Table {
     Copied,
     /// The daemon's own, which it leaves at its first step. Until then the daemon keeps open what it was given.
     Shared,
+}
+
+/// What a child gets as its connection.
+#[derive(Debug)]
+pub enum Given<'a> {
+    /// This, which the daemon closes.
+    Away(OwnedFd),
+    /// A copy of this, which the daemon keeps and may close at any time: the child gets a copy of the table.
+    Lent(BorrowedFd<'a>),
 }
 
 /// Starts children, and keeps what they need while they are in our memory.
@@ -94,8 +103,8 @@ impl Spawner {
 
     /// Starts a child that executes `plan` with `connection` and `other`, and returns its process number.
     ///
-    /// `variables` are added to the plan's environment, each as name and value. The connection is closed here; with
-    /// [`Table::Shared`] not before the child has a table of its own, see [`Self::settle`].
+    /// `variables` are added to the plan's environment, each as name and value. A connection that is given away is
+    /// closed here; with [`Table::Shared`] not before the child has a table of its own, see [`Self::settle`].
     ///
     /// # Errors
     ///
@@ -103,19 +112,23 @@ impl Spawner {
     pub fn spawn(
         &mut self,
         plan: &Arc<Plan>,
-        connection: OwnedFd,
+        connection: Given<'_>,
         other: Option<BorrowedFd<'_>>,
         variables: &[(&CStr, &[u8])],
         table: Table,
     ) -> io::Result<i32> {
         let index = self.free_slot()?;
         let slot = &mut self.slots[index];
-        slot.prepare(plan, &connection, other, variables, table);
+        let (number, connection, table) = match connection {
+            Given::Away(connection) => (connection.as_raw_fd(), Some(connection), table),
+            Given::Lent(connection) => (connection.as_raw_fd(), None, Table::Copied),
+        };
+        slot.prepare(plan, number, other, variables, table);
         let started = slot.clone_child(self.memory, table);
         match started {
             Ok(pid) => {
                 slot.pid = pid;
-                slot.given = if table == Table::Shared { Some(connection) } else { None };
+                slot.given = connection.filter(|_| table == Table::Shared);
                 self.busy.push_back(index);
                 Ok(pid)
             }
@@ -218,7 +231,7 @@ impl Slot {
     fn prepare(
         &mut self,
         plan: &Arc<Plan>,
-        connection: &OwnedFd,
+        connection: RawFd,
         other: Option<BorrowedFd<'_>>,
         variables: &[(&CStr, &[u8])],
         table: Table,
@@ -236,7 +249,7 @@ impl Slot {
             has_own_table: AtomicU32::new(u32::from(table == Table::Copied)),
             plan: Arc::as_ptr(plan),
             environment,
-            connection: connection.as_raw_fd(),
+            connection,
             other: other.map_or(-1, |other| other.as_raw_fd()),
         };
         self.run.set(run);

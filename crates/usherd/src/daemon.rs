@@ -23,7 +23,7 @@ use usherd_model::supervisor::{ListenerId, ServiceId, Settings, Supervisor};
 use usherd_model::time::Tick;
 use usherd_sys::child::FAILED;
 use usherd_sys::signal::{Signal, SignalFd};
-use usherd_sys::spawn::Spawner;
+use usherd_sys::spawn::{Given, Spawner};
 
 use crate::builtins::{self, Datagrams, SessionId, Sessions};
 use crate::control::{self, ClientId, Control};
@@ -237,6 +237,7 @@ impl Daemon {
             self.loader.deadline(),
             self.manager.deadline(),
             self.control.as_ref().and_then(Control::deadline),
+            self.reaper.deadline(),
         ];
         let next = deadlines.into_iter().flatten().min().map(|next| next.since(self.now));
         let settle = if self.spawner.settle() { Some(SETTLE) } else { None };
@@ -245,6 +246,9 @@ impl Daemon {
     }
 
     fn look_at_the_clock(&mut self) {
+        if self.reaper.deadline().is_some_and(|deadline| deadline <= self.now) {
+            self.reap(|reaper, ended| reaper.sweep_old(|pid, exit| ended.push((pid, exit))));
+        }
         if self.supervisor.next_deadline().is_some_and(|next| next <= self.now) {
             self.raise(Event::TimerDue);
         }
@@ -263,12 +267,6 @@ impl Daemon {
         match token {
             Token::Signals => self.read_signals(),
             Token::Listener(listener) => self.called(listener),
-            Token::Child(pid) => {
-                if let Some((exit, fd)) = self.reaper.collect(pid) {
-                    self.forget(fd);
-                    self.child_ended(pid, exit);
-                }
-            }
             Token::Session(session) => self.proceed(session, ready),
             Token::Loader => self.read_loader(),
             Token::Stderr(pipe) => self.read_stderr(pipe),
@@ -395,25 +393,28 @@ impl Daemon {
         if !self.spawner.has_room() {
             return Err(NotStarted::Busy);
         }
-        let handed = match start.handed {
-            Handed::Connection(connection) => self.take(connection).ok_or(NotStarted::Nobody)?,
-            Handed::Listener => self.listeners.share(start.listener).map_err(not_started)?,
-            Handed::DatagramPeer => self.split(start.listener)?,
+        let taken = match start.handed {
+            Handed::Connection(connection) => Some(self.take(connection).ok_or(NotStarted::Nobody)?),
+            Handed::Listener => None,
+            Handed::DatagramPeer => Some(self.split(start.listener)?),
         };
         if self.programs.get(start.service).is_none() {
             self.prepare(start.service);
         }
         let no_pipe = NotStarted::Exhausted(from_rustix(rustix::io::Errno::MFILE));
         let program = self.programs.get(start.service).ok_or(no_pipe)?;
-        let values = match start.handed {
-            Handed::Connection(_) if program.ucspi => ucspi_values(&handed, start.peer),
-            // These variables speak of one TCP connection.
-            Handed::Connection(_) | Handed::Listener | Handed::DatagramPeer => None,
-        };
+        // These variables speak of one TCP connection.
+        let connection = taken.as_ref().filter(|_| matches!(start.handed, Handed::Connection(_)));
+        let values =
+            connection.filter(|_| program.ucspi).and_then(|connection| ucspi_values(connection, start.peer));
         let pairs = values.as_ref().map(UcspiValues::pairs);
         let variables = pairs.as_ref().map_or(&[][..], |pairs| &pairs[..]);
         let table = descriptors::table(self.long_lived());
         let stderr = program.stderr_for_children();
+        let handed = match taken {
+            Some(taken) => Given::Away(taken),
+            None => Given::Lent(self.listeners.lend(start.listener).ok_or(NotStarted::Nobody)?),
+        };
         match self.spawner.spawn(&program.plan, handed, stderr, variables, table) {
             Ok(pid) => Ok(Pid(pid)),
             Err(error) if is_exhaustion(from_io(&error)) => Err(NotStarted::Exhausted(from_io(&error))),
@@ -423,7 +424,7 @@ impl Daemon {
 
     /// Descriptors that stay, as far as their number grows.
     fn long_lived(&self) -> usize {
-        self.listeners.count() + self.reaper.descriptors() + self.sessions.count()
+        self.listeners.count() + self.sessions.count()
     }
 
     /// The socket for the sender of the next datagram; the listener goes on with another one.
@@ -515,15 +516,14 @@ impl Daemon {
             }
         }
         if sweep {
-            self.sweep();
+            let now = self.now;
+            self.reap(|reaper, ended| reaper.sweep(now, |pid, exit| ended.push((pid, exit))));
         }
     }
 
-    fn sweep(&mut self) {
-        let poller = &self.poller;
-        let register = |pid: Pid, fd: &OwnedFd| poller.add(fd, Token::Child(pid), EventFlags::IN).is_ok();
+    fn reap(&mut self, sweep: impl FnOnce(&mut Reaper, &mut Vec<(Pid, Exit)>)) {
         let mut ended = std::mem::take(&mut self.ended);
-        self.reaper.sweep(self.now, register, |pid, exit| ended.push((pid, exit)));
+        sweep(&mut self.reaper, &mut ended);
         for (pid, exit) in ended.drain(..) {
             self.child_ended(pid, exit);
         }

@@ -128,11 +128,11 @@ impl Listeners {
         }
     }
 
-    /// A second descriptor of the listener, for a program that takes it over (`wait`).
-    pub fn share(&mut self, id: ListenerId) -> rustix::io::Result<OwnedFd> {
-        let open = self.open.get_mut(id).ok_or(Errno::BADF)?;
+    /// The listener's own descriptor, for a program that gets a copy of it (`wait`). It blocks, as programs expect it.
+    pub fn lend(&mut self, id: ListenerId) -> Option<BorrowedFd<'_>> {
+        let open = self.open.get_mut(id)?;
         open.set_blocking(true);
-        rustix::io::fcntl_dupfd_cloexec(&open.socket, 3)
+        Some(open.socket.as_fd())
     }
 
     /// Gives away the listener's socket, connected to the sender of the next datagram, and puts a new one in its

@@ -14,7 +14,7 @@ use rustix::process::{Pid as SystemPid, Signal, kill_process};
 use usherd_model::children::Pid;
 use usherd_model::time::Tick;
 use usherd_sys::child::{Plan, Step, Strings};
-use usherd_sys::spawn::{Spawner, Table};
+use usherd_sys::spawn::{Given, Spawner, Table};
 
 use crate::message::{self, Reply, Request};
 
@@ -76,7 +76,7 @@ impl Loader {
         let (reply, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         let flags = rustix::fs::fcntl_getfl(&write)?;
         rustix::fs::fcntl_setfl(&write, flags - rustix::fs::OFlags::NONBLOCK)?;
-        let pid = spawner.spawn(&self.plan, file, Some(write.as_fd()), &[], table)?;
+        let pid = spawner.spawn(&self.plan, Given::Away(file), Some(write.as_fd()), &[], table)?;
         // With a shared table the child may not have taken its copy yet.
         while spawner.settle() {
             std::hint::spin_loop();

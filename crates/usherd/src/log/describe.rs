@@ -6,7 +6,7 @@ use usherd_model::admission::Limit;
 use usherd_model::diagnostic::printable;
 use usherd_model::event::{Changes, Exit, Log};
 use usherd_model::failure::{Errno, StartError, Step};
-use usherd_model::service::{Identity, Service, Unavailable};
+use usherd_model::service::{Handover, Identity, Service, Unavailable};
 use usherd_model::status;
 use usherd_model::supervisor::{ListenerId, ServiceId, Supervisor};
 
@@ -144,6 +144,11 @@ impl Names<'_> {
         both.map_or_else(|| "?".to_owned(), |(service, spec)| service.label(spec))
     }
 
+    fn hands_over(self, id: ListenerId) -> bool {
+        let program = self.0.service_of(id).and_then(Service::program);
+        program.is_some_and(|program| program.handover == Handover::Listener)
+    }
+
     fn address(self, id: ListenerId) -> String {
         self.0.spec(id).map_or_else(|| "?".to_owned(), |spec| spec.key.address.display())
     }
@@ -187,8 +192,9 @@ fn limit_began(
         }
         Limit::Resources => {
             let words = errno.map(errno::words).unwrap_or_default();
+            let call = if names.hands_over(listener) { "start: " } else { "" };
             let text = format!(
-                "{label}: {words}; callers wait, trying again in {} ms",
+                "{label}: {call}{words}; callers wait, trying again in {} ms",
                 pause.unwrap_or_default().as_millis()
             );
             (Level::Error, text)
@@ -199,6 +205,10 @@ fn limit_began(
             "{label} server failing (looping), service terminated for {} min",
             seconds.div_ceil(60).max(1)
         ),
+        // Nothing is accepted for a program that gets the listener; the original says what fork says.
+        Limit::Resources if names.hands_over(listener) => {
+            errno.map_or_else(String::new, |errno| format!("fork: {}", errno::words(errno)))
+        }
         Limit::Resources => errno.map_or_else(String::new, |errno| {
             format!("accept (for {}): {}", names.service(service), errno::words(errno))
         }),
