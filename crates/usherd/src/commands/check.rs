@@ -9,9 +9,9 @@ use super::load::{self, Compare};
 use super::{defaults, dialect};
 use crate::exit_code::Exit;
 use crate::message::{Request, SourceSpec};
+use crate::output::answer;
 use crate::render::{Colours, render};
 
-#[expect(clippy::print_stdout, reason = "this is where the command answers")]
 pub(super) fn run(matches: &ArgMatches) -> Exit {
     let paths = matches.get_many::<String>("path").into_iter().flatten();
     let sources: Vec<SourceSpec> = paths.map(|path| SourceSpec::path(path.clone())).collect();
@@ -21,15 +21,18 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     let compare = if dialect == DialectName::Union { Compare::Originals } else { Compare::Nothing };
     let reply = load::load(&request, compare);
     let colours = if isatty(rustix::stdio::stdout()) { Colours::Terminal } else { Colours::Plain };
+    let mut text = String::new();
     for report in &reply.reports {
-        println!("{}\n", render(report, colours));
+        text.push_str(&format!("{}\n\n", render(report, colours)));
     }
     let count = |severity| reply.reports.iter().filter(|report| report.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    println!("{} services, {errors} errors, {warnings} warnings", reply.config.services.len());
-    match (errors, warnings, matches.get_flag("strict")) {
+    let services = reply.config.services.len();
+    text.push_str(&format!("{services} services, {errors} errors, {warnings} warnings\n"));
+    let exit = match (errors, warnings, matches.get_flag("strict")) {
         (1.., _, _) => Exit::Config,
         (0, 1.., true) => Exit::Failure,
         (0, _, _) => Exit::Success,
-    }
+    };
+    answer(&text, exit)
 }

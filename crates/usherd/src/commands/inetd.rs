@@ -16,6 +16,7 @@ use crate::daemon::Insistence;
 use crate::exit_code::Exit;
 use crate::log::{Format, Level, Logger, Record, Sink, Syslog};
 use crate::message::{Request, SourceSpec};
+use crate::output;
 use crate::startup::{Background, ControlPath, Options, Speech};
 
 /// As the package has it, for its init script and for update-inetd.
@@ -153,14 +154,10 @@ fn log_bad_value(letter: char, text: &str) {
 }
 
 fn usage() -> Exit {
-    #[expect(clippy::print_stderr, reason = "this is where the face speaks")]
-    {
-        eprintln!("usage: {}", cli::INETD_USAGE);
-    }
+    output::complain(&format!("usage: {}", cli::INETD_USAGE));
     Exit::Failure
 }
 
-#[expect(clippy::print_stderr, reason = "this is where the face speaks")]
 fn complain(text: &str) {
-    eprintln!("inetd: {text}");
+    output::complain(&format!("inetd: {text}"));
 }

@@ -11,29 +11,25 @@ use usherd_model::status::{ListenerStatus, ServiceStatus, Snapshot};
 
 use crate::control;
 use crate::exit_code::Exit;
+use crate::output::{answer, complain};
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the command answers")]
 pub(super) fn run(matches: &ArgMatches) -> Exit {
     let path = matches.get_one::<String>("control").cloned().unwrap_or_else(control::default_path);
-    let answer = match ask(&path) {
-        Ok(answer) => answer,
+    let reply = match ask(&path) {
+        Ok(reply) => reply,
         Err(error) => {
-            eprintln!("usherd status: {path}: {error}");
-            eprintln!("hint: is the daemon running, as this user or with --control?");
+            complain(&format!("usherd status: {path}: {error}"));
+            complain("hint: is the daemon running, as this user or with --control?");
             return Exit::Unavailable;
         }
     };
     if matches.get_flag("json") {
-        println!("{answer}");
-        return Exit::Success;
+        return answer(&format!("{reply}\n"), Exit::Success);
     }
-    match serde_json::from_str::<Snapshot>(&answer) {
-        Ok(snapshot) => {
-            print!("{}", text(&snapshot));
-            Exit::Success
-        }
+    match serde_json::from_str::<Snapshot>(&reply) {
+        Ok(snapshot) => answer(&text(&snapshot), Exit::Success),
         Err(error) => {
-            eprintln!("usherd status: {path}: not an answer of this version: {error}");
+            complain(&format!("usherd status: {path}: not an answer of this version: {error}"));
             Exit::Unavailable
         }
     }
