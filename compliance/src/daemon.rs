@@ -205,7 +205,8 @@ impl Process {
     }
 }
 
-fn library_path() -> OsString {
+/// Where the libraries of the originals are.
+pub fn library_path() -> OsString {
     let folder = |tail: &str| format!("{ORIGINALS}/libs/{tail}/{}-linux-gnu", std::env::consts::ARCH);
     OsString::from(format!("{}:{}", folder("usr/lib"), folder("lib")))
 }

@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::server::originals;
 
 /// Unpacked each into a folder of its name.
-const PROGRAMS: &[&str] = &["openbsd-inetd", "inetutils-inetd", "update-inetd", "psmisc"];
+const PROGRAMS: &[&str] = &["openbsd-inetd", "inetutils-inetd", "update-inetd", "psmisc", "rpcbind"];
 /// Libraries of openbsd-inetd that a plain machine lacks, unpacked together into `libs`.
 const LIBRARIES: &[&str] = &["libbsd0", "libevent-2.1-7", "libtirpc3", "libwrap0", "libnsl2"];
 

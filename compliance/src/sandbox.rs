@@ -134,6 +134,7 @@ const ETC_FILES: &[(&str, &str)] = &[
          bob:x:1502:1502:has none:/:/bin/sh\n\
          dot.user:x:1503:1503:a dot in the name:/:/bin/sh\n\
          _usherd:x:1510:1510::/:/usr/sbin/nologin\n\
+         _rpc:x:1511:65534::/:/usr/sbin/nologin\n\
          nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
     ),
     (
@@ -145,11 +146,16 @@ const ETC_FILES: &[(&str, &str)] = &[
         "services",
         "tcpmux 1/tcp\necho 7/tcp\necho 7/udp\ndiscard 9/tcp sink null\ndiscard 9/udp sink null\n\
          daytime 13/tcp\ndaytime 13/udp\nchargen 19/tcp ttytst source\nchargen 19/udp ttytst source\n\
-         time 37/tcp timserver\ntime 37/udp timserver\n\
+         time 37/tcp timserver\ntime 37/udp timserver\nsunrpc 111/tcp portmapper\nsunrpc 111/udp portmapper\n\
          labone 2101/tcp labalias\nlabone 2101/udp labalias\nlabtwo 2102/tcp\nlabthree 2103/udp\n",
     ),
     ("protocols", "ip 0 IP\nicmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\n"),
-    ("rpc", ""),
+    ("rpc", "portmapper 100000 portmap sunrpc\nrstatd 100001 rstat rup\nrusersd 100002 rusers\n"),
+    (
+        "netconfig",
+        "udp tpi_clts v inet udp - -\ntcp tpi_cots_ord v inet tcp - -\nudp6 tpi_clts v inet6 udp - -\n\
+         tcp6 tpi_cots_ord v inet6 tcp - -\nlocal tpi_cots_ord - loopback - - -\n",
+    ),
     (
         "hosts",
         "127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.0.5 labhost\n\

@@ -73,7 +73,7 @@ fn check_words(read: &Read) {
 /// All words of an entry.
 fn words(entry: &Entry) -> impl Iterator<Item = &Word> {
     let Entry { name, hosts, socket_type, protocol, wait, owner, program, arguments, .. } = entry;
-    let optional = [&entry.send_buffer, &entry.receive_buffer].into_iter().flatten();
+    let optional = [&entry.versions, &entry.send_buffer, &entry.receive_buffer].into_iter().flatten();
     let limits = limits(entry).into_iter().flatten().map(|limit| &limit.word);
     [name, socket_type, protocol, wait, owner, program]
         .into_iter()
@@ -130,6 +130,7 @@ fn check_printing(read: &Read) {
 fn values(entry: &Entry) -> Vec<(&'static str, Vec<&[u8]>)> {
     vec![
         ("name", list([&entry.name])),
+        ("versions", list(&entry.versions)),
         ("hosts", list(&entry.hosts)),
         ("socket type", list([&entry.socket_type])),
         ("protocol", list([&entry.protocol])),

@@ -50,6 +50,10 @@ impl Facts for Machine {
         PORTS.iter().find(|(known, _)| *known == service).map(|(_, port)| *port)
     }
 
+    fn rpc_program(&mut self, name: &str) -> Option<u32> {
+        if name == "rstatd" { Some(100_001) } else { None }
+    }
+
     fn host(&mut self, name: &str, v6: bool) -> Result<Vec<SocketAddr>, HostError> {
         let literal = name.parse().ok();
         let named =

@@ -15,7 +15,8 @@ use usherd_model::event::{
 };
 use usherd_model::failure::{Errno, Step};
 use usherd_model::lifecycle::{Pause, Phase};
-use usherd_model::service::{ListenerKey, SocketKind, Task};
+use usherd_model::registry::{Netid, Refusal, Registration, Tidings};
+use usherd_model::service::{ListenAddress, ListenerKey, SocketKind, Task};
 use usherd_model::slots::Key;
 use usherd_model::supervisor::{ListenerId, ServiceId, Settings, Supervisor};
 use usherd_model::time::Tick;
@@ -42,6 +43,11 @@ pub struct Shell<'a> {
     last_source: Option<IpAddr>,
     prepared: HashSet<ServiceId>,
     pub is_loading: bool,
+    /// What a helper is telling rpcbind.
+    telling: Option<Tidings>,
+    /// What rpcbind knows. It has room for each program, version and transport once.
+    rpcbind: BTreeMap<(u32, u32, Netid), SocketAddr>,
+    ports: u16,
     events: VecDeque<Event>,
 }
 
@@ -63,6 +69,9 @@ impl<'a> Shell<'a> {
             last_source: None,
             prepared: HashSet::new(),
             is_loading: false,
+            telling: None,
+            rpcbind: BTreeMap::new(),
+            ports: 0,
             events: VecDeque::new(),
         }
     }
@@ -139,6 +148,32 @@ impl<'a> Shell<'a> {
         }
         let (session, ..) = self.sessions.swap_remove(index % self.sessions.len());
         self.raise(Event::SessionEnded(session));
+        true
+    }
+
+    /// The helper that tells rpcbind answers, if there is one: all was told, some of it, or nothing as far as it knows.
+    pub fn rpcbind_answers(&mut self) -> bool {
+        let Some(Tidings { set, unset }) = self.telling.take() else { return false };
+        let heard = if self.fate.below(4) == 0 { self.fate.below(4).into() } else { usize::MAX };
+        let place =
+            |registration: &Registration| (registration.program, registration.version, registration.netid);
+        let mut refused = Vec::new();
+        for gone in unset.iter().take(heard) {
+            if self.rpcbind.get(&place(gone)) == Some(&gone.address) {
+                self.rpcbind.remove(&place(gone));
+            }
+        }
+        for new in set.iter().take(heard.saturating_sub(unset.len())) {
+            if self.fate.below(8) == 0 {
+                refused.push(Refusal { registration: *new, why: "no".to_owned() });
+            } else {
+                self.rpcbind.insert(place(new), new.address);
+            }
+        }
+        self.raise(match heard {
+            usize::MAX => Event::Registered(refused),
+            _ => Event::NotRegistered("it hangs".to_owned()),
+        });
         true
     }
 
@@ -236,6 +271,10 @@ impl<'a> Shell<'a> {
                 self.prepared.remove(&service);
             }
             Action::Load => self.is_loading = true,
+            Action::Register(tidings) => {
+                assert!(self.telling.is_none(), "two helpers at a time");
+                self.telling = Some(tidings);
+            }
             Action::Ready | Action::Exit | Action::Log(_) => {}
         }
     }
@@ -265,7 +304,13 @@ impl<'a> Shell<'a> {
             Event::NotOpened(listener, OpenError { call: "bind", errno })
         } else {
             self.open.insert(listener, false);
-            Event::Opened(listener)
+            match self.supervisor.spec(listener).map(|spec| &spec.key.address) {
+                Some(ListenAddress::Rpc { .. }) => {
+                    self.ports += 1;
+                    Event::Bound(listener, self.ports)
+                }
+                _ => Event::Opened(listener),
+            }
         };
         self.events.push_back(event);
     }
@@ -382,7 +427,7 @@ impl<'a> Shell<'a> {
         while self.end(0, Exit::Status(0), None) || self.end_session(0) {}
         // Back-offs, windows and episodes are minutes long at the most; each wait ends one of them.
         let mut waits = 0;
-        while self.wait_for_deadline() {
+        while self.rpcbind_answers() || self.wait_for_deadline() {
             waits += 1;
             assert!(waits < 10_000, "time never runs out of deadlines");
         }
@@ -392,6 +437,29 @@ impl<'a> Shell<'a> {
         for (id, state) in self.supervisor.services() {
             assert!(!state.listeners().is_empty(), "{id:?} has nothing and is still there");
         }
+        self.check_rpcbind();
+    }
+
+    /// rpcbind knows what is open, and nothing else.
+    fn check_rpcbind(&self) {
+        let mut open = BTreeSet::new();
+        for (id, _) in self.supervisor.listeners() {
+            let spec = self.supervisor.spec(id).expect("a listener is configured");
+            let (ListenAddress::Rpc { program, .. }, Some(versions)) = (&spec.key.address, spec.versions)
+            else {
+                continue;
+            };
+            let (port, ..) = self.supervisor.rpc(id).expect("its port is known");
+            open.extend(versions.iter().map(|version| (*program, version, port)));
+        }
+        let known =
+            self.rpcbind.iter().map(|((program, version, _), address)| (*program, *version, address.port()));
+        let known: BTreeSet<_> = known.collect();
+        assert!(known.is_subset(&open), "rpcbind knows what is gone: {known:?}, {open:?}");
+        let named = |all: &BTreeSet<(u32, u32, u16)>| -> BTreeSet<(u32, u32)> {
+            all.iter().map(|(program, version, _)| (*program, *version)).collect()
+        };
+        assert_eq!(named(&known), named(&open), "rpcbind was not told");
     }
 }
 

@@ -74,6 +74,7 @@ fn happen(shell: &mut Shell) {
             let milliseconds = u64::from(shell.fate.below(255)).pow(2);
             shell.wait(Duration::from_millis(milliseconds));
         }
+        14 if shell.rpcbind_answers() => {}
         14 => shell.raise(Event::RetryRequested),
         _ => {
             let index = index(shell);
@@ -162,15 +163,21 @@ fn line(text: &mut String, port: u16, fate: &mut Fate) {
         3 => "wait.2",
         _ => "nowait",
     };
+    // The same number is a port or an RPC program.
+    let (name, protocol) = match fate.below(8) {
+        0 => (format!("{port}/1-2"), format!("rpc/{protocol}")),
+        1 => (format!("{port}/2"), format!("rpc/{protocol}")),
+        _ => (port.to_string(), protocol.to_owned()),
+    };
     let program = match fate.below(6) {
         0 => "root internal echo",
         1 => "eve /bin/server",
         2 => "nobody /bin/server",
         _ => "root /bin/server",
     };
-    writeln!(text, "{host}{port} {kind} {protocol} {wait} {program}").expect("a string takes everything");
+    writeln!(text, "{host}{name} {kind} {protocol} {wait} {program}").expect("a string takes everything");
     if host == "127.0.0.6:" && fate.below(2) == 0 {
-        writeln!(text, "127.0.0.7:{port} {kind} {protocol} {wait} {program} other")
+        writeln!(text, "127.0.0.7:{name} {kind} {protocol} {wait} {program} other")
             .expect("a string takes everything");
     }
 }

@@ -16,6 +16,7 @@ mod notify;
 mod options;
 mod pidfile;
 mod reload;
+mod rpc;
 mod signals;
 mod starting;
 mod unix;
@@ -70,7 +71,7 @@ fn reason_for(reasons: Reasons, server: Server) -> Option<&'static str> {
 
 /// Every case with its full name, `subject::name`.
 pub fn all() -> Vec<(String, &'static Case)> {
-    let subjects: [(&str, &'static [Case]); 16] = [
+    let subjects: [(&str, &'static [Case]); 17] = [
         ("limits", limits::CASES),
         ("grammar", grammar::CASES),
         ("addresses", addresses::CASES),
@@ -80,6 +81,7 @@ pub fn all() -> Vec<(String, &'static Case)> {
         ("datagram", datagram::CASES),
         ("builtins", builtins::CASES),
         ("reload", reload::CASES),
+        ("rpc", rpc::CASES),
         ("signals", signals::CASES),
         ("pidfile", pidfile::CASES),
         ("options", options::CASES),

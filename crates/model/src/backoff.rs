@@ -17,6 +17,7 @@ enum Pace {
     Opening,
     Starting,
     Resources,
+    Registering,
 }
 
 /// After so many doublings every pace has reached its bound.
@@ -32,11 +33,15 @@ impl Backoff {
     /// ends.
     pub const RESOURCES: Backoff = Backoff { pace: Pace::Resources, failures: 0 };
 
+    /// For rpcbind, which may not be there yet or never: a second to ten minutes.
+    pub const REGISTERING: Backoff = Backoff { pace: Pace::Registering, failures: 0 };
+
     /// Counts a failure and says how long to wait.
     pub fn fail(&mut self) -> Duration {
         let (first, longest) = match self.pace {
             Pace::Opening | Pace::Starting => (Duration::from_secs(1), Duration::from_secs(60)),
             Pace::Resources => (Duration::from_millis(50), Duration::from_secs(5)),
+            Pace::Registering => (Duration::from_secs(1), Duration::from_secs(600)),
         };
         let wait = first.saturating_mul(1 << self.failures).min(longest);
         self.failures = (self.failures + 1).min(MOST_DOUBLINGS);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::admission::Limit;
 use crate::children::{Pid, SessionId};
 use crate::failure::{Errno, StartError, Step};
+use crate::registry::{Refusal, Tidings};
 use crate::service::{Builtin, Config};
 use crate::slots::Key;
 use crate::supervisor::{ListenerId, ServiceId};
@@ -58,8 +59,14 @@ pub enum Event {
     LoopsDropped(ListenerId, u32, SocketAddr),
     /// A listener was opened.
     Opened(ListenerId),
+    /// The listener of an RPC service was opened, on this port.
+    Bound(ListenerId, u16),
     /// A listener could not be opened.
     NotOpened(ListenerId, OpenError),
+    /// rpcbind was told, as [`Action::Register`] asked; these it did not take.
+    Registered(Vec<Refusal>),
+    /// rpcbind could not be told, for this reason.
+    NotRegistered(String),
     /// The time that [`crate::supervisor::Supervisor::next_deadline`] named has come.
     TimerDue,
     /// Somebody asked for a reload (SIGHUP, the control socket), or the daemon begins.
@@ -119,6 +126,9 @@ pub enum Action {
     Discard(ServiceId),
     /// Start the loader; one that runs is killed.
     Load,
+    /// Have rpcbind told and report; a helper that is doing so is killed. Before [`Action::Exit`] it is waited for, for a
+    /// moment.
+    Register(Tidings),
     /// All is open that can be: tell whoever waits for that. Said after each load.
     Ready,
     /// Close everything and end.
@@ -279,6 +289,10 @@ pub enum Log {
     NotOpened(ListenerId, OpenError, Duration),
     /// A listener was opened after failures.
     OpenedAtLast(ListenerId),
+    /// rpcbind does not know an RPC service, for a reason that was not yet said; it is tried again after this time.
+    NotRegistered(ListenerId, Refusal, Duration),
+    /// It knows it now.
+    RegisteredAtLast(ListenerId),
     /// Nobody could be accepted, and not for want of resources.
     AcceptFailed(ListenerId, Errno),
     /// A configuration was taken up.

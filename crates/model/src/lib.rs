@@ -13,6 +13,7 @@
 //! | who is let in, and when a limit pauses or refuses | [`admission`] |
 //! | what happens on an event | [`supervisor`] |
 //! | what SIGHUP changes | [`reload`] |
+//! | what rpcbind is told | [`registry`] |
 //! | what `usherd status` shows | [`status`] |
 //! | whose connection it is, for the ident service | [`ident`] |
 #![forbid(unsafe_code)]
@@ -29,6 +30,7 @@ pub mod event;
 pub mod failure;
 pub mod ident;
 pub mod lifecycle;
+pub mod registry;
 pub mod reload;
 pub mod service;
 pub mod slots;

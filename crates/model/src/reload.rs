@@ -140,6 +140,7 @@ mod tests {
             receive_buffer: None,
             backlog: 128,
             file: None,
+            versions: None,
         });
         Service {
             name: name.as_bytes().into(),

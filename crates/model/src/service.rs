@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,7 +68,8 @@ impl Service {
 
     /// Name and protocol of one of its listeners, as the originals log them: `ftp/tcp6`.
     pub fn label(&self, listener: &Listener) -> String {
-        format!("{}/{}", self.display_name(), listener.protocol.word())
+        let rpc = if listener.versions.is_some() { "rpc/" } else { "" };
+        format!("{}/{rpc}{}", self.display_name(), listener.protocol.word())
     }
 
     /// The program, when it is not a built-in.
@@ -94,6 +96,8 @@ pub struct Listener {
     pub backlog: u32,
     /// Who may use the file of a Unix socket; nothing for others.
     pub file: Option<Box<FileAccess>>,
+    /// The versions that rpcbind is told of; there for [`ListenAddress::Rpc`] and nothing else.
+    pub versions: Option<Versions>,
 }
 
 /// Who may use a file.
@@ -105,6 +109,40 @@ pub struct FileAccess {
     pub user: Option<u32>,
     /// See `user`.
     pub group: Option<u32>,
+}
+
+/// Versions of an RPC program: `lowest..=highest`. Without 0, so that most listeners pay eight bytes for having none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    lowest: NonZeroU32,
+    highest: NonZeroU32,
+}
+
+impl Versions {
+    /// The most in one range: each is a call to rpcbind.
+    pub const MOST: u32 = 256;
+
+    /// A range, unless it is empty, too long, or begins at 0.
+    pub fn new(lowest: u32, highest: u32) -> Option<Self> {
+        let fits = highest.checked_sub(lowest)? < Self::MOST;
+        let (lowest, highest) = (NonZeroU32::new(lowest)?, NonZeroU32::new(highest)?);
+        if fits { Some(Self { lowest, highest }) } else { None }
+    }
+
+    /// All of them.
+    pub fn iter(self) -> impl Iterator<Item = u32> {
+        self.lowest.get()..=self.highest.get()
+    }
+}
+
+impl fmt::Display for Versions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.lowest == self.highest {
+            write!(f, "{}", self.lowest)
+        } else {
+            write!(f, "{}-{}", self.lowest, self.highest)
+        }
+    }
 }
 
 /// A protocol's word. (`tcp` alone opens two sockets, which are called `tcp` and `tcp6`.)
@@ -162,6 +200,15 @@ pub enum ListenAddress {
         /// Whether an IPv6 socket serves IPv4 callers as well.
         dual: bool,
     },
+    /// An internet address, and a port that the kernel chooses: callers ask rpcbind for it.
+    Rpc {
+        /// Address and IPv6 scope; the port is 0.
+        address: SocketAddr,
+        /// Whether an IPv6 socket serves IPv4 callers as well.
+        dual: bool,
+        /// The program's number, by which callers ask.
+        program: u32,
+    },
     /// A path; not empty and without NUL.
     Unix(Vec<u8>),
 }
@@ -170,7 +217,9 @@ impl ListenAddress {
     /// Whether only this machine can call it.
     pub fn is_local(&self) -> bool {
         match self {
-            ListenAddress::Inet { address, .. } => address.ip().to_canonical().is_loopback(),
+            ListenAddress::Inet { address, .. } | ListenAddress::Rpc { address, .. } => {
+                address.ip().to_canonical().is_loopback()
+            }
             ListenAddress::Unix(_) => true,
         }
     }
@@ -186,6 +235,10 @@ impl ListenAddress {
             }
             ListenAddress::Inet { address, dual: true } => format!("{address} (IPv4 too)"),
             ListenAddress::Inet { address, .. } => address.to_string(),
+            ListenAddress::Rpc { address, dual, program } => {
+                let too = if *dual { " (IPv4 too)" } else { "" };
+                format!("RPC program {program} on {}{too}", address.ip())
+            }
             ListenAddress::Unix(path) => printable(path),
         }
     }

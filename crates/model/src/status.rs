@@ -10,8 +10,9 @@ use crate::episode::Episodes;
 use crate::event::OpenError;
 use crate::failure::{Errno, Failures, StartError};
 use crate::lifecycle::{Pause, Phase};
-use crate::service::{Builtin, Identity, Task, Unavailable};
-use crate::supervisor::{ServiceId, ServiceState, Supervisor};
+use crate::registry::Standing;
+use crate::service::{Builtin, Identity, ListenAddress, Listener, Task, Unavailable};
+use crate::supervisor::{ListenerId, ServiceId, ServiceState, Supervisor};
 use crate::time::Tick;
 
 /// The whole daemon.
@@ -80,6 +81,24 @@ pub struct ListenerStatus {
     /// `listening`, `paused`, `closed`, `handed-over` or `opening`.
     pub state: String,
     /// Why it is not listening; empty when it is.
+    pub why: String,
+    /// Seconds until it is tried again, where that is known.
+    pub seconds_left: Option<u64>,
+    /// How an RPC service stands with rpcbind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rpc: Option<RpcStatus>,
+}
+
+/// What rpcbind knows of a listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RpcStatus {
+    /// The program's number.
+    pub program: u32,
+    /// Its versions: `1`, `1-5`.
+    pub versions: String,
+    /// Whether rpcbind knows all of it.
+    pub registered: bool,
+    /// Why not; empty when it does, or was not asked yet.
     pub why: String,
     /// Seconds until it is tried again, where that is known.
     pub seconds_left: Option<u64>,
@@ -166,8 +185,11 @@ fn service(
             (printable(program.command.path()), user)
         }
     };
-    let listeners =
-        state.listeners().iter().filter_map(|id| supervisor.listener(*id)).zip(&service.listeners);
+    let listeners = state
+        .listeners()
+        .iter()
+        .filter_map(|id| Some((*id, supervisor.listener(*id)?)))
+        .zip(&service.listeners);
     let failures = state.failures().into_iter().flat_map(Failures::recent).map(|failure| FailureStatus {
         seconds_ago: now.since(failure.at).as_secs(),
         times: failure.times,
@@ -192,15 +214,16 @@ fn service(
         started: state.counters().started,
         failed: state.failures().map_or(0, Failures::total),
         listeners: listeners
-            .map(|(listener, spec)| {
+            .map(|((id, listener), spec)| {
                 let (state, why) = phase(listener.phase(), strerror);
                 ListenerStatus {
                     label: service.label(spec),
                     kind: spec.key.kind.word().to_owned(),
-                    address: spec.key.address.display(),
+                    address: address(spec, supervisor.rpc(id).map(|(port, ..)| port)),
                     state: state.to_owned(),
                     why,
                     seconds_left: listener.phase().deadline().map(|at| at.since(now).as_secs()),
+                    rpc: rpc(supervisor, id, spec, now),
                 }
             })
             .collect(),
@@ -208,6 +231,35 @@ fn service(
         failures: failures.collect(),
         stderr: Vec::new(),
     }
+}
+
+/// Where a listener is bound; the port of an RPC service is known once it is open.
+fn address(spec: &Listener, port: Option<u16>) -> String {
+    match (&spec.key.address, port) {
+        (ListenAddress::Rpc { address, dual, .. }, Some(port)) => {
+            let (mut address, dual) = (*address, *dual);
+            address.set_port(port);
+            ListenAddress::Inet { address, dual }.display()
+        }
+        (address, _) => address.display(),
+    }
+}
+
+fn rpc(supervisor: &Supervisor, id: ListenerId, spec: &Listener, now: Tick) -> Option<RpcStatus> {
+    let (ListenAddress::Rpc { program, .. }, Some(versions)) = (&spec.key.address, spec.versions) else {
+        return None;
+    };
+    let (standing, due) = match supervisor.rpc(id) {
+        Some((_, standing, due)) => (standing.clone(), due),
+        None => (Standing::Waiting, None),
+    };
+    let (registered, why) = match standing {
+        Standing::Waiting => (false, String::new()),
+        Standing::Registered => (true, String::new()),
+        Standing::Failed(why) => (false, why),
+    };
+    let seconds_left = due.filter(|_| !registered).map(|at| at.since(now).as_secs());
+    Some(RpcStatus { program: *program, versions: versions.to_string(), registered, why, seconds_left })
 }
 
 fn phase(phase: Phase, strerror: Strerror<'_>) -> (&'static str, String) {

@@ -20,6 +20,7 @@ use crate::event::{
 };
 use crate::failure::{Errno, Failures, StartError, Step};
 use crate::lifecycle::{ListenerState, Pause, Phase};
+use crate::registry::{News, Registry, Standing, Tidings};
 use crate::reload;
 use crate::service::{
     AtLimit, Config, Handover, Identity, ListenAddress, Listener, ListenerKey, Program, Service, SocketKind,
@@ -88,6 +89,7 @@ struct Queue {
 enum Timer {
     Listener(ListenerId),
     Episodes(ServiceId),
+    Registry,
 }
 
 /// All that is known about the services.
@@ -106,6 +108,7 @@ pub struct Supervisor {
     for_child: Queue,
     /// Listeners that wait for any session to end.
     for_session: Queue,
+    registry: Registry,
     timers: BTreeSet<(Tick, Timer)>,
 }
 
@@ -123,6 +126,7 @@ impl Supervisor {
             admission: Admission::new(settings.max_children, settings.max_sessions),
             for_child: Queue::default(),
             for_session: Queue::default(),
+            registry: Registry::new(),
             timers: BTreeSet::new(),
         }
     }
@@ -151,13 +155,40 @@ impl Supervisor {
                 self.hold_back(listener, Limit::Loop, Held::Refused(count), peer, None, None, now, actions);
             }
             Event::Opened(listener) => self.opened(listener, actions),
+            Event::Bound(listener, port) => {
+                if self.listeners.get(listener).is_some() {
+                    self.registry.opened(listener, port);
+                    self.tell_rpcbind(now);
+                }
+                self.opened(listener, actions);
+            }
             Event::NotOpened(listener, error) => self.not_opened(listener, error, now, actions),
             Event::TimerDue => self.timer_due(now, actions),
             Event::ReloadRequested => actions.push(Action::Load),
-            Event::Loaded(config) => self.configure(*config, actions),
+            Event::Registered(refused) => {
+                let news = self.registry.answered(refused);
+                self.rpcbind_answered(news, now, actions);
+            }
+            Event::NotRegistered(why) => {
+                let news = self.registry.failed(&why);
+                self.rpcbind_failed(news, now, actions);
+            }
+            Event::Loaded(config) => {
+                self.configure(*config, actions);
+                self.tell_rpcbind(now);
+            }
             Event::LoadFailed(why) => actions.push(Action::Log(Log::LoadFailed(why))),
-            Event::RetryRequested => self.retry_all(actions),
-            Event::StopRequested => actions.push(Action::Exit),
+            Event::RetryRequested => {
+                self.retry_all(actions);
+                self.tell_rpcbind(now);
+            }
+            Event::StopRequested => {
+                let unset = self.registry.forget_all();
+                if !unset.is_empty() {
+                    actions.push(Action::Register(Tidings { set: Vec::new(), unset }));
+                }
+                actions.push(Action::Exit);
+            }
         }
     }
 
@@ -206,6 +237,11 @@ impl Supervisor {
     /// The counts of programs and sessions.
     pub fn admission(&self) -> &Admission {
         &self.admission
+    }
+
+    /// How the listener of an RPC service stands with rpcbind: its port, its standing, and when rpcbind is told next.
+    pub fn rpc(&self, id: ListenerId) -> Option<(u16, &Standing, Option<Tick>)> {
+        self.registry.standing(id).map(|(port, standing)| (port, standing, self.registry.due))
     }
 
     /// The files that the services come from.
@@ -647,6 +683,72 @@ impl Supervisor {
             match timer {
                 Timer::Listener(id) => self.wake(id, actions),
                 Timer::Episodes(id) => self.end_episodes(id, now, actions),
+                Timer::Registry => self.ask_rpcbind(actions),
+            }
+        }
+    }
+
+    /// Something has changed that rpcbind is to know. It is told when all that happens now has happened.
+    fn tell_rpcbind(&mut self, now: Tick) {
+        if self.registry.is_asking() {
+            self.registry.has_changed = true;
+        } else if !self.registry.is_idle() {
+            self.tell_rpcbind_at(now);
+        }
+    }
+
+    fn tell_rpcbind_at(&mut self, at: Tick) {
+        if let Some(before) = self.registry.due.replace(at) {
+            self.timers.remove(&(before, Timer::Registry));
+        }
+        self.timers.insert((at, Timer::Registry));
+    }
+
+    fn ask_rpcbind(&mut self, actions: &mut Vec<Action>) {
+        self.registry.due = None;
+        self.registry.has_changed = false;
+        let (listeners, services) = (&self.listeners, &self.services);
+        let tidings = self.registry.ask(|id| {
+            let listener = listeners.get(id)?;
+            services.get(listener.service)?.service.listeners.get(listener.place as usize)
+        });
+        actions.extend(tidings.map(Action::Register));
+    }
+
+    fn rpcbind_answered(&mut self, news: Vec<News>, now: Tick, actions: &mut Vec<Action>) {
+        if self.registry.has_failures() {
+            self.rpcbind_failed(news, now, actions);
+            return;
+        }
+        self.registry.backoff.succeed();
+        self.log_news(news, std::time::Duration::ZERO, actions);
+        if self.registry.has_changed {
+            self.tell_rpcbind_at(now);
+        }
+    }
+
+    fn rpcbind_failed(&mut self, news: Vec<News>, now: Tick, actions: &mut Vec<Action>) {
+        let wait = self.registry.backoff.fail();
+        self.log_news(news, wait, actions);
+        if self.registry.has_changed {
+            self.tell_rpcbind_at(now);
+        } else if !self.registry.is_idle() {
+            self.tell_rpcbind_at(now.after(wait));
+        }
+    }
+
+    /// The same about several listeners of a service is said once.
+    fn log_news(&self, news: Vec<News>, wait: std::time::Duration, actions: &mut Vec<Action>) {
+        let mut said = HashSet::new();
+        for news in news {
+            let (listener, why, log) = match news {
+                News::Failed(listener, refusal) => {
+                    (listener, Some(refusal.why.clone()), Log::NotRegistered(listener, refusal, wait))
+                }
+                News::Registered(listener) => (listener, None, Log::RegisteredAtLast(listener)),
+            };
+            if said.insert((self.listeners.get(listener).map(|listener| listener.service), why)) {
+                actions.push(Action::Log(log));
             }
         }
     }
@@ -859,6 +961,7 @@ impl Supervisor {
 
     fn close(&mut self, id: ListenerId, actions: &mut Vec<Action>) {
         let Some(listener) = self.listeners.remove(id) else { return };
+        self.registry.closed(id);
         if let Some(at) = listener.phase.deadline() {
             self.timers.remove(&(at, Timer::Listener(id)));
         }
@@ -979,7 +1082,7 @@ fn builtin_ports(service: &Service) -> impl Iterator<Item = u16> {
     let datagrams = listeners.iter().filter(|listener| listener.key.kind == SocketKind::Datagram);
     datagrams.filter_map(|listener| match &listener.key.address {
         ListenAddress::Inet { address, .. } => Some(address.port()),
-        ListenAddress::Unix(_) => None,
+        ListenAddress::Rpc { .. } | ListenAddress::Unix(_) => None,
     })
 }
 

@@ -16,6 +16,7 @@ use usherd_model::event::{
     AcceptError, Action, ConnectionId, Event, Exit, Handed, IDLE, Log, NotStarted, Start,
 };
 use usherd_model::failure::Errno;
+use usherd_model::registry::Tidings;
 use usherd_model::service::{Builtin, Config, SocketKind, Stderr};
 use usherd_model::slots::{Key, Slots};
 use usherd_model::status::{self, Snapshot};
@@ -29,14 +30,16 @@ use crate::builtins::{self, Datagrams, SessionId, Sessions};
 use crate::control::{self, ClientId, Control};
 use crate::descriptors::Reserve;
 use crate::errno::{self, from_io, from_rustix, is_exhaustion};
+use crate::helper::Progress;
 use crate::listeners::{Listeners, SplitError, datagram_builtin};
-use crate::loader::{self, Loader};
+use crate::loader::Loader;
 use crate::log::{Level, Logger, Record, describe};
 use crate::message::Reply;
 use crate::notify::ServiceManager;
 use crate::poller::{Poller, Token};
 use crate::programs::{Programs, UcspiValues, failed_step};
 use crate::reap::Reaper;
+use crate::registrar::Registrar;
 use crate::stderr_log::{self, PipeId, StderrLog};
 use crate::{clock, descriptors};
 
@@ -98,6 +101,7 @@ pub struct Daemon {
     stderr_log: StderrLog,
     loader: Loader,
     loader_pid: Option<Pid>,
+    registrar: Registrar,
     /// Whether there was a load whose memory was not given back yet.
     has_loaded: bool,
     control: Option<Control>,
@@ -171,6 +175,7 @@ impl Daemon {
             stderr_log: StderrLog::default(),
             loader,
             loader_pid: None,
+            registrar: Registrar::new(),
             has_loaded: false,
             control,
             manager,
@@ -234,7 +239,8 @@ impl Daemon {
     fn timeout(&mut self) -> Option<Duration> {
         let deadlines = [
             self.supervisor.next_deadline(),
-            self.loader.deadline(),
+            self.loader.helper.deadline(),
+            self.registrar.helper.deadline(),
             self.manager.deadline(),
             self.control.as_ref().and_then(Control::deadline),
             self.reaper.deadline(),
@@ -252,8 +258,11 @@ impl Daemon {
         if self.supervisor.next_deadline().is_some_and(|next| next <= self.now) {
             self.raise(Event::TimerDue);
         }
-        if let Some(why) = self.loader.expire(self.now) {
+        if let Some(why) = self.loader.helper.expire(self.now) {
             self.load_failed(why);
+        }
+        if let Some(why) = self.registrar.helper.expire(self.now) {
+            self.raise(Event::NotRegistered(why));
         }
         if let Some(control) = &mut self.control {
             control.expire(self.now);
@@ -269,6 +278,7 @@ impl Daemon {
             Token::Listener(listener) => self.called(listener),
             Token::Session(session) => self.proceed(session, ready),
             Token::Loader => self.read_loader(),
+            Token::Registrar => self.read_registrar(),
             Token::Stderr(pipe) => self.read_stderr(pipe),
             Token::Control => self.accept_client(),
             Token::Client(client) => self.converse(client),
@@ -328,6 +338,7 @@ impl Daemon {
             Action::Prepare(service) => self.prepare(service),
             Action::Discard(service) => self.programs.discard(service),
             Action::Load => self.load(),
+            Action::Register(tidings) => self.register(tidings),
             Action::Ready => self.ready(),
             Action::Exit => self.ending = true,
             Action::Log(log) => self.log(&log),
@@ -611,7 +622,8 @@ impl Daemon {
         let Some(spec) = self.supervisor.spec(id) else { return };
         let Some(service) = self.supervisor.service_of(id) else { return };
         let event = match self.listeners.open(id, spec, &service.task) {
-            Ok(()) => Event::Opened(id),
+            Ok(None) => Event::Opened(id),
+            Ok(Some(port)) => Event::Bound(id, port),
             Err(error) => Event::NotOpened(id, error),
         };
         self.events.push_back(event);
@@ -650,10 +662,13 @@ impl Daemon {
             Ok(pid) => {
                 self.loader_pid = Some(pid);
                 self.reaper.watch(pid, self.now);
-                let added =
-                    self.loader.reply().map(|reply| self.poller.add(reply, Token::Loader, EventFlags::IN));
+                let added = self
+                    .loader
+                    .helper
+                    .reply()
+                    .map(|reply| self.poller.add(reply, Token::Loader, EventFlags::IN));
                 if let Some(Err(error)) = added {
-                    self.loader.stop();
+                    self.loader.helper.stop();
                     self.load_failed(format!("epoll: {error}"));
                 }
             }
@@ -662,10 +677,36 @@ impl Daemon {
     }
 
     fn read_loader(&mut self) {
-        match self.loader.read() {
-            loader::Progress::Waits => {}
-            loader::Progress::Done(Ok(reply)) => self.loaded(*reply),
-            loader::Progress::Done(Err(why)) => self.load_failed(why),
+        match self.loader.helper.read() {
+            Progress::Waits => {}
+            Progress::Done(Ok(reply)) => self.loaded(*reply),
+            Progress::Done(Err(why)) => self.load_failed(why),
+        }
+    }
+
+    fn register(&mut self, tidings: Tidings) {
+        if let Err(why) = self.try_register(tidings) {
+            self.events.push_back(Event::NotRegistered(why));
+        }
+    }
+
+    fn try_register(&mut self, tidings: Tidings) -> Result<(), String> {
+        let table = descriptors::table(self.long_lived());
+        self.reserve.release();
+        let pid = self.registrar.start(tidings, &mut self.spawner, table, self.now)?;
+        self.reaper.watch(pid, self.now);
+        let Some(reply) = self.registrar.helper.reply() else { return Ok(()) };
+        self.poller.add(reply, Token::Registrar, EventFlags::IN).map_err(|error| {
+            self.registrar.helper.stop();
+            format!("epoll: {error}")
+        })
+    }
+
+    fn read_registrar(&mut self) {
+        match self.registrar.read() {
+            None => {}
+            Some(Ok(refused)) => self.raise(Event::Registered(refused)),
+            Some(Err(why)) => self.raise(Event::NotRegistered(why)),
         }
     }
 
@@ -785,7 +826,7 @@ impl Daemon {
             children,
             max_children,
             sessions: status::sessions(&self.supervisor),
-            loading: self.loader.is_running(),
+            loading: self.loader.helper.is_running(),
             diagnostics: self.diagnostics.clone(),
             services: status::services(&self.supervisor, self.now, &errno::words, &|id| {
                 self.stderr_log.last(id)
@@ -796,7 +837,8 @@ impl Daemon {
     /// Leaves nothing behind but the programs that run.
     fn finish(&mut self) {
         self.manager.stopping();
-        self.loader.stop();
+        self.loader.helper.stop();
+        self.registrar.finish();
         self.listeners.close_all();
         // They have copies of the listeners, which whoever comes after us wants to bind.
         for _ in 0..LAST_BREATHS {

@@ -10,12 +10,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SocketAddrAny, SocketFlags, SocketType, acceptfrom_with, bind, connect, listen,
-    recvfrom, socket_with, sockopt,
+    AddressFamily, RecvFlags, SocketAddrAny, SocketFlags, SocketType, acceptfrom_with, bind, connect,
+    getsockname, listen, recvfrom, socket_with, sockopt,
 };
 use usherd_model::event::{AcceptError, OpenError};
 use usherd_model::lifecycle::ListenerState;
-use usherd_model::service::{Builtin, FileAccess, ListenAddress, Listener, SocketKind, Task};
+use usherd_model::service::{
+    Builtin, FileAccess, Identity, ListenAddress, Listener, Program, SocketKind, Task,
+};
 use usherd_model::slots::Side;
 use usherd_model::supervisor::ListenerId;
 
@@ -44,12 +46,16 @@ struct Open {
 }
 
 impl Listeners {
-    /// Opens a listener.
-    pub fn open(&mut self, id: ListenerId, spec: &Listener, task: &Task) -> Result<(), OpenError> {
+    /// Opens a listener. Returns the port where the kernel was to choose one.
+    pub fn open(&mut self, id: ListenerId, spec: &Listener, task: &Task) -> Result<Option<u16>, OpenError> {
         let (socket, file) = open(spec, task)?;
+        let port = match spec.key.address {
+            ListenAddress::Rpc { .. } => Some(bound_to(&socket)?.port()),
+            ListenAddress::Inet { .. } | ListenAddress::Unix(_) => None,
+        };
         self.open.insert(id, Open::new(socket, spec, file));
         self.count += 1;
-        Ok(())
+        Ok(port)
     }
 
     /// Closes a listener and removes its file.
@@ -146,7 +152,15 @@ impl Listeners {
             .map_err(|_| SplitError::Nobody)?;
         // A sender without an address (an unbound Unix socket) cannot be connected to: it cannot be answered either.
         let peer = peer.ok_or(SplitError::Nobody)?;
-        let (replacement, file) = open_inet(spec, task, Sharing::WithOurOwn).map_err(SplitError::Refused)?;
+        let address = match spec.key.address {
+            ListenAddress::Inet { address, .. } => address,
+            // The port that the kernel has chosen.
+            ListenAddress::Rpc { .. } | ListenAddress::Unix(_) => {
+                bound_to(&open.socket).map_err(SplitError::Refused)?
+            }
+        };
+        let (replacement, file) =
+            open_inet(address, spec, task, Sharing::OurOwn).map_err(SplitError::Refused)?;
         connect(&open.socket, &peer).map_err(|error| SplitError::Refused(at("connect")(error)))?;
         let old = std::mem::replace(open, Open::new(replacement, spec, file));
         Ok(old.socket)
@@ -176,26 +190,65 @@ impl Open {
 
 fn open(spec: &Listener, task: &Task) -> Result<(OwnedFd, Option<Box<SocketFile>>), OpenError> {
     match &spec.key.address {
-        ListenAddress::Inet { .. } => open_inet(spec, task, Sharing::WithNobody),
+        ListenAddress::Inet { address, .. } => open_inet(*address, spec, task, Sharing::LeftOver),
+        ListenAddress::Rpc { address, .. } => open_rpc(*address, spec, task),
         ListenAddress::Unix(path) => open_unix(path, spec),
     }
 }
 
-/// Whether another socket may have the same address.
+/// Which other socket may have the same address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sharing {
-    WithNobody,
+    Nobody,
+    /// One that a server still has which another inetd started: all inetds make it share.
+    LeftOver,
     /// The one that is about to be given to a child.
-    WithOurOwn,
+    OurOwn,
+}
+
+/// A port of an RPC service is the kernel's choice. Where its program runs as root it is one that only root can have, as
+/// with the originals: there are callers who believe no other.
+fn open_rpc(
+    mut address: SocketAddr,
+    spec: &Listener,
+    task: &Task,
+) -> Result<(OwnedFd, Option<Box<SocketFile>>), OpenError> {
+    let is_root = match task {
+        Task::Program(Program { identity: Identity::User(credentials), .. }) => credentials.uid == 0,
+        Task::Program(_) | Task::Builtin(_) => false,
+    };
+    for port in PRIVILEGED_PORTS.rev().filter(|port| is_root && !RESERVED_PORTS.contains(port)) {
+        address.set_port(port);
+        match open_inet(address, spec, task, Sharing::Nobody) {
+            Err(OpenError { errno, .. }) if errno == from_rustix(Errno::ADDRINUSE) => {}
+            opened => return opened,
+        }
+    }
+    address.set_port(0);
+    open_inet(address, spec, task, Sharing::Nobody)
+}
+
+/// Ports that bindresvport(3) takes.
+const PRIVILEGED_PORTS: std::ops::Range<u16> = 600..1024;
+
+/// Of those, the ones that belong to services which may start later: Debian's `/etc/bindresvport.blacklist`, and DNS and
+/// FTP over TLS.
+const RESERVED_PORTS: [u16; 11] = [631, 636, 655, 774, 783, 853, 873, 921, 989, 993, 995];
+
+fn bound_to(socket: &OwnedFd) -> Result<SocketAddr, OpenError> {
+    let address = getsockname(socket).map_err(at("getsockname"))?;
+    internet_address(address).ok_or_else(|| at("getsockname")(Errno::AFNOSUPPORT))
 }
 
 fn open_inet(
+    address: SocketAddr,
     spec: &Listener,
     task: &Task,
     sharing: Sharing,
 ) -> Result<(OwnedFd, Option<Box<SocketFile>>), OpenError> {
-    let ListenAddress::Inet { address, dual } = &spec.key.address else {
-        return Err(at("socket")(Errno::AFNOSUPPORT));
+    let dual = match spec.key.address {
+        ListenAddress::Inet { dual, .. } | ListenAddress::Rpc { dual, .. } => dual,
+        ListenAddress::Unix(_) => false,
     };
     let v6 = address.is_ipv6();
     let socket = new_socket(if v6 { AddressFamily::INET6 } else { AddressFamily::INET }, spec.key.kind)?;
@@ -205,15 +258,14 @@ fn open_inet(
     let stream = spec.key.kind.has_connections();
     // For streams this lets us bind while old connections linger; it never allows two listeners. For datagrams it
     // would allow two servers, so it comes after the bind, for the sockets that children will hold; see below.
-    if stream || sharing == Sharing::WithOurOwn {
+    if stream && sharing == Sharing::LeftOver || sharing == Sharing::OurOwn {
         sockopt::set_socket_reuseaddr(&socket, true).map_err(at("setsockopt (SO_REUSEADDR)"))?;
     }
     set_buffers(&socket, spec)?;
-    match bind(&socket, address) {
-        // A server that another inetd started has the socket still, and shares it as all inetds make it do.
-        Err(Errno::ADDRINUSE) if !stream => {
+    match bind(&socket, &address) {
+        Err(Errno::ADDRINUSE) if !stream && sharing == Sharing::LeftOver => {
             sockopt::set_socket_reuseaddr(&socket, true).map_err(at("setsockopt (SO_REUSEADDR)"))?;
-            bind(&socket, address).map_err(at("bind"))?;
+            bind(&socket, &address).map_err(at("bind"))?;
         }
         result => result.map_err(at("bind"))?,
     }

@@ -24,6 +24,7 @@ pub struct Machine {
     ports: HashMap<(String, String), Option<u16>>,
     hosts: HashMap<(String, bool), Result<Vec<SocketAddr>, HostError>>,
     faults: HashMap<Vec<u8>, Option<ProgramFault>>,
+    rpc_programs: Option<HashMap<String, u32>>,
     has_ipv6: Option<bool>,
     unprivileged_as: Option<Option<User>>,
 }
@@ -55,6 +56,10 @@ impl Facts for Machine {
             names::service_port(&names::c_name(&key.0)?, &names::c_name(&key.1)?).ok().flatten()
         };
         *self.ports.entry((service.to_owned(), protocol.to_owned())).or_insert_with_key(look_up)
+    }
+
+    fn rpc_program(&mut self, name: &str) -> Option<u32> {
+        self.rpc_programs.get_or_insert_with(rpc_programs).get(name).copied()
     }
 
     fn host(&mut self, name: &str, v6: bool) -> Result<Vec<SocketAddr>, HostError> {
@@ -106,6 +111,22 @@ fn unprivileged_as() -> Option<User> {
         Some(found) => User { name: found.name, uid: found.uid, gid },
         None => User { name: uid.as_raw().to_string(), uid: uid.as_raw(), gid },
     })
+}
+
+/// The names and aliases of `/etc/rpc`: a name, its number, and aliases. (The C library's look-up would go there, too,
+/// wherever nobody has written another data base into nsswitch.conf.)
+fn rpc_programs() -> HashMap<String, u32> {
+    let mut programs = HashMap::new();
+    let text = std::fs::read("/etc/rpc").unwrap_or_default();
+    for line in String::from_utf8_lossy(&text).lines() {
+        let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
+        let (Some(name), Some(number)) = (words.next(), words.next()) else { continue };
+        let Ok(number) = number.parse() else { continue };
+        for name in std::iter::once(name).chain(words) {
+            programs.entry(name.to_owned()).or_insert(number);
+        }
+    }
+    programs
 }
 
 fn program_fault(path: &[u8]) -> Option<ProgramFault> {

@@ -1,14 +1,27 @@
-//! What the core and the loader say to each other.
+//! What the core and its helpers say to each other.
 //!
 //! One request, one reply, each a version and one postcard value. The request comes in a memory file, the reply goes
-//! through a pipe; the core believes the loader's words (it has the core's rights) but not its length.
+//! through a pipe; the core believes a helper's words (it has the core's rights) but not its length.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use usherd_model::config::Defaults;
 use usherd_model::config::inetd::DialectName;
 use usherd_model::diagnostic::Report;
+use usherd_model::registry::{Refusal, Tidings};
 use usherd_model::service::Config;
+
+/// What a helper is to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Errand {
+    /// Read the configuration, and answer with a [`Reply`].
+    Load(Request),
+    /// Tell rpcbind, and answer with a [`Told`].
+    Register(Tidings),
+}
+
+/// What rpcbind did not take, or why it could not be told anything.
+pub type Told = Result<Vec<Refusal>, String>;
 
 /// What is to be loaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +82,7 @@ pub struct Reply {
     pub reports: Vec<Report>,
 }
 
-/// Raised with every change of the types here. Core and loader are one file, so this can only differ when something
+/// Raised with every change of the types here. Core and helpers are one file, so this can only differ when something
 /// is very wrong.
 const VERSION: u8 = 1;
 

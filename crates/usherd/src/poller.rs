@@ -27,6 +27,8 @@ pub enum Token {
     Session(SessionId),
     /// The loader has written, or ended.
     Loader,
+    /// The helper that tells rpcbind has written, or ended.
+    Registrar,
     /// Programs have written to their standard error.
     Stderr(PipeId),
     /// Somebody wants to talk to the daemon.
@@ -103,6 +105,7 @@ impl Token {
             Token::Stderr(key) => (4, key.pack()),
             Token::Control => (5, 0),
             Token::Client(key) => (6, key.pack()),
+            Token::Registrar => (7, 0),
         };
         tag << TAG_SHIFT | value
     }
@@ -117,6 +120,7 @@ impl Token {
             4 => Token::Stderr(Key::unpack(value)),
             5 => Token::Control,
             6 => Token::Client(Key::unpack(value)),
+            7 => Token::Registrar,
             _ => return None,
         })
     }
@@ -140,6 +144,7 @@ mod tests {
             Token::Stderr(Key::unpack(key)),
             Token::Control,
             Token::Client(Key::unpack(key)),
+            Token::Registrar,
         ];
         for token in tokens {
             assert_eq!(Token::unpack(token.pack()), Some(token));

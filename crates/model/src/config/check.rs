@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::{Facts, HostError};
 use super::lints;
-use super::syntax::{Account, Entry, Families, LimitWord, Transport, Tree, WaitMeaning, Word, Zero};
+use super::syntax::{Account, Entry, Families, LimitWord, Numeral, Transport, Tree, WaitMeaning, Word, Zero};
 use crate::diagnostic::{Diagnostic, Place, printable};
 use crate::service::{
     Broken, Builtin, CommandLine, Config, Credentials, FileAccess, Handover, Identity, Limits, ListenAddress,
     Listener, ListenerKey, Origin, Program, Protocol, Rate, Service, SocketKind, Stderr, Task, Unavailable,
+    Versions,
 };
 use crate::source::{Sources, Span, Spanned};
 
@@ -151,7 +152,7 @@ impl Checker<'_> {
                 return None;
             }
         };
-        if let Some(Transport::Inet { protocol, .. }) = entry.transport {
+        if let Some(Transport::Inet { protocol, .. } | Transport::Rpc { protocol, .. }) = entry.transport {
             let other = if protocol == "tcp" { SocketKind::Datagram } else { SocketKind::Stream };
             if kind == other {
                 self.warning(
@@ -175,18 +176,23 @@ impl Checker<'_> {
     fn listeners(&mut self, entry: &Entry, kind: SocketKind) -> Option<Vec<Listener>> {
         let send_buffer = self.buffer(entry, entry.send_buffer.as_ref());
         let receive_buffer = self.buffer(entry, entry.receive_buffer.as_ref());
+        let mut versions = None;
         let addresses = match entry.transport {
             Some(Transport::Unix) => self.unix_path(entry)?,
-            Some(Transport::Inet { protocol, families }) => self.inet_addresses(entry, protocol, families)?,
-            Some(Transport::Rpc) => {
-                self.error("rpc", &entry.protocol, "RPC services are not offered").hint =
-                    "the line is left out; the others run".to_owned();
-                return None;
+            Some(Transport::Inet { protocol, families }) => {
+                let port = self.port(entry, protocol)?;
+                self.inet_addresses(entry, port, families)?
+            }
+            Some(Transport::Rpc { families, .. }) => {
+                let (program, range) = (self.rpc_program(entry), self.versions(entry));
+                versions = Some(range?);
+                self.rpc_addresses(entry, program?, families)?
             }
             None => {
                 let message = format!("unknown protocol {}", quoted(&entry.protocol));
                 self.error("bad-protocol", &entry.protocol, message).expected =
-                    "tcp, udp, tcp4, udp4, tcp6, udp6, tcp46, udp46 or unix".to_owned();
+                    "tcp, udp, tcp4, udp4, tcp6, udp6, tcp46, udp46, one of these after rpc/, or unix"
+                        .to_owned();
                 return None;
             }
         };
@@ -200,6 +206,7 @@ impl Checker<'_> {
             receive_buffer,
             backlog: self.defaults.backlog,
             file: file.clone().map(Box::new),
+            versions,
         });
         Some(listeners.collect())
     }
@@ -263,10 +270,9 @@ impl Checker<'_> {
     fn inet_addresses(
         &mut self,
         entry: &Entry,
-        protocol: &str,
+        port: u16,
         families: Families,
     ) -> Option<Vec<(Protocol, ListenAddress)>> {
-        let port = self.port(entry, protocol)?;
         let bind = self.defaults.bind.as_deref().unwrap_or("*");
         let any = Spanned::new(bind.as_bytes().to_vec(), entry.name.span);
         let hosts = if entry.hosts.is_empty() { std::slice::from_ref(&any) } else { entry.hosts.as_slice() };
@@ -308,6 +314,77 @@ impl Checker<'_> {
             }
         }
         if addresses.is_empty() { None } else { Some(addresses) }
+    }
+
+    fn rpc_addresses(
+        &mut self,
+        entry: &Entry,
+        program: u32,
+        families: Families,
+    ) -> Option<Vec<(Protocol, ListenAddress)>> {
+        let addresses = self.inet_addresses(entry, 0, families)?;
+        if addresses
+            .iter()
+            .enumerate()
+            .any(|(at, (first, _))| addresses[..at].iter().any(|(other, _)| other == first))
+        {
+            self.warning("rpc-one-address", &entry.name, "an RPC service with several addresses").hint =
+                "rpcbind tells callers one address of each program; one of these is registered".to_owned();
+        }
+        let named = addresses.into_iter().map(|(protocol, address)| match address {
+            ListenAddress::Inet { address, dual } => {
+                (protocol, ListenAddress::Rpc { address, dual, program })
+            }
+            ListenAddress::Rpc { .. } | ListenAddress::Unix(_) => (protocol, address),
+        });
+        Some(named.collect())
+    }
+
+    fn rpc_program(&mut self, entry: &Entry) -> Option<u32> {
+        let name = &entry.name;
+        let text = std::str::from_utf8(&name.value).unwrap_or_default();
+        let number = if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None };
+        if let Some(program @ 1..) = number.or_else(|| self.facts.rpc_program(text)) {
+            return Some(program);
+        }
+        let message = format!("unknown RPC service {}", quoted(name));
+        let diagnostic = self.error("unknown-rpc-service", name, message);
+        diagnostic.expected = "a program number of 32 bits, or a name that /etc/rpc has".to_owned();
+        diagnostic.hint = "add the name to /etc/rpc, or write the number".to_owned();
+        diagnostic.original = format!("{}: unknown rpc service", printable(&name.value));
+        None
+    }
+
+    fn versions(&mut self, entry: &Entry) -> Option<Versions> {
+        let expected = format!("a version or lowest-highest, from 1 on, at most {}", Versions::MOST);
+        let Some(word) = &entry.versions else {
+            let diagnostic = self.error("no-rpc-version", &entry.name, "the RPC service has no version");
+            diagnostic.expected = format!("{}/1, or /1-3 for a range", printable(&entry.name.value));
+            diagnostic.original = format!("{}: no rpc version", printable(&entry.name.value));
+            return None;
+        };
+        let dash = word.value.iter().position(|byte| *byte == b'-');
+        let (lowest, highest) = match dash {
+            Some(dash) => (&word.value[..dash], &word.value[dash + 1..]),
+            None => (&*word.value, &*word.value),
+        };
+        let range = Numeral::C.number(lowest).zip(Numeral::C.number(highest));
+        let versions = range.and_then(|(lowest, highest)| Versions::new(lowest, highest));
+        if versions.is_none() {
+            let message = match range {
+                Some((lowest, highest)) if lowest > highest => {
+                    format!("the versions {} end before they begin", quoted(word))
+                }
+                _ => format!("{} is not a version or a range of versions", quoted(word)),
+            };
+            // The original cites the word that it could not read.
+            let cited = if Numeral::C.number(lowest).is_some() { highest } else { &*word.value };
+            let original = format!("{}/{}: bad rpc version", printable(&entry.name.value), printable(cited));
+            let diagnostic = self.error("bad-rpc-version", word, message);
+            diagnostic.expected = expected;
+            diagnostic.original = original;
+        }
+        versions
     }
 
     fn resolve(&mut self, host: &Word, v6: bool) -> Result<Vec<SocketAddr>, HostError> {
@@ -475,6 +552,11 @@ impl Checker<'_> {
     }
 
     fn internal(&mut self, entry: &Entry, kind: SocketKind, handover: Option<Handover>) -> Option<Task> {
+        if let Some(Transport::Rpc { .. }) = entry.transport {
+            self.error("rpc-internal", &entry.program, "no internal service speaks RPC").expected =
+                "a program".to_owned();
+            return None;
+        }
         // The service's name says which, and arguments are ignored. On a port of another name, which every original
         // refuses, the first argument says it.
         let words = std::iter::once(&entry.name).chain(entry.arguments.first());

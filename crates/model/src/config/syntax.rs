@@ -27,6 +27,8 @@ pub struct Entry {
     pub span: Span,
     /// The service's name, number or path.
     pub name: Word,
+    /// The versions of an RPC service: `1`, `1-5`.
+    pub versions: Option<Word>,
     /// Where it listens; empty means the wildcard address.
     pub hosts: Vec<Word>,
     /// Who may use the file of a Unix socket.
@@ -71,8 +73,13 @@ pub enum Transport {
         /// Which sockets are opened, by the names that they have in logs.
         families: Families,
     },
-    /// An RPC service, known by the dialect and not offered yet.
-    Rpc,
+    /// Internet sockets whose ports rpcbind is told.
+    Rpc {
+        /// `tcp` or `udp`.
+        protocol: &'static str,
+        /// As above.
+        families: Families,
+    },
 }
 
 /// Which sockets a protocol word asks for.
@@ -128,17 +135,7 @@ pub struct LimitWord {
 impl LimitWord {
     /// The number, when it is one.
     pub fn number(&self) -> Option<u32> {
-        let digits = self.word.value.as_slice();
-        let (digits, radix) = match (self.numeral, digits) {
-            (Numeral::C, [b'0', b'x' | b'X', rest @ ..]) => (rest, 16),
-            (Numeral::C, [b'0', rest @ ..]) if !rest.is_empty() => (rest, 8),
-            (Numeral::C | Numeral::Decimal, digits) => (digits, 10),
-        };
-        // A sign is no digit, which from_str_radix would take.
-        if !digits.first()?.is_ascii_hexdigit() {
-            return None;
-        }
-        u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()
+        self.numeral.number(&self.word.value)
     }
 }
 
@@ -162,6 +159,22 @@ pub enum Numeral {
     C,
     /// Decimal.
     Decimal,
+}
+
+impl Numeral {
+    /// The number that these digits are, when they are one.
+    pub fn number(self, digits: &[u8]) -> Option<u32> {
+        let (digits, radix) = match (self, digits) {
+            (Numeral::C, [b'0', b'x' | b'X', rest @ ..]) => (rest, 16),
+            (Numeral::C, [b'0', rest @ ..]) if !rest.is_empty() => (rest, 8),
+            (Numeral::C | Numeral::Decimal, digits) => (digits, 10),
+        };
+        // A sign is no digit, which from_str_radix would take.
+        if !digits.first()?.is_ascii_hexdigit() {
+            return None;
+        }
+        u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()
+    }
 }
 
 /// A user and, if one is named, a group.

@@ -15,7 +15,8 @@ use usherd_model::config::{Facts, HostError, ProgramFault, User, check};
 use usherd_model::diagnostic::Diagnostic;
 use usherd_model::event::{Action, ConnectionId, Event, Exit, Handed, Log, NotStarted, OpenError, Start};
 use usherd_model::failure::{Errno, Step};
-use usherd_model::service::{AtLimit, Config, Limits, Rate, SourcePrefix, Stderr};
+use usherd_model::registry::{Refusal, Registration, Tidings};
+use usherd_model::service::{AtLimit, Config, Limits, ListenAddress, Rate, SourcePrefix, Stderr};
 use usherd_model::slots::Key;
 use usherd_model::source::{FileId, Sources};
 use usherd_model::supervisor::{ListenerId, Settings, Supervisor};
@@ -59,6 +60,13 @@ impl Facts for Table {
             .into_iter()
             .find(|(name, _)| *name == service && (protocol == "tcp" || *name == "tftp" || *name == "echo"))
             .map(|(_, port)| port)
+    }
+
+    fn rpc_program(&mut self, name: &str) -> Option<u32> {
+        [("rstatd", 100_001), ("rup", 100_001), ("rusersd", 100_002), ("3270_mapper", 100_013)]
+            .into_iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, program)| program)
     }
 
     fn host(&mut self, name: &str, v6: bool) -> Result<Vec<SocketAddr>, HostError> {
@@ -170,6 +178,18 @@ pub enum Call {
     Waits,
 }
 
+/// What a made-up rpcbind does when it is told something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rpcbind {
+    Answers,
+    /// It is not there, with these words.
+    Missing(&'static str),
+    /// It takes nothing of this version.
+    Refuses(u32),
+    /// It has not answered yet; the test does.
+    Thinks,
+}
+
 /// A core with a made-up shell around it.
 pub struct World {
     pub core: Supervisor,
@@ -194,7 +214,13 @@ pub struct World {
     pub asked_for_room: u32,
     /// Whether a listener that is offered room has somebody who wants it.
     pub callers_wait: bool,
+    pub rpcbind: Rpcbind,
+    /// What rpcbind knows.
+    pub registered: BTreeSet<Registration>,
+    /// How often it was told something.
+    pub told: u32,
     peer: Option<SocketAddr>,
+    next_port: u16,
     next_pid: i32,
     next_connection: u64,
     outcome: Option<Call>,
@@ -227,7 +253,11 @@ impl World {
             sessions_are_idle: false,
             asked_for_room: 0,
             callers_wait: false,
+            rpcbind: Rpcbind::Answers,
+            registered: BTreeSet::new(),
+            told: 0,
             peer: None,
+            next_port: 40_000,
             next_pid: 100,
             next_connection: 0,
             outcome: None,
@@ -296,6 +326,38 @@ impl World {
         self.logs.iter().filter(|log| is(log)).count()
     }
 
+    /// Everything that is due has happened.
+    pub fn settle(&mut self) {
+        self.pass(Duration::ZERO);
+    }
+
+    fn register(&mut self, tidings: Tidings) -> Option<Event> {
+        self.told += 1;
+        let is_refused = |registration: &Registration| match self.rpcbind {
+            Rpcbind::Refuses(version) => registration.version == version,
+            Rpcbind::Answers | Rpcbind::Missing(_) | Rpcbind::Thinks => false,
+        };
+        let refused: Vec<Refusal> = tidings
+            .set
+            .iter()
+            .filter(|registration| is_refused(registration))
+            .map(|registration| Refusal { registration: *registration, why: "refused".to_owned() })
+            .collect();
+        match self.rpcbind {
+            Rpcbind::Missing(why) => return Some(Event::NotRegistered(why.to_owned())),
+            Rpcbind::Answers | Rpcbind::Refuses(_) | Rpcbind::Thinks => {}
+        }
+        for gone in &tidings.unset {
+            self.registered.remove(gone);
+        }
+        for new in tidings.set.iter().filter(|registration| !is_refused(registration)) {
+            let place = |other: &Registration| (other.program, other.version, other.netid);
+            self.registered.retain(|other| place(other) != place(new));
+            self.registered.insert(*new);
+        }
+        if self.rpcbind == Rpcbind::Thinks { None } else { Some(Event::Registered(refused)) }
+    }
+
     pub fn raise(&mut self, event: Event) {
         let mut events = vec![event];
         while !events.is_empty() {
@@ -351,14 +413,19 @@ impl World {
             Action::Open(listener) => {
                 assert!(!self.open.contains(&listener), "no listener is opened twice");
                 let spec = self.core.spec(listener).expect("what is opened is configured");
-                let port = match &spec.key.address {
-                    usherd_model::service::ListenAddress::Inet { address, .. } => address.port(),
-                    usherd_model::service::ListenAddress::Unix(_) => 0,
+                let (port, is_rpc) = match &spec.key.address {
+                    ListenAddress::Inet { address, .. } => (address.port(), false),
+                    ListenAddress::Rpc { .. } => (0, true),
+                    ListenAddress::Unix(_) => (0, false),
                 };
                 if self.taken.contains(&port) {
                     return Some(Event::NotOpened(listener, OpenError { call: "bind", errno: Errno(98) }));
                 }
                 self.open.insert(listener);
+                if is_rpc {
+                    self.next_port += 1;
+                    return Some(Event::Bound(listener, self.next_port));
+                }
                 return Some(Event::Opened(listener));
             }
             Action::Close(listener) => {
@@ -374,6 +441,7 @@ impl World {
             }
             Action::Prepare(_) => self.prepared += 1,
             Action::Load => self.loads += 1,
+            Action::Register(tidings) => return self.register(tidings),
             Action::Exit => self.exited = true,
             Action::Log(log) => self.logs.push(log),
             Action::Adjust(_) | Action::Discard(_) | Action::Ready => {}

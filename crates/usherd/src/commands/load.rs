@@ -1,7 +1,7 @@
-//! `usherd load`: the loader. Reads configurations, looks names up, answers with one message, and ends.
+//! `usherd load`: the helper. Does one errand of the daemon, answers with one message, and ends.
 //!
-//! It is started by the daemon for each load, has the daemon's rights, and is the only place where files of others are
-//! parsed and name services asked. (`usherd check` does the same work in its own process.)
+//! It has the daemon's rights, and is the only place where files of others are parsed, name services asked (which
+//! `check` does in its own process, too) and rpcbind told.
 
 use std::io::{Read, Write};
 
@@ -16,7 +16,8 @@ use super::serve::add_command_line;
 use crate::config_files::ConfigFiles;
 use crate::exit_code::Exit;
 use crate::machine::Machine;
-use crate::message::{self, Reply, Request, SourceSpec};
+use crate::message::{self, Errand, Reply, Request, SourceSpec};
+use crate::rpcbind;
 
 pub(super) fn run() -> Exit {
     // "killall -HUP inetd" means the daemon and not us.
@@ -26,8 +27,12 @@ pub(super) fn run() -> Exit {
     if std::io::stdin().lock().read_to_end(&mut request).is_err() {
         return Exit::System;
     }
-    let Ok(request) = message::decode::<Request>(&request) else { return Exit::Usage };
-    let Ok(reply) = message::encode(&load(&request, Compare::Nothing)) else { return Exit::System };
+    let Ok(errand) = message::decode::<Errand>(&request) else { return Exit::Usage };
+    let reply = match errand {
+        Errand::Load(request) => message::encode(&load(&request, Compare::Nothing)),
+        Errand::Register(tidings) => message::encode(&rpcbind::tell(&tidings)),
+    };
+    let Ok(reply) = reply else { return Exit::System };
     match std::io::stdout().lock().write_all(&reply) {
         Ok(()) => Exit::Success,
         Err(_) => Exit::System,

@@ -106,6 +106,7 @@ pub(super) fn add_command_line(command: &CommandLine, sources: &mut Sources, tre
         tree.entries.push(Entry {
             span: word(index, b"").span.to(path.span),
             name: at(place.port),
+            versions: None,
             hosts: place.hosts.iter().map(|host| at(host)).collect(),
             file: FileWords { user: None, group: None, mode: None, default_mode: 0o666 },
             socket_type: at(place.socket_type),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::ArgMatches;
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::geteuid;
-use usherd_model::status::{ListenerStatus, ServiceStatus, Snapshot};
+use usherd_model::status::{ListenerStatus, RpcStatus, ServiceStatus, Snapshot};
 
 use crate::control;
 use crate::exit_code::Exit;
@@ -107,10 +107,19 @@ fn service_text(service: &ServiceStatus) -> String {
 }
 
 fn listener_text(listener: &ListenerStatus) -> String {
-    let ListenerStatus { address, kind, state, why, seconds_left, .. } = listener;
+    let ListenerStatus { address, kind, state, why, seconds_left, rpc, .. } = listener;
     let why = if why.is_empty() { String::new() } else { format!(": {why}") };
     let left = seconds_left.map_or_else(String::new, |seconds| format!(", trying again in {seconds} s"));
-    format!("{address} {kind}  {state}{why}{left}")
+    let rpc = rpc.as_ref().map_or_else(String::new, rpc_text);
+    format!("{address} {kind}  {state}{why}{left}{rpc}")
+}
+
+fn rpc_text(rpc: &RpcStatus) -> String {
+    let RpcStatus { program, versions, registered, why, seconds_left } = rpc;
+    let because = if why.is_empty() { String::new() } else { format!(" because {why}") };
+    let left = seconds_left.map_or_else(String::new, |seconds| format!("; trying again in {seconds} s"));
+    let standing = if *registered { "registered with rpcbind" } else { "not registered with rpcbind" };
+    format!("; RPC program {program}, version {versions}, {standing}{because}{left}")
 }
 
 fn duration(seconds: u64) -> String {

@@ -6,6 +6,7 @@ use usherd_model::admission::Limit;
 use usherd_model::diagnostic::printable;
 use usherd_model::event::{Changes, Exit, Log};
 use usherd_model::failure::{Errno, StartError, Step};
+use usherd_model::registry::{Refusal, Registration};
 use usherd_model::service::{Handover, Identity, Service, Unavailable};
 use usherd_model::status;
 use usherd_model::supervisor::{ListenerId, ServiceId, Supervisor};
@@ -95,6 +96,12 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
                 .field("listener", label)
                 .field("address", address)
         }
+        Log::NotRegistered(listener, refusal, wait) => not_registered(names, *listener, refusal, *wait),
+        Log::RegisteredAtLast(listener) => {
+            let label = names.listener(*listener);
+            Record::new(Level::Notice, "registered", format!("{label}: registered with rpcbind now"))
+                .field("listener", label)
+        }
         Log::AcceptFailed(listener, error) => {
             let label = names.listener(*listener);
             let words = errno::words(*error);
@@ -124,6 +131,33 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
             Record::new(Level::Warning, "kept", text).field("service", service.clone())
         }
     }
+}
+
+fn not_registered(
+    names: Names<'_>,
+    listener: ListenerId,
+    refusal: &Refusal,
+    wait: std::time::Duration,
+) -> Record {
+    let label = names.listener(listener);
+    let Refusal { registration, why } = refusal;
+    let Registration { program, version, netid, address } = registration;
+    let text = format!(
+        "{label}: not registered with rpcbind, so no caller finds it: {why}; trying again every while, first in {} s",
+        wait.as_secs()
+    );
+    let name = label.split_once("/rpc/");
+    let original = name.map_or_else(String::new, |(name, protocol)| {
+        let (number, port) = (netid.protocol(), address.port());
+        format!("{name} rpc/{protocol}: pmap_set: {program} {version} {number} {port}: {why}")
+    });
+    Record::new(Level::Error, "not-registered", text)
+        .field("listener", label.clone())
+        .field("program", program.to_string())
+        .field("version", version.to_string())
+        .field("netid", netid.word())
+        .field("error", why.clone())
+        .original(original)
 }
 
 #[derive(Clone, Copy)]

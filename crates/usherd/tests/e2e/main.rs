@@ -19,6 +19,7 @@ mod probe;
 mod promises;
 mod reload;
 mod resources;
+mod rpc;
 mod sandbox;
 mod starting;
 mod syslog;

@@ -42,6 +42,8 @@ pub fn main() -> ! {
         "accept-unix" => accept_unix(word(2)),
         "receive" => receive(word(2), number(3)),
         "answer" => answer(word(2)),
+        "rpc" => rpc(number(2)),
+        "rpc-stream" => rpc_stream(),
         "complain" => complain(word(2), word(3)),
         "call" => call(word(2)),
         "exit" => exit_now(word(2).parse().unwrap_or_default()),
@@ -190,6 +192,39 @@ fn answer(name: &str) {
             break;
         }
     }
+}
+
+/// An RPC server for datagrams: answers so many calls, whatever they ask, and ends.
+fn rpc(calls: u32) {
+    // SAFETY: 0 is open for as long as this process lives, and never closed by us: see ManuallyDrop.
+    let socket = ManuallyDrop::new(unsafe { UdpSocket::from_raw_fd(0) });
+    let mut call = [0; 65_536];
+    for _ in 0..calls {
+        let Ok((length, from)) = socket.recv_from(&mut call) else { exit_now(1) };
+        let _ = socket.send_to(&rpc_answer(&call[..length]), from);
+    }
+}
+
+/// The same for one call over a stream, where a length with a mark stands before each message.
+fn rpc_stream() {
+    let mut mark = [0; 4];
+    let mut input = std::io::stdin().lock();
+    if input.read_exact(&mut mark).is_err() {
+        exit_now(1);
+    }
+    let mut call = vec![0; (u32::from_be_bytes(mark) & !(1 << 31)) as usize];
+    if input.read_exact(&mut call).is_err() {
+        exit_now(1);
+    }
+    let answer = rpc_answer(&call);
+    let mark = 1 << 31 | u32::try_from(answer.len()).unwrap_or_default();
+    put(&[&mark.to_be_bytes(), answer.as_slice()].concat());
+}
+
+/// That all went well and there is nothing to say: the call's number, then a reply, accepted, no verifier, success.
+fn rpc_answer(call: &[u8]) -> Vec<u8> {
+    let number = call.first_chunk::<4>().copied().unwrap_or_default();
+    [u32::from_be_bytes(number), 1, 0, 0, 0, 0].into_iter().flat_map(u32::to_be_bytes).collect()
 }
 
 /// Complains on standard error, and ends with a status.

@@ -5,11 +5,13 @@
 //! host[,host…]:
 //! ```
 //!
+//! The name of an RPC service has its versions behind it: `name/version` or `name/lowest-highest`.
+//!
 //! A `host:` alone is the default for the lines below it, in this file and in those that it includes.
 
 use super::keys::Definition;
 use super::lines::Line;
-use super::words::{base, part, split, split_at_most, split_host};
+use super::words::{base, part, split, split_at_most, split_host, split_versions};
 use super::{BareArgv, Dialect, Limited, Split, WaitLimit, WaitRule, union, unsupported};
 use crate::config::syntax::{
     Account, Entry, FileWords, LimitWord, LimitWords, Numeral, Transport, Tree, WaitMeaning, Word, Zero,
@@ -61,6 +63,7 @@ impl<'a> Columns<'a> {
                 let mut entry = Entry {
                     span: line.span(),
                     name,
+                    versions: None,
                     hosts,
                     file: FileWords {
                         user: None,
@@ -93,6 +96,8 @@ impl<'a> Columns<'a> {
             [Some(name), rest @ ..] => {
                 let have = 1 + rest.iter().flatten().count();
                 diagnostics.push(too_few(line.span(), have));
+                let name =
+                    rest[1].as_ref().map_or(name.clone(), |protocol| split_versions(&name, protocol).0);
                 tree.broken.push(name);
             }
             [None, ..] => {}
@@ -156,6 +161,7 @@ impl<'a> Columns<'a> {
         let mut parts = split(&protocol, b',').into_iter();
         entry.protocol = parts.next().unwrap_or(protocol);
         entry.transport = self.dialect.transport(&entry.protocol, diagnostics);
+        (entry.name, entry.versions) = split_versions(&entry.name, &entry.protocol);
         for part in parts {
             let sizes = split(&part, b'=');
             let target = match sizes.first().map(|name| name.value.as_slice()) {
@@ -221,17 +227,21 @@ impl Dialect {
         if word.value == b"unix" {
             return Some(Transport::Unix);
         }
-        if word.value.starts_with(b"rpc/") {
-            return Some(Transport::Rpc);
-        }
-        let find =
-            |dialect: &Dialect| dialect.protocols.iter().find(|(name, ..)| *name == word.value).copied();
+        let (is_rpc, plain) = match word.value.strip_prefix(b"rpc/") {
+            Some(plain) => (true, plain),
+            None => (false, word.value.as_slice()),
+        };
+        let find = |dialect: &Dialect| dialect.protocols.iter().find(|(name, ..)| *name == plain).copied();
         let (_, protocol, families) = find(self).or_else(|| {
             let found = find(&union::UNION)?;
             diagnostics.push(not_in_dialect(word, self));
             Some(found)
         })?;
-        Some(Transport::Inet { protocol, families })
+        Some(if is_rpc {
+            Transport::Rpc { protocol, families }
+        } else {
+            Transport::Inet { protocol, families }
+        })
     }
 
     /// The users and groups that a word can mean; see [`Dialect::splits`].

@@ -5,7 +5,7 @@
 //!
 //! Source: inetd(8) and `parse_v2.c` of NetBSD.
 
-use super::words::base;
+use super::words::{base, split_versions};
 use super::{Dialect, unsupported};
 use crate::config::syntax::{
     Account, Entry, FileWords, LimitWord, LimitWords, Numeral, WaitMeaning, Word, Zero,
@@ -125,9 +125,11 @@ impl Definition {
             children: limit(b"accept_max")?,
             source_children: None,
         };
+        let (name, versions) = split_versions(&self.name, &protocol);
         let entry = Entry {
             span: self.span,
-            name: self.name.clone(),
+            name,
+            versions,
             hosts,
             file: FileWords { user: None, group: None, mode: None, default_mode: dialect.socket_mode },
             socket_type,

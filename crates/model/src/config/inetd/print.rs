@@ -26,12 +26,16 @@ fn line(entry: &Entry) -> Vec<u8> {
         let hosts: Vec<Vec<u8>> = entry.hosts.iter().map(bracketed).collect();
         line.extend(hosts.join(&b','));
         line.push(b':');
-        if entry.name.value.contains(&b':') {
+        if entry.name.value.contains(&b':') || value(entry.versions.as_ref()).contains(&b':') {
             // Behind a blank it is not looked at for hosts.
             line.push(b' ');
         }
     }
     line.extend(&entry.name.value);
+    if entry.versions.is_some() {
+        line.push(b'/');
+        line.extend(value(entry.versions.as_ref()));
+    }
     line.push(b'\t');
     line.extend(&entry.socket_type.value);
     if let Some(children) = entry.limits.children.as_ref().filter(|limit| limit.zero == Zero::Never) {
@@ -79,6 +83,10 @@ fn definition(entry: &Entry) -> Vec<u8> {
     text.extend(prefix.join(&b','));
     text.push(b':');
     text.extend(&entry.name.value);
+    if entry.versions.is_some() {
+        text.push(b'/');
+        text.extend(value(entry.versions.as_ref()));
+    }
     text.extend(b" on");
     let limit = |limit: &Option<LimitWord>| limit.as_ref().map(|limit| limit.word.clone());
     let account = entry.accounts.first();

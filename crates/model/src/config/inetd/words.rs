@@ -13,6 +13,15 @@ pub(super) fn split_host(word: &Word) -> Option<(Vec<Word>, Option<Word>)> {
     Some((hosts, service))
 }
 
+/// `rstatd/1-5` → `rstatd` and `1-5`, for an RPC protocol.
+pub(super) fn split_versions(name: &Word, protocol: &Word) -> (Word, Option<Word>) {
+    let slash = name.value.iter().position(|byte| *byte == b'/');
+    match slash.filter(|_| protocol.value.starts_with(b"rpc/")) {
+        Some(slash) => (part(name, 0, slash), Some(part(name, slash + 1, name.value.len()))),
+        None => (name.clone(), None),
+    }
+}
+
 /// `[::1]` → `::1`.
 fn unbracket(host: Word) -> Word {
     match host.value.as_slice() {
