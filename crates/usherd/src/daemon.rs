@@ -33,7 +33,7 @@ use crate::errno::{self, from_io, from_rustix, is_exhaustion};
 use crate::helper::Progress;
 use crate::listeners::{Listeners, SplitError, datagram_builtin};
 use crate::loader::Loader;
-use crate::log::{Level, Logger, Record, describe};
+use crate::log::{Level, Logger, Record, describe, describe_more};
 use crate::message::Reply;
 use crate::notify::ServiceManager;
 use crate::poller::{Poller, Token};
@@ -347,6 +347,11 @@ impl Daemon {
 
     fn log(&mut self, log: &Log) {
         self.logger.log(&describe(log, &self.supervisor));
+        if self.logger.speaks_as_original()
+            && let Some(more) = describe_more(log, &self.supervisor)
+        {
+            self.logger.log(&more);
+        }
     }
 
     // Callers.
@@ -721,15 +726,14 @@ impl Daemon {
         }
         for report in shown {
             let level = match report.severity {
+                // All that the original says of a configuration is an error to it.
+                _ if self.logger.speaks_as_original() && !report.original.is_empty() => Level::Error,
                 Severity::Error => Level::Error,
                 Severity::Warning => Level::Warning,
                 Severity::Note => Level::Info,
             };
-            if !report.original.is_empty() {
-                let record = Record::new(level, "original", report.original.clone());
-                self.logger.log_original(&record.original(report.original.clone()));
-            }
             let record = Record::new(level, "configuration", report.line())
+                .original(report.original.clone())
                 .field("code", report.code.clone())
                 .field("place", report.position());
             self.logger.log(&record);

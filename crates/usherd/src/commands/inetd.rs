@@ -149,7 +149,8 @@ fn numbers(matches: &ArgMatches, dialect: DialectName) -> Defaults {
 fn log_bad_value(letter: char, text: &str) {
     let what = if letter == 'R' { "bad value for service invocation rate" } else { "bad value" };
     let text = format!("-{letter} {text}: {what}");
-    let mut logger = Logger::new(Sink::Syslog(Syslog::new(IDENT)), Format::Original);
+    // The original has not called openlog(3) yet.
+    let mut logger = Logger::new(Sink::Syslog(Syslog::unopened(IDENT)), Format::Original);
     logger.log(&Record::new(Level::Error, "bad-value", text));
 }
 

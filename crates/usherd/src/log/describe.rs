@@ -160,6 +160,14 @@ fn not_registered(
         .original(original)
 }
 
+/// What the original says after that: to it a child that could not become a `wait` program is one that failed.
+pub fn describe_more(log: &Log, supervisor: &Supervisor) -> Option<Record> {
+    let Log::StartFailed { service, listener, .. } = log else { return None };
+    let names = Names(supervisor);
+    let text = format!("{}: {}", names.program(*service), exit_words(Exit::Status(1)));
+    Some(Record::new(Level::Warning, "wait-server-failed", text)).filter(|_| names.hands_over(*listener))
+}
+
 #[derive(Clone, Copy)]
 struct Names<'a>(&'a Supervisor);
 

@@ -124,6 +124,39 @@ fn check_ends_as_its_findings_are() {
 }
 
 #[test]
+fn answers_that_nobody_reads_are_an_end_and_those_that_cannot_be_written_an_error() {
+    sandbox::run(|| {
+        // More than a pipe holds.
+        let many: String = (1..2000).map(|_| "no-such stream tcp4 nowait root internal no-such\n").collect();
+        daemon::configure(&many);
+        let with_output = |face: &str, arguments: &[&str], output: Stdio| {
+            let mut command = usherd(face);
+            command.args(arguments).stdout(output).stderr(Stdio::null());
+            command.spawn().expect("spawn").wait().expect("wait").code()
+        };
+        let closed = || {
+            let (_, write) = rustix::pipe::pipe().expect("pipe");
+            Stdio::from(write)
+        };
+        assert_eq!(with_output("check", &[daemon::CONFIG], closed()), Some(78));
+        let daemon = Daemon::run("127.0.0.1:2001 stream tcp4 nowait root internal echo\n");
+        assert_eq!(with_output("status", &["--control", CONTROL], closed()), Some(0));
+        let full = || Stdio::from(std::fs::File::options().write(true).open("/dev/full").expect("open"));
+        assert_eq!(with_output("check", &[daemon::CONFIG], full()), Some(74));
+        assert_eq!(with_output("status", &["--control", CONTROL, "--json"], full()), Some(74));
+        daemon.terminate();
+
+        let mut demo = usherd("demo");
+        demo.args(["--control", CONTROL]).stdout(closed());
+        let mut demo = demo.stderr(Stdio::null()).spawn().expect("spawn");
+        crate::wait::until("it serves", || !crate::client::is_refused(at(9007)));
+        echoes(&mut connect(at(9007)), "hello");
+        kill_process(Pid::from_child(&demo), Signal::INT).expect("kill");
+        assert!(demo.wait().expect("wait").success());
+    });
+}
+
+#[test]
 fn status_without_a_daemon_and_wrong_words_have_their_codes() {
     sandbox::run(|| {
         let (status, said) = said_by(with(usherd("status"), &["--control", "/run/none.sock"]));
