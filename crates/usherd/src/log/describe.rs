@@ -111,20 +111,34 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
                 .field("error", words.clone())
                 .original(format!("accept (for {name}): {words}"))
         }
-        Log::Configured(Changes { kept, added, changed, removed }) => {
+        Log::Configured(Changes { kept, added, changed, removed, unread }) => {
+            let (level, how) = match unread {
+                0 => (Level::Notice, "configured"),
+                1.. => (Level::Warning, "configured without what cannot be read"),
+            };
             let text = format!(
-                "configured: {} services ({kept} as before, {added} new, {changed} changed), {removed} gone",
+                "{how}: {} services ({kept} as before, {added} new, {changed} changed), {removed} gone",
                 kept + added + changed
             );
-            Record::new(Level::Notice, "configured", text)
+            Record::new(level, "configured", text)
                 .field("kept", kept.to_string())
                 .field("added", added.to_string())
                 .field("changed", changed.to_string())
                 .field("removed", removed.to_string())
+                .field("unread", unread.to_string())
         }
         Log::LoadFailed(why) => {
             let text = format!("the configuration could not be read: {why}; going on as before");
             Record::new(Level::Error, "load-failed", text).field("reason", why.clone())
+        }
+        Log::KeptAll { path, services } => {
+            let who = match services {
+                1 => "the service that came from it goes on".to_owned(),
+                _ => format!("all {services} services that came from it go on"),
+            };
+            Record::new(Level::Warning, "kept", format!("{path} cannot be read; {who}"))
+                .field("path", path.clone())
+                .field("services", services.to_string())
         }
         Log::Kept { service } => {
             let text = format!("{service}: the new line cannot be used; the service goes on as it was");
