@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::ArgMatches;
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::geteuid;
-use usherd_model::status::{ListenerStatus, RpcStatus, ServiceStatus, Snapshot};
+use usherd_model::status::{FailureStatus, ListenerStatus, RpcStatus, ServiceStatus, Snapshot};
 
 use crate::control;
 use crate::exit_code::Exit;
@@ -55,13 +55,16 @@ fn ask(path: &str) -> std::io::Result<String> {
 }
 
 fn text(snapshot: &Snapshot) -> String {
+    let programs = match snapshot.max_children {
+        u32::MAX => snapshot.children.to_string(),
+        most => format!("{} of at most {most}", snapshot.children),
+    };
     let mut out = format!(
-        "usherd {} (process {}), up {}; {} of at most {} programs, {} sessions{}\n\n",
+        "usherd {} (process {}), up {}; {} programs, {} sessions{}\n\n",
         snapshot.program_version,
         snapshot.pid,
         duration(snapshot.uptime_seconds),
-        snapshot.children,
-        snapshot.max_children,
+        programs,
         snapshot.sessions,
         if snapshot.loading { "; reading its configuration" } else { "" },
     );
@@ -97,8 +100,13 @@ fn service_text(service: &ServiceStatus) -> String {
         out.push_str(&format!("    limit on {} {now}; {} refused\n", limit.limit, limit.refused));
     }
     for failure in &service.failures {
-        let ago = duration(failure.seconds_ago);
-        out.push_str(&format!("    start failed {ago} ago, {} times: {}\n", failure.times, failure.error));
+        let FailureStatus { seconds_ago, times, error, .. } = failure;
+        let ago = duration(*seconds_ago);
+        out.push_str(&if service.failing {
+            format!("    start failed {ago} ago, {times} times: {error}\n")
+        } else {
+            format!("    last failed start: {ago} ago, {times} times: {error} (it has started since)\n")
+        });
     }
     for line in &service.stderr {
         out.push_str(&format!("    stderr: {line}\n"));

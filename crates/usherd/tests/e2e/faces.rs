@@ -56,6 +56,9 @@ fn serve_finds_programs_as_a_shell_does() {
         command.args(["e2e/probe", "say", "by path"]);
         let _daemon = Daemon::start(command);
         assert_eq!(listen(at(2001)), "by path");
+        let (status, said) =
+            said_by(with(usherd("serve"), &["--control", "none", "2002", "--", "no-such-program"]));
+        assert!(status == Some(78) && said.contains("in the folders of PATH"), "{status:?} {said}");
     });
 }
 
@@ -119,7 +122,34 @@ fn check_ends_as_its_findings_are() {
         for words in ["/etc/inetd.conf:2:", "internal no-such", "echo, discard, chargen", "1 errors"] {
             assert!(said.contains(words), "no {words:?} in {said}");
         }
-        assert_eq!(said_by(with(usherd("check"), &["/srv/missing"])).0, Some(78));
+        let (status, said) = said_by(with(usherd("check"), &["/srv/missing"]));
+        assert_eq!(status, Some(78));
+        assert!(said.contains("permissions") && !said.contains("reload"), "{said}");
+    });
+}
+
+#[test]
+fn check_sees_what_does_not_show_and_shows_no_more_than_somebody_reads() {
+    sandbox::run(|| {
+        let check = |config: &[u8]| {
+            std::fs::write(daemon::CONFIG, config).expect("write");
+            said_by(with(usherd("check"), &[daemon::CONFIG]))
+        };
+        let clean = "127.0.0.1:2001 stream tcp4 nowait root internal echo\n";
+        let (status, said) = check(format!("\u{feff}{clean}").as_bytes());
+        assert!(said.contains("begins with a byte order mark") && said.contains("save it without"), "{said}");
+        assert!(status == Some(0) && said.ends_with("1 services, 0 errors, 1 warnings\n"), "{said}");
+
+        let (status, said) = check("nonsense\n".repeat(10_000).as_bytes());
+        assert!(status == Some(78) && said.contains("/etc/inetd.conf: 9800 more findings"), "{said}");
+        assert!(said.ends_with("0 services, 10000 errors, 0 warnings\n") && said.len() < 200_000);
+
+        std::fs::write("/run/script", "#!/srv/missing -x\n").expect("write");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions("/run/script", mode).expect("chmod");
+        let line = format!("127.0.0.1:2001 stream tcp4 nowait {} /run/script\n", sandbox::user());
+        let (_, said) = check(line.as_bytes());
+        assert!(said.contains("its #! line names /srv/missing, and there is no such program"), "{said}");
     });
 }
 

@@ -199,6 +199,8 @@ fn inetd_serves_with_odd_values_and_without_a_pid_file() {
         let mut child = inetd(&arguments).env("XDG_RUNTIME_DIR", "/run").spawn().expect("spawn");
         log.wait_for("configured");
         assert_eq!(listen(at(2001)), "well");
+        let (_, said) = said_by(daemon::status_command());
+        assert!(said.contains(" programs, 0 sessions") && !said.contains("at most"), "{said}");
         let line = log.wait_for("-R -1");
         assert!(line.starts_with("<11>"), "{line}");
         assert!(line.ends_with(" inetd: -R -1: bad value for service invocation rate"), "{line}");
