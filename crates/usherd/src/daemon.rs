@@ -17,7 +17,7 @@ use usherd_model::event::{
 };
 use usherd_model::failure::Errno;
 use usherd_model::registry::Tidings;
-use usherd_model::service::{Builtin, Config, SocketKind, Stderr};
+use usherd_model::service::{Builtin, Config, Service, SocketKind, Stderr};
 use usherd_model::slots::{Key, Slots};
 use usherd_model::status::{self, Snapshot};
 use usherd_model::supervisor::{ListenerId, ServiceId, Settings, Supervisor};
@@ -253,7 +253,8 @@ impl Daemon {
 
     fn look_at_the_clock(&mut self) {
         if self.reaper.deadline().is_some_and(|deadline| deadline <= self.now) {
-            self.reap(|reaper, ended| reaper.sweep_old(|pid, exit| ended.push((pid, exit))));
+            let now = self.now;
+            self.reap(|reaper, ended| reaper.sweep_old(now, |pid, exit| ended.push((pid, exit))));
         }
         if self.supervisor.next_deadline().is_some_and(|next| next <= self.now) {
             self.raise(Event::TimerDue);
@@ -379,7 +380,15 @@ impl Daemon {
             self.events.push_back(Event::AcceptFailed(listener, AcceptError::Busy));
             return;
         }
-        let event = match self.listeners.accept(listener) {
+        let mut accepted = self.listeners.accept(listener);
+        let is_program = || self.supervisor.service_of(listener).and_then(Service::program).is_some();
+        if matches!(accepted, Err(AcceptError::Exhausted(_))) && is_program() {
+            // On its way to a program a connection is ours for a moment only: it has that of the reserve.
+            self.reserve.release();
+            accepted = self.listeners.accept(listener);
+            self.reserve.fill();
+        }
+        let event = match accepted {
             Ok((connection, peer)) => {
                 let connection = connection_id(self.pending.insert(connection));
                 Event::Accepted { listener, connection, peer }
@@ -717,6 +726,8 @@ impl Daemon {
 
     fn loaded(&mut self, reply: Reply) {
         let Reply { config, reports } = reply;
+        // Before a listener that waits for a descriptor takes what the load has used.
+        self.reserve.fill();
         let shown = &reports[..reports.len().min(FINDINGS)];
         self.diagnostics = shown.iter().map(Report::line).collect();
         if reports.len() > shown.len() {

@@ -1,10 +1,10 @@
 //! Children that have ended.
 //!
 //! SIGCHLD says that somebody has ended and not who, and several of them become one. So the children are asked one by
-//! one: the recent ones each time, for most programs end soon; the old ones all together, and then not again until
-//! [`REST`] times as long has passed as that took. So those that go on, however many they are, cost a fiftieth of the
-//! time at the most, and no descriptor. (Waiting for "any child" walks all of them in the kernel, once for each that
-//! has ended; a descriptor for each, in epoll, is taken from the callers of all other services.)
+//! one: the recent ones each time, for most programs end soon; the old ones all together, and the more of them go on,
+//! the later again ([`REST`]). So those that go on, however many they are, cost a few hundredths of the time at the
+//! most, and no descriptor. (Waiting for "any child" walks all of them in the kernel, once for each that has ended; a
+//! descriptor for each, in epoll, is taken from the callers of all other services.)
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,8 +14,6 @@ use rustix::process::{Pid as SystemPid, WaitOptions, WaitStatus, waitpid};
 use usherd_model::children::Pid;
 use usherd_model::event::Exit;
 use usherd_model::time::Tick;
-
-use crate::clock;
 
 /// Children, as the kernel knows them.
 #[derive(Debug, Default)]
@@ -31,8 +29,8 @@ pub struct Reaper {
 /// A child that lives so long is old. Most end sooner.
 const RECENT: Duration = Duration::from_millis(20);
 
-/// What asking the old ones took, times this, is how long they are left alone.
-const REST: u32 = 50;
+/// The old ones are left alone so long for each of them that goes on. Asking one takes half a microsecond.
+const REST: Duration = Duration::from_micros(20);
 
 impl Reaper {
     /// Notes a child that was started.
@@ -59,8 +57,7 @@ impl Reaper {
     }
 
     /// Asks the old children, and passes those that have ended to `ended`.
-    pub fn sweep_old(&mut self, mut ended: impl FnMut(Pid, Exit)) {
-        let began = clock::now();
+    pub fn sweep_old(&mut self, now: Tick, mut ended: impl FnMut(Pid, Exit)) {
         self.somebody_ended = false;
         self.old.retain(|pid| match try_wait(*pid) {
             Wait::Ended(exit) => {
@@ -73,8 +70,8 @@ impl Reaper {
                 true
             }
         });
-        let over = clock::now();
-        self.not_before = over.after(over.since(began) * REST);
+        let going_on = u32::try_from(self.old.len()).unwrap_or(u32::MAX);
+        self.not_before = now.after(REST.saturating_mul(going_on));
     }
 }
 

@@ -97,6 +97,26 @@ fn a_reload_without_descriptors_fails_and_the_next_one_does_not() {
 }
 
 #[test]
+fn listeners_that_wait_for_descriptors_leave_those_to_ask_and_reload_with() {
+    sandbox::run(|| {
+        let config: String = (2001..2061)
+            .map(|port| daemon::line(&format!("127.0.0.1:{port}"), "stream tcp4", "nowait", "say well"))
+            .collect();
+        configure(&config);
+        let mut command = std::process::Command::new("/bin/sh");
+        command.args(["-c", "ulimit -n 40 && exec \"$0\" \"$@\"", sandbox::USHERD]);
+        command.args(["run", "--control", CONTROL]);
+        let daemon = Daemon::start(command);
+        for round in 1..=4 {
+            daemon.reread();
+            assert_eq!(log_count("event=configured kept=60"), round, "no load has failed");
+            assert_eq!(daemon.state("2060"), "closed");
+            assert_eq!(listen(at(2001)), "well");
+        }
+    });
+}
+
+#[test]
 fn without_processes_callers_wait_and_are_served_later() {
     sandbox::run(|| {
         need_users();
