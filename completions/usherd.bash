@@ -58,12 +58,16 @@ _usherd() {
             return 0
             ;;
         usherd__subcmd__check)
-            opts="-h --strict --help"
+            opts="-h --strict --dialect --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --dialect)
+                    COMPREPLY=($(compgen -W "openbsd gnu freebsd netbsd busybox" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -116,18 +120,50 @@ _usherd() {
             return 0
             ;;
         usherd__subcmd__inetd)
-            opts="-d -E -i -l -q -R -h -V --help --version"
+            opts="-d -E -i -e -l -w -W -a -c -C -s -q -R -p -h -V --debug --foreground --rate --pidfile --environment --dialect --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                -a)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 -q)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rate)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 -R)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pidfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dialect)
+                    COMPREPLY=($(compgen -W "openbsd gnu freebsd netbsd busybox" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -138,7 +174,7 @@ _usherd() {
             return 0
             ;;
         usherd__subcmd__run)
-            opts="-c -h --config --control --backlog --max-children --ucspi --keep-environment --pid-file --log-connections --rate --help"
+            opts="-c -h --config --control --backlog --max-children --ucspi --keep-environment --pid-file --log-connections --rate --dialect --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -170,6 +206,10 @@ _usherd() {
                     ;;
                 --rate)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dialect)
+                    COMPREPLY=($(compgen -W "openbsd gnu freebsd netbsd busybox" -- "${cur}"))
                     return 0
                     ;;
                 *)

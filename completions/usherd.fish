@@ -31,14 +31,19 @@ complete -c usherd -n "__fish_usherd_needs_command" -f -a "serve" -d 'Serve one 
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "demo" -d 'Show it: a few services on this machine\'s loopback, as any user'
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "check" -d 'Say what is wrong with a configuration, and where'
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "status" -d 'Show what a running daemon is doing, and why'
-complete -c usherd -n "__fish_usherd_needs_command" -f -a "inetd" -d 'As the inetd of Debian\'s openbsd-inetd, with its flags'
+complete -c usherd -n "__fish_usherd_needs_command" -f -a "inetd" -d 'As the inetd of Debian\'s openbsd-inetd, or of another system, with its flags'
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "ident" -d 'Tell a caller whose connection it is (RFC 1413): inetd\'s "auth" service'
 complete -c usherd -n "__fish_usherd_using_subcommand run" -s c -l config -d 'A configuration file, or a folder of them; can be given again [default: /etc/inetd.conf]' -r
 complete -c usherd -n "__fish_usherd_using_subcommand run" -l control -d 'The control socket for status, or "none" [default: one for each user, see usherd status]' -r
-complete -c usherd -n "__fish_usherd_using_subcommand run" -l backlog -d 'Connections that wait in the kernel for one listener' -r
+complete -c usherd -n "__fish_usherd_using_subcommand run" -l backlog -d 'Connections that wait in the kernel for one listener [default: the dialect\'s, 128]' -r
 complete -c usherd -n "__fish_usherd_using_subcommand run" -l max-children -d 'The most programs in all at the same time; further callers wait' -r
 complete -c usherd -n "__fish_usherd_using_subcommand run" -l pid-file -d 'Write the process number there, locked' -r
-complete -c usherd -n "__fish_usherd_using_subcommand run" -l rate -d 'Starts a minute of a service whose line does not say it [default: 256]' -r
+complete -c usherd -n "__fish_usherd_using_subcommand run" -l rate -d 'Starts a minute of a service whose line does not say it [default: the dialect\'s, 256]' -r
+complete -c usherd -n "__fish_usherd_using_subcommand run" -l dialect -d 'Read the files as this original does [default: as the one that can read a line, openbsd where several can]' -r -f -a "openbsd\t''
+gnu\t''
+freebsd\t''
+netbsd\t''
+busybox\t''"
 complete -c usherd -n "__fish_usherd_using_subcommand run" -l ucspi -d 'Give programs PROTO, TCPREMOTEIP, TCPREMOTEPORT, TCPLOCALIP and TCPLOCALPORT'
 complete -c usherd -n "__fish_usherd_using_subcommand run" -l keep-environment -d 'Give programs the whole environment, not the cleaned one'
 complete -c usherd -n "__fish_usherd_using_subcommand run" -l log-connections -d 'Log each connection'
@@ -51,7 +56,7 @@ complete -c usherd -n "__fish_usherd_using_subcommand serve" -l rate-per-source 
 complete -c usherd -n "__fish_usherd_using_subcommand serve" -l stderr -d 'Where the program\'s standard error goes' -r -f -a "log\t'to the log'
 connection\t'to the caller'"
 complete -c usherd -n "__fish_usherd_using_subcommand serve" -l control -d 'The control socket for status, or "none" [default: one for each user, see usherd status]' -r
-complete -c usherd -n "__fish_usherd_using_subcommand serve" -l backlog -d 'Connections that wait in the kernel for one listener' -r
+complete -c usherd -n "__fish_usherd_using_subcommand serve" -l backlog -d 'Connections that wait in the kernel for one listener [default: the dialect\'s, 128]' -r
 complete -c usherd -n "__fish_usherd_using_subcommand serve" -l max-children -d 'The most programs in all at the same time; further callers wait' -r
 complete -c usherd -n "__fish_usherd_using_subcommand serve" -l refuse -d 'At --max and --rate, refuse callers instead of letting them wait'
 complete -c usherd -n "__fish_usherd_using_subcommand serve" -l wait -d 'The program gets the listening socket, one at a time (inetd\'s "wait")'
@@ -61,17 +66,36 @@ complete -c usherd -n "__fish_usherd_using_subcommand serve" -l keep-environment
 complete -c usherd -n "__fish_usherd_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c usherd -n "__fish_usherd_using_subcommand demo" -l control -d 'The control socket for status, or "none" [default: one for each user, see usherd status]' -r
 complete -c usherd -n "__fish_usherd_using_subcommand demo" -s h -l help -d 'Print help'
+complete -c usherd -n "__fish_usherd_using_subcommand check" -l dialect -d 'Read the files as this original does [default: as the one that can read a line, openbsd where several can]' -r -f -a "openbsd\t''
+gnu\t''
+freebsd\t''
+netbsd\t''
+busybox\t''"
 complete -c usherd -n "__fish_usherd_using_subcommand check" -l strict -d 'End with status 1 when there are warnings'
 complete -c usherd -n "__fish_usherd_using_subcommand check" -s h -l help -d 'Print help'
 complete -c usherd -n "__fish_usherd_using_subcommand status" -l control -d 'The daemon\'s control socket' -r
 complete -c usherd -n "__fish_usherd_using_subcommand status" -l json -d 'As JSON'
 complete -c usherd -n "__fish_usherd_using_subcommand status" -s h -l help -d 'Print help'
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s a -d 'Listen there where a line has no address' -r
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s c -d 'Programs of one service at the same time [no limit]' -r
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s C -d 'Starts a minute of one service for one source [no limit]' -r
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s s -d 'Programs of one service for one source [no limit]' -r
 complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s q -d 'Connections that wait in the kernel [128]' -r
-complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s R -d 'Starts a minute of one service [256]' -r
-complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s d -d 'Stay in the foreground and say everything'
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s R -l rate -d 'Starts a minute of one service [256]' -r
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s p -l pidfile -d 'The pid file; none when it is empty [/run/inetd.pid]' -r
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -l dialect -d 'Read the files as this original does [default: as the one that can read a line, openbsd where several can]' -r -f -a "openbsd\t''
+gnu\t''
+freebsd\t''
+netbsd\t''
+busybox\t''"
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s d -l debug -d 'Stay in the foreground and say everything'
 complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s E -d 'Do not clean the environment'
-complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s i -d 'Stay in the foreground'
-complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s l -d 'TCP wrappers; not offered yet, so refused'
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s i -l foreground -d 'Stay in the foreground (-f and --foreground too)'
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s e -d 'Log to standard error instead of syslog'
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s l -d 'TCP wrappers, which are not offered yet, so refused; FreeBSD: log each connection'
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s w -d 'TCP wrappers for programs; not offered yet, so refused'
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s W -d 'TCP wrappers for built-ins; not offered yet, so refused'
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -l environment -d 'Give programs PROTO, TCPREMOTEIP, TCPREMOTEPORT, TCPLOCALIP and TCPLOCALPORT'
 complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s h -l help -d 'Print help'
 complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s V -l version -d 'Print version'
 complete -c usherd -n "__fish_usherd_using_subcommand ident" -s d -d 'The name to give when the owner is not found, and always without -r' -r

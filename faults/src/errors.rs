@@ -56,7 +56,6 @@ pub const DAEMON: &[Errors] = &[
     seldom("newfstatat", &["EACCES", "ENOMEM"]),
     often("open", &["EMFILE", "ENFILE", "ENOMEM", "EACCES", "EINTR", "EIO"]),
     often("openat", &["EMFILE", "ENFILE", "ENOMEM", "EACCES", "EINTR", "EIO"]),
-    often("pidfd_open", NO_DESCRIPTOR),
     often("pipe2", &["EMFILE", "ENFILE"]),
     seldom("prctl", &["EPERM"]),
     seldom("prlimit64", &["EPERM"]),

@@ -53,7 +53,7 @@ pub struct Diagnostic {
     pub expected: String,
     /// What to do about it; empty when that is plain.
     pub hint: String,
-    /// What the original would log, for those who match on it; empty when it says nothing.
+    /// What the original would log, in lines, for those who match on it; empty when it says nothing.
     pub original: String,
 }
 
@@ -139,7 +139,7 @@ pub struct Report {
     pub expected: String,
     /// What to do, or empty.
     pub hint: String,
-    /// What the original would log, or empty.
+    /// What the original would log, in lines, or empty.
     pub original: String,
 }
 

@@ -327,6 +327,13 @@ pub enum Log {
         /// The service that goes on.
         service: String,
     },
+    /// A file or folder could not be read, and what came from it goes on.
+    KeptAll {
+        /// Which.
+        path: String,
+        /// How many services came from it.
+        services: u32,
+    },
 }
 
 /// What a reload has changed, in services.
@@ -340,4 +347,6 @@ pub struct Changes {
     pub changed: u32,
     /// Gone.
     pub removed: u32,
+    /// Files and folders that could not be read: what came from them counts as kept.
+    pub unread: u32,
 }

@@ -117,6 +117,11 @@ impl Failures {
         std::mem::take(&mut self.failing)
     }
 
+    /// Whether no program ran since the last failure.
+    pub fn is_failing(&self) -> bool {
+        self.failing
+    }
+
     /// The last ones, oldest first.
     pub fn recent(&self) -> impl Iterator<Item = &Failure> {
         self.recent.iter()

@@ -4,7 +4,7 @@
 //! a value before anything is touched. A socket that both configurations mean is never closed. What a bad line or an
 //! unreadable file would have replaced goes on as it was.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::service::{Config, Identity, ListenerKey, Service, Task};
@@ -18,6 +18,15 @@ pub struct Plan<Id> {
     pub remove: Vec<Id>,
     /// Sockets that are to be closed.
     pub close: Vec<ListenerKey>,
+}
+
+/// What goes on although the new configuration does not have it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// The names of services whose new line cannot be used.
+    pub lines: Vec<String>,
+    /// Files and folders that could not be read, and how many services came from each.
+    pub unread: BTreeMap<String, u32>,
 }
 
 /// Compares what runs with what is to run.
@@ -50,9 +59,9 @@ pub fn plan<'a, Id: Copy + Eq + std::hash::Hash>(
 }
 
 /// Puts into `new` what has to go on from `old`: services of files that could not be read, services whose line is
-/// bad now, and services whose user was known and is not any more. Returns the names of those.
-pub fn keep_unusable(old: &Config, new: &mut Config) -> Vec<String> {
-    let mut kept = Vec::new();
+/// bad now, and services whose user was known and is not any more.
+pub fn keep_unusable(old: &Config, new: &mut Config) -> Kept {
+    let mut kept = Kept::default();
     let mut wanted: HashMap<ListenerKey, usize> = HashMap::new();
     for (index, service) in new.services.iter().enumerate() {
         wanted.extend(service.listeners.iter().map(|listener| (listener.key.clone(), index)));
@@ -65,31 +74,40 @@ pub fn keep_unusable(old: &Config, new: &mut Config) -> Vec<String> {
                 if identity_is_lost(service, successor) {
                     successor.task = service.task.clone();
                     successor.limits = Arc::clone(&service.limits);
-                    kept.push(service.display_name());
+                    kept.lines.push(service.display_name());
                 }
             }
-            None if is_unusable(old, service, new) => {
+            None => {
+                let Some(path) = old.files.get(service.origin.file as usize) else { continue };
+                if let Some(unread) = unread(path, new) {
+                    *kept.unread.entry(unread.clone()).or_default() += 1;
+                } else if is_broken(service, path, new) {
+                    kept.lines.push(service.display_name());
+                } else {
+                    continue;
+                }
                 let mut service = service.clone();
-                service.origin.file = file_number(new, &old.files[service.origin.file as usize]);
-                kept.push(service.display_name());
+                service.origin.file = file_number(new, path);
                 new.services.push(service);
             }
-            None => {}
         }
     }
     kept
 }
 
-/// Whether the new configuration does not really say that this service is gone.
-fn is_unusable(old: &Config, service: &Service, new: &Config) -> bool {
-    let Some(path) = old.files.get(service.origin.file as usize) else { return false };
-    let unreadable = new.unreadable.iter().any(|unreadable| {
-        unreadable == path || path.strip_prefix(unreadable.as_str()).is_some_and(|rest| rest.starts_with('/'))
-    });
-    let broken = new.broken.iter().any(|broken| {
-        broken.name == service.name && new.files.get(broken.origin.file as usize) == Some(path)
-    });
-    unreadable || broken
+/// The file or folder that could not be read, if this file is that or lies in it.
+fn unread<'a>(path: &str, new: &'a Config) -> Option<&'a String> {
+    new.unreadable.iter().find(|unreadable| {
+        *unreadable == path
+            || path.strip_prefix(unreadable.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    })
+}
+
+/// Whether the new configuration has a line for the service that cannot be used.
+fn is_broken(service: &Service, path: &String, new: &Config) -> bool {
+    new.broken
+        .iter()
+        .any(|broken| broken.name == service.name && new.files.get(broken.origin.file as usize) == Some(path))
 }
 
 fn identity_is_lost(old: &Service, new: &Service) -> bool {
@@ -169,7 +187,8 @@ mod tests {
     fn an_unreadable_file_keeps_its_services() {
         let old = config(vec![service("a", 1, &[1001])]);
         let mut new = Config { unreadable: vec!["/etc/inetd.conf".to_owned()], ..Config::default() };
-        assert_eq!(keep_unusable(&old, &mut new), ["a"]);
+        let unread = [("/etc/inetd.conf".to_owned(), 1)].into();
+        assert_eq!(keep_unusable(&old, &mut new), Kept { unread, ..Kept::default() });
         assert_eq!(new.services.len(), 1);
         assert_eq!(new.files, ["/etc/inetd.conf"]);
     }
@@ -179,9 +198,10 @@ mod tests {
         let mut old = config(vec![service("a", 1, &[1001])]);
         old.files = vec!["/etc/inetd.d/a".to_owned()];
         let mut new = Config { unreadable: vec!["/etc/inetd.d".to_owned()], ..Config::default() };
-        assert_eq!(keep_unusable(&old, &mut new), ["a"]);
+        let unread = [("/etc/inetd.d".to_owned(), 1)].into();
+        assert_eq!(keep_unusable(&old, &mut new), Kept { unread, ..Kept::default() });
         let mut other = Config { unreadable: vec!["/etc/inetd".to_owned()], ..Config::default() };
-        assert!(keep_unusable(&old, &mut other).is_empty());
+        assert_eq!(keep_unusable(&old, &mut other), Kept::default());
     }
 
     #[test]
@@ -189,7 +209,7 @@ mod tests {
         let old = config(vec![service("a", 1, &[1001]), service("b", 2, &[1002])]);
         let mut new = config(vec![]);
         new.broken = vec![Broken { origin: Origin { file: 0, line: 1 }, name: b"a".as_slice().into() }];
-        assert_eq!(keep_unusable(&old, &mut new), ["a"]);
+        assert_eq!(keep_unusable(&old, &mut new).lines, ["a"]);
         assert_eq!(new.services, [service("a", 1, &[1001])]);
     }
 
@@ -199,7 +219,7 @@ mod tests {
         let lost = Identity::Unavailable(Box::new(Unavailable::NoSuchUser("x".to_owned())));
         let old = config(vec![known.clone()]);
         let mut new = config(vec![with_identity(service("a", 7, &[1001]), lost)]);
-        assert_eq!(keep_unusable(&old, &mut new), ["a"]);
+        assert_eq!(keep_unusable(&old, &mut new).lines, ["a"]);
         assert_eq!(new.services[0].task, known.task);
         assert_eq!(new.services[0].origin.line, 7);
     }

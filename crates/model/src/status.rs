@@ -63,6 +63,9 @@ pub struct ServiceStatus {
     pub listeners: Vec<ListenerStatus>,
     /// Limits that were met.
     pub limits: Vec<LimitStatus>,
+    /// Whether the last start failed.
+    #[serde(default)]
+    pub failing: bool,
     /// The last failed starts, oldest first.
     pub failures: Vec<FailureStatus>,
     /// The last lines that its programs wrote to standard error, where that comes to us.
@@ -229,6 +232,7 @@ fn service(
             })
             .collect(),
         limits: limits.collect(),
+        failing: state.failures().is_some_and(Failures::is_failing),
         failures: failures.collect(),
         stderr: Vec::new(),
     }

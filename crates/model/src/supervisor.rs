@@ -886,12 +886,17 @@ impl Supervisor {
             services: self.configured(),
             ..Config::default()
         };
-        for service in reload::keep_unusable(&old, &mut new) {
-            actions.push(Action::Log(Log::Kept { service }));
-        }
+        let kept = reload::keep_unusable(&old, &mut new);
+        let lines = kept.lines.into_iter().map(|service| Log::Kept { service });
+        let files = kept.unread.into_iter().map(|(path, services)| Log::KeptAll { path, services });
+        actions.extend(lines.chain(files).map(Action::Log));
         let configured = self.services.iter().filter(|(_, state)| !state.listeners.is_empty());
         let plan = reload::plan(configured.map(|(id, state)| (id, &state.service)), &new);
-        let mut changes = Changes { removed: crate::source::offset(plan.remove.len()), ..Changes::default() };
+        let mut changes = Changes {
+            removed: crate::source::offset(plan.remove.len()),
+            unread: crate::source::offset(new.unreadable.len()),
+            ..Changes::default()
+        };
         share_equals(&mut new);
         let mut open = self.open_listeners();
         for key in &plan.close {

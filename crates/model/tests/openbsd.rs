@@ -54,6 +54,27 @@ fn protocols_and_families() {
 }
 
 #[test]
+fn what_the_original_says_has_a_line_for_each_family() {
+    let said = |text: &str| {
+        let (_, diagnostics, _) = read(text);
+        diagnostics.into_iter().map(|diagnostic| diagnostic.original).collect::<Vec<String>>().join("\n")
+    };
+    let both = |what: &str| said(&format!("{what} nowait root /bin/cat cat\n"));
+    assert_eq!(both("gopher stream tcp"), "gopher/tcp: unknown service\ngopher/tcp6: unknown service");
+    assert_eq!(both("70000 dgram udp"), "70000/udp: unknown service\n70000/udp6: unknown service");
+    assert_eq!(both("0 stream tcp6"), "0/tcp6: unknown service");
+    assert_eq!(
+        both("2000 strm tcp"),
+        "2000/tcp: *: ai_socktype not supported\n2000/tcp6: *: ai_socktype not supported"
+    );
+    assert_eq!(
+        both("no-such-host:2000 stream tcp"),
+        "2000/tcp: no-such-host: Name or service not known\n2000/tcp6: no-such-host: Name or service not known"
+    );
+    assert_eq!(said("ecko stream tcp nowait root internal\n"), "internal service ecko unknown");
+}
+
+#[test]
 fn without_ipv6_tcp_is_ipv4() {
     let mut table = Table { has_ipv6: false, ..Table::default() };
     let text = b"2000 stream tcp nowait root /bin/cat cat\n2001 stream tcp6 nowait root /bin/cat cat\n";

@@ -16,7 +16,7 @@
 use std::collections::VecDeque;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
@@ -39,6 +39,15 @@ pub enum Table {
     Copied,
     /// The daemon's own, which it leaves at its first step. Until then the daemon keeps open what it was given.
     Shared,
+}
+
+/// What a child gets as its connection.
+#[derive(Debug)]
+pub enum Given<'a> {
+    /// This, which the daemon closes.
+    Away(OwnedFd),
+    /// A copy of this, which the daemon keeps and may close at any time: the child gets a copy of the table.
+    Lent(BorrowedFd<'a>),
 }
 
 /// Starts children, and keeps what they need while they are in our memory.
@@ -79,16 +88,16 @@ struct Slot {
     pid: i32,
     plan: Option<Arc<Plan>>,
     /// What the child was given, as long as it shares our descriptor table.
-    given: Option<Given>,
+    kept: Option<Kept>,
     environment: Vec<*const c_char>,
     variables: Box<[u8; VARIABLES]>,
 }
 
-/// What a child gets of descriptors, by the numbers that they have here.
+/// What must stay open under its number.
 #[derive(Debug)]
-struct Given {
-    connection: OwnedFd,
-    other: Option<Arc<OwnedFd>>,
+struct Kept {
+    _connection: Option<OwnedFd>,
+    _other: Option<Arc<OwnedFd>>,
 }
 
 // SAFETY: the pointers of `environment` lead into `variables` and into the plan, both owned by the slot.
@@ -102,8 +111,9 @@ impl Spawner {
 
     /// Starts a child that executes `plan` with `connection` and `other`, and returns its process number.
     ///
-    /// `variables` are added to the plan's environment, each as name and value. The connection is closed here, and
-    /// `other` let go of; with [`Table::Shared`] not before the child has a table of its own, see [`Self::settle`].
+    /// `variables` are added to the plan's environment, each as name and value. A connection that is given away is
+    /// closed here, and `other` let go of; with [`Table::Shared`] not before the child has a table of its own, see
+    /// [`Self::settle`].
     ///
     /// # Errors
     ///
@@ -111,20 +121,27 @@ impl Spawner {
     pub fn spawn(
         &mut self,
         plan: &Arc<Plan>,
-        connection: OwnedFd,
+        connection: Given<'_>,
         other: Option<Arc<OwnedFd>>,
         variables: &[(&CStr, &[u8])],
         table: Table,
     ) -> io::Result<i32> {
         let index = self.free_slot()?;
         let slot = &mut self.slots[index];
-        let given = Given { connection, other };
-        slot.prepare(plan, &given, variables, table);
+        let (number, connection, table) = match connection {
+            Given::Away(connection) => (connection.as_raw_fd(), Some(connection), table),
+            Given::Lent(connection) => (connection.as_raw_fd(), None, Table::Copied),
+        };
+        slot.prepare(plan, number, other.as_deref(), variables, table);
         let started = slot.clone_child(self.memory, table);
         match started {
             Ok(pid) => {
                 slot.pid = pid;
-                slot.given = if table == Table::Shared { Some(given) } else { None };
+                slot.kept = if table == Table::Shared {
+                    Some(Kept { _connection: connection, _other: other })
+                } else {
+                    None
+                };
                 self.busy.push_back(index);
                 Ok(pid)
             }
@@ -156,9 +173,9 @@ impl Spawner {
         let mut waiting = false;
         for index in &self.busy {
             let slot = &mut self.slots[*index];
-            if slot.given.is_some() {
+            if slot.kept.is_some() {
                 if slot.run.get().has_own_table.load(Ordering::Acquire) != 0 || slot.is_done() {
-                    slot.given = None;
+                    slot.kept = None;
                 } else {
                     waiting = true;
                 }
@@ -205,7 +222,7 @@ impl Spawner {
             }
             failed.extend(slot.failure().map(|failure| (slot.pid, failure)));
             slot.plan = None;
-            slot.given = None;
+            slot.kept = None;
             free.push(*index);
             false
         });
@@ -230,13 +247,20 @@ impl Slot {
             run: Shared::new()?,
             pid: 0,
             plan: None,
-            given: None,
+            kept: None,
             environment: Vec::new(),
             variables: Box::new([0; VARIABLES]),
         })
     }
 
-    fn prepare(&mut self, plan: &Arc<Plan>, given: &Given, variables: &[(&CStr, &[u8])], table: Table) {
+    fn prepare(
+        &mut self,
+        plan: &Arc<Plan>,
+        connection: RawFd,
+        other: Option<&OwnedFd>,
+        variables: &[(&CStr, &[u8])],
+        table: Table,
+    ) {
         let environment = if variables.is_empty() {
             Run::environment_of(plan)
         } else {
@@ -250,8 +274,8 @@ impl Slot {
             has_own_table: AtomicU32::new(u32::from(table == Table::Copied)),
             plan: Arc::as_ptr(plan),
             environment,
-            connection: given.connection.as_raw_fd(),
-            other: given.other.as_ref().map_or(-1, |other| other.as_raw_fd()),
+            connection,
+            other: other.map_or(-1, AsRawFd::as_raw_fd),
         };
         self.run.set(run);
         self.plan = Some(Arc::clone(plan));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustix::process::{Pid, WaitOptions, waitpid};
 use usherd_sys::child::{Plan, Step, Strings};
-use usherd_sys::spawn::{Memory, Spawner, Table};
+use usherd_sys::spawn::{Given, Memory, Spawner, Table};
 
 struct Counting;
 
@@ -45,7 +45,8 @@ fn a_start_allocates_nothing_once_warm() {
     let mut start = |table: Table| {
         let null = File::open("/dev/null").expect("open");
         let before = ALLOCATIONS.get();
-        let pid = spawner.spawn(&plan, null.into(), None, &[(c"B", b"2")], table).expect("spawn");
+        let pid =
+            spawner.spawn(&plan, Given::Away(null.into()), None, &[(c"B", b"2")], table).expect("spawn");
         while spawner.settle() {
             std::thread::yield_now();
         }

@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, WaitOptions, waitpid};
 use usherd_sys::child::{FAILED, Plan, Step, StepName, Strings};
-use usherd_sys::spawn::{Memory, Spawner, Table};
+use usherd_sys::spawn::{Given, Memory, Spawner, Table};
 
 const WAYS: [(Memory, Table); 4] = [
     (Memory::Shared, Table::Copied),
@@ -52,7 +52,7 @@ fn output(
 ) -> String {
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("pipe");
     let plan = plan(&stdio(), &["/bin/sh", "sh", "-c", script]);
-    let pid = spawner.spawn(&plan, write, None, variables, table).expect("spawn");
+    let pid = spawner.spawn(&plan, Given::Away(write), None, variables, table).expect("spawn");
     let deadline = Instant::now() + Duration::from_secs(10);
     while spawner.settle() {
         assert!(Instant::now() < deadline, "the child leaves the table");
@@ -100,7 +100,7 @@ fn what_fails_is_told_with_its_step_and_number() {
             let pid = spawner
                 .spawn(
                     &plan(&stdio(), &[path, "x"]),
-                    File::open("/dev/null").expect("open").into(),
+                    Given::Away(File::open("/dev/null").expect("open").into()),
                     None,
                     &[],
                     table,
@@ -122,7 +122,7 @@ fn a_step_that_fails_keeps_the_program_from_running() {
     let pid = spawner
         .spawn(
             &plan(&steps, &["/bin/true", "true"]),
-            File::open("/dev/null").expect("open").into(),
+            Given::Away(File::open("/dev/null").expect("open").into()),
             None,
             &[],
             Table::Copied,
@@ -138,7 +138,13 @@ fn a_program_that_ends_with_127_is_no_failure_of_ours() {
     let mut spawner = Spawner::new(Memory::Shared);
     let null = File::open("/dev/null").expect("open");
     let pid = spawner
-        .spawn(&plan(&stdio(), &["/bin/sh", "sh", "-c", "exit 127"]), null.into(), None, &[], Table::Copied)
+        .spawn(
+            &plan(&stdio(), &["/bin/sh", "sh", "-c", "exit 127"]),
+            Given::Away(null.into()),
+            None,
+            &[],
+            Table::Copied,
+        )
         .expect("spawn");
     assert_eq!(wait(pid), FAILED);
     assert_eq!(spawner.take_failure(pid), None);
@@ -153,7 +159,7 @@ fn failures_are_kept_while_slots_are_used_again() {
         .map(|_| {
             loop {
                 // All slots can be in use for a moment.
-                match spawner.spawn(&missing, null(), None, &[], Table::Copied) {
+                match spawner.spawn(&missing, Given::Away(null()), None, &[], Table::Copied) {
                     Ok(pid) => break pid,
                     Err(error) => assert_eq!(error.raw_os_error(), Some(libc::EAGAIN)),
                 }
@@ -174,7 +180,7 @@ fn a_plan_may_go_while_its_child_still_reads_it() {
         let null = File::open("/dev/null").expect("open");
         let words = format!("exit {}", round % 100);
         let plan = plan(&stdio(), &["/bin/sh", "sh", "-c", &words]);
-        let pid = spawner.spawn(&plan, null.into(), None, &[], Table::Copied).expect("spawn");
+        let pid = spawner.spawn(&plan, Given::Away(null.into()), None, &[], Table::Copied).expect("spawn");
         drop(plan);
         assert_eq!(wait(pid), round % 100);
     }
@@ -190,7 +196,8 @@ fn a_second_descriptor_is_passed() {
         let plan = plan(&steps, &["/bin/sh", "sh", "-c", "echo to the log >&2"]);
         let null = File::open("/dev/null").expect("open");
         // It is nobody's but the spawner's from here on.
-        let pid = spawner.spawn(&plan, null.into(), Some(Arc::new(write)), &[], table).expect("spawn");
+        let pid =
+            spawner.spawn(&plan, Given::Away(null.into()), Some(Arc::new(write)), &[], table).expect("spawn");
         while spawner.settle() {
             std::thread::yield_now();
         }
@@ -207,9 +214,26 @@ fn a_child_on_its_way_goes_on_without_its_spawner() {
         for _ in 0..50 {
             let mut spawner = Spawner::new(memory);
             let null = File::open("/dev/null").expect("open");
-            let pid = spawner.spawn(&plan, null.into(), None, &[], table).expect("spawn");
+            let pid = spawner.spawn(&plan, Given::Away(null.into()), None, &[], table).expect("spawn");
             drop(spawner);
             assert_eq!(wait(pid), 0, "{memory:?} {table:?}");
         }
+    }
+}
+
+#[test]
+fn what_is_lent_may_be_closed_at_once_and_is_not_closed_by_us() {
+    for (memory, table) in WAYS {
+        let mut spawner = Spawner::new(memory);
+        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("pipe");
+        let plan = plan(&stdio(), &["/bin/sh", "sh", "-c", "echo to the lender"]);
+        let pid = spawner.spawn(&plan, Given::Lent(write.as_fd()), None, &[], table).expect("spawn");
+        assert!(!spawner.settle(), "nothing is kept for the child");
+        rustix::io::write(&write, b"mine, ").expect("it is still open");
+        drop(write);
+        assert_eq!(wait(pid), 0);
+        let mut text = String::new();
+        File::from(read).read_to_string(&mut text).expect("read");
+        assert!(text.contains("mine, ") && text.contains("to the lender\n"), "{memory:?} {table:?}: {text}");
     }
 }

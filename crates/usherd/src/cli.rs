@@ -155,6 +155,8 @@ pub fn inetd() -> Command {
     let value = |name: &'static str, letter: char, value: &'static str, help: &'static str| {
         Arg::new(name).short(letter).value_name(value).help(help)
     };
+    // As getopt(3): what follows is the value, and when it is none that is said of it.
+    let count = |name, letter, word, help| value(name, letter, word, help).allow_hyphen_values(true);
     Command::new("inetd")
         .about("As the inetd of Debian's openbsd-inetd, or of another system, with its flags")
         .version(env!("CARGO_PKG_VERSION"))
@@ -177,11 +179,11 @@ pub fn inetd() -> Command {
         .arg(flag("wrap", 'w', "TCP wrappers for programs; not offered yet, so refused"))
         .arg(flag("wrap-internal", 'W', "TCP wrappers for built-ins; not offered yet, so refused"))
         .arg(value("address", 'a', "ADDRESS", "Listen there where a line has no address"))
-        .arg(value("children", 'c', "N", "Programs of one service at the same time [no limit]"))
-        .arg(value("source-rate", 'C', "RATE", "Starts a minute of one service for one source [no limit]"))
-        .arg(value("source-children", 's', "N", "Programs of one service for one source [no limit]"))
-        .arg(value("backlog", 'q', "LEN", "Connections that wait in the kernel [128]"))
-        .arg(value("rate", 'R', "RATE", "Starts a minute of one service [256]").long("rate"))
+        .arg(count("children", 'c', "N", "Programs of one service at the same time [no limit]"))
+        .arg(count("source-rate", 'C', "RATE", "Starts a minute of one service for one source [no limit]"))
+        .arg(count("source-children", 's', "N", "Programs of one service for one source [no limit]"))
+        .arg(count("backlog", 'q', "LEN", "Connections that wait in the kernel [128]"))
+        .arg(count("rate", 'R', "RATE", "Starts a minute of one service [256]").long("rate"))
         .arg(
             value("pid-file", 'p', "FILE", "The pid file; none when it is empty [/run/inetd.pid]")
                 .long("pidfile")

@@ -72,8 +72,17 @@ impl ConfigFiles {
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<FileId> {
         match text(path) {
-            Ok((text, identity)) => match not_text(&text) {
+            Ok((mut text, identity)) => match not_text(&text) {
                 None => {
+                    if text.starts_with(BYTE_ORDER_MARK) {
+                        text.drain(..BYTE_ORDER_MARK.len());
+                        let message = "the file begins with a byte order mark";
+                        let place = Place::File(path.to_owned());
+                        diagnostics.push(
+                            Diagnostic::warning("byte-order-mark", place, message)
+                                .hint("save it without; it is read as if it had none"),
+                        );
+                    }
                     let file = sources.add(path, text);
                     self.identities.insert(file, identity);
                     return Some(file);
@@ -86,13 +95,15 @@ impl ConfigFiles {
     }
 
     fn refuse(&mut self, path: &str, problem: &Problem, diagnostics: &mut Vec<Diagnostic>) {
-        let (why, original) = match problem {
-            Problem::System(error) => (words(error), errno::words(errno::from_io(error))),
-            Problem::Content(why) => ((*why).to_owned(), (*why).to_owned()),
+        let (why, original, hint) = match problem {
+            Problem::System(error) => {
+                (words(error), errno::words(errno::from_io(error)), "check the path and its permissions")
+            }
+            Problem::Content(why) => ((*why).to_owned(), (*why).to_owned(), ""),
         };
         diagnostics.push(
             Diagnostic::error("unreadable", Place::File(path.to_owned()), format!("cannot be read: {why}"))
-                .hint("on a reload, services that came from here go on as they are")
+                .hint(hint)
                 .original(format!("{path}: {original}")),
         );
         self.unreadable.push(path.to_owned());
@@ -204,6 +215,9 @@ fn text(path: &str) -> Result<(Vec<u8>, (u64, u64)), Problem> {
     }
     Ok((text, (found.st_dev, found.st_ino)))
 }
+
+/// U+FEFF in UTF-8, which some editors put in front of a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 const TOO_LARGE: &str = "it is larger than 16 MiB";
 

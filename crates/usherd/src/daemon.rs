@@ -20,14 +20,14 @@ use usherd_model::event::{
 use usherd_model::failure::Errno;
 use usherd_model::first_load::{self, Failure, Insistence, Stage};
 use usherd_model::registry::Tidings;
-use usherd_model::service::{Builtin, SocketKind, Stderr};
+use usherd_model::service::{Builtin, Service, SocketKind, Stderr};
 use usherd_model::slots::{Key, Slots};
 use usherd_model::status::{self, Snapshot};
 use usherd_model::supervisor::{ListenerId, ServiceId, Settings, Supervisor};
 use usherd_model::time::Tick;
 use usherd_sys::child::FAILED;
 use usherd_sys::signal::{Signal, SignalFd};
-use usherd_sys::spawn::{Failed, Spawner};
+use usherd_sys::spawn::{Failed, Given, Spawner};
 
 use crate::builtins::{self, Datagrams, Sessions};
 use crate::control::{self, ClientId, Control};
@@ -36,7 +36,7 @@ use crate::errno::{self, from_io, from_rustix, is_exhaustion};
 use crate::helper::{Ended, Progress};
 use crate::listeners::{Listeners, SplitError, datagram_builtin};
 use crate::loader::Loader;
-use crate::log::{Level, Logger, Record, describe};
+use crate::log::{Level, Logger, Record, describe, describe_more};
 use crate::message::{Reply, Told};
 use crate::notify::ServiceManager;
 use crate::poller::{Poller, Token};
@@ -227,6 +227,7 @@ impl Daemon {
             self.registrar.helper.deadline(),
             self.manager.deadline(),
             self.control.as_ref().and_then(Control::deadline),
+            self.reaper.deadline(),
         ];
         let next = deadlines.into_iter().flatten().min().map(|next| next.since(self.now));
         let settle = if self.spawner.settle() { Some(SETTLE) } else { None };
@@ -235,6 +236,10 @@ impl Daemon {
     }
 
     fn look_at_the_clock(&mut self) {
+        if self.reaper.deadline().is_some_and(|deadline| deadline <= self.now) {
+            let now = self.now;
+            self.reap(|reaper, ended| reaper.sweep_old(now, |pid, exit| ended.push((pid, exit))));
+        }
         if self.supervisor.next_deadline().is_some_and(|next| next <= self.now) {
             self.raise(Event::TimerDue);
         }
@@ -254,12 +259,6 @@ impl Daemon {
         match token {
             Token::Signals => self.read_signals(),
             Token::Listener(listener) => self.called(listener),
-            Token::Child(pid) => {
-                if let Some((exit, fd)) = self.reaper.collect(pid) {
-                    self.forget(fd);
-                    self.child_ended(pid, exit);
-                }
-            }
             Token::Session(session) => self.proceed(session, ready),
             Token::Loader => self.read_loader(),
             Token::Registrar => self.read_registrar(),
@@ -333,6 +332,11 @@ impl Daemon {
 
     fn log(&mut self, log: &Log) {
         self.logger.log(&describe(log, &self.supervisor));
+        if self.logger.speaks_as_original()
+            && let Some(more) = describe_more(log, &self.supervisor)
+        {
+            self.logger.log(&more);
+        }
     }
 
     // Callers.
@@ -360,7 +364,15 @@ impl Daemon {
             self.events.push_back(Event::AcceptFailed(listener, AcceptError::Busy));
             return;
         }
-        let event = match self.listeners.accept(listener) {
+        let mut accepted = self.listeners.accept(listener);
+        let is_program = || self.supervisor.service_of(listener).and_then(Service::program).is_some();
+        if matches!(accepted, Err(AcceptError::Exhausted(_))) && is_program() {
+            // On its way to a program a connection is ours for a moment only: it has that of the reserve.
+            self.reserve.release();
+            accepted = self.listeners.accept(listener);
+            self.reserve.fill();
+        }
+        let event = match accepted {
             Ok((connection, peer)) => {
                 let connection = connection_id(self.pending.insert(connection));
                 Event::Accepted { listener, connection, peer }
@@ -387,20 +399,20 @@ impl Daemon {
     }
 
     fn try_start(&mut self, start: Start) -> Result<Pid, NotStarted> {
-        let handed = match start.handed {
+        let taken = match start.handed {
             // It is taken first: whatever becomes of the start, nobody else closes it.
             Handed::Connection(connection) => {
                 let connection = self.take(connection).ok_or(NotStarted::Nobody)?;
                 self.need_room()?;
-                connection
+                Some(connection)
             }
             Handed::Listener => {
                 self.need_room()?;
-                self.listeners.share(start.listener).map_err(not_started)?
+                None
             }
             Handed::DatagramPeer => {
                 self.need_room()?;
-                self.split(start.listener)?
+                Some(self.split(start.listener)?)
             }
         };
         if self.programs.get(start.service).is_none() {
@@ -408,15 +420,18 @@ impl Daemon {
         }
         let no_pipe = NotStarted::Exhausted(from_rustix(rustix::io::Errno::MFILE));
         let program = self.programs.get(start.service).ok_or(no_pipe)?;
-        let values = match start.handed {
-            Handed::Connection(_) if program.ucspi => ucspi_values(&handed, start.peer),
-            // These variables speak of one TCP connection.
-            Handed::Connection(_) | Handed::Listener | Handed::DatagramPeer => None,
-        };
+        // These variables speak of one TCP connection.
+        let connection = taken.as_ref().filter(|_| matches!(start.handed, Handed::Connection(_)));
+        let values =
+            connection.filter(|_| program.ucspi).and_then(|connection| ucspi_values(connection, start.peer));
         let pairs = values.as_ref().map(UcspiValues::pairs);
         let variables = pairs.as_ref().map_or(&[][..], |pairs| &pairs[..]);
         let table = descriptors::table(self.long_lived());
         let stderr = program.stderr.clone();
+        let handed = match taken {
+            Some(taken) => Given::Away(taken),
+            None => Given::Lent(self.listeners.lend(start.listener).ok_or(NotStarted::Nobody)?),
+        };
         match self.spawner.spawn(&program.plan, handed, stderr, variables, table) {
             Ok(pid) => Ok(Pid(pid)),
             Err(error) if is_exhaustion(from_io(&error)) => Err(NotStarted::Exhausted(from_io(&error))),
@@ -430,7 +445,7 @@ impl Daemon {
 
     /// Descriptors that stay, as far as their number grows.
     fn long_lived(&self) -> usize {
-        self.listeners.count() + self.reaper.descriptors() + self.sessions.count()
+        self.listeners.count() + self.sessions.count()
     }
 
     /// The socket for the sender of the next datagram; the listener goes on with another one.
@@ -533,15 +548,14 @@ impl Daemon {
             }
         }
         if sweep {
-            self.sweep();
+            let now = self.now;
+            self.reap(|reaper, ended| reaper.sweep(now, |pid, exit| ended.push((pid, exit))));
         }
     }
 
-    fn sweep(&mut self) {
-        let poller = &self.poller;
-        let register = |pid: Pid, fd: &OwnedFd| poller.add(fd, Token::Child(pid), EventFlags::IN).is_ok();
+    fn reap(&mut self, sweep: impl FnOnce(&mut Reaper, &mut Vec<(Pid, Exit)>)) {
         let mut ended = std::mem::take(&mut self.ended);
-        self.reaper.sweep(self.now, register, |pid, exit| ended.push((pid, exit)));
+        sweep(&mut self.reaper, &mut ended);
         for (pid, exit) in ended.drain(..) {
             self.child_ended(pid, exit);
         }
@@ -782,6 +796,8 @@ impl Daemon {
 
     fn loaded(&mut self, reply: Reply) {
         let Reply { config, reports } = reply;
+        // Before a listener that waits for a descriptor takes what the load has used.
+        self.reserve.fill();
         let shown = &reports[..reports.len().min(FINDINGS)];
         self.diagnostics = shown.iter().map(Report::line).collect();
         if reports.len() > shown.len() {
@@ -791,15 +807,14 @@ impl Daemon {
         }
         for report in shown {
             let level = match report.severity {
+                // All that the original says of a configuration is an error to it.
+                _ if self.logger.speaks_as_original() && !report.original.is_empty() => Level::Error,
                 Severity::Error => Level::Error,
                 Severity::Warning => Level::Warning,
                 Severity::Note => Level::Info,
             };
-            if !report.original.is_empty() {
-                let record = Record::new(level, "original", report.original.clone());
-                self.logger.log_original(&record.original(report.original.clone()));
-            }
             let record = Record::new(level, "configuration", report.line())
+                .original(report.original.clone())
                 .field("code", report.code.clone())
                 .field("place", report.position());
             self.logger.log(&record);

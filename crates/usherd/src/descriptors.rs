@@ -26,7 +26,8 @@ pub fn move_up(fd: OwnedFd) -> OwnedFd {
     fcntl_dupfd_cloexec(&fd, FIRST_LONG_LIVED).unwrap_or(fd)
 }
 
-/// Descriptors that are kept so that the daemon can be asked, and can reload, when all others are in use.
+/// Descriptors that are kept so that the daemon can be asked, can reload, and can accept for a program when all others
+/// are in use.
 #[derive(Debug, Default)]
 pub struct Reserve {
     kept: Vec<OwnedFd>,

@@ -17,6 +17,8 @@ pub enum Exit {
     System,
     /// Another daemon holds the pid file.
     Running,
+    /// The answer could not be written.
+    Output,
     /// What was asked for cannot be enforced, or not as this user.
     NotPermitted,
     /// The configuration has errors, or cannot be read at start.
@@ -33,6 +35,7 @@ impl Exit {
             Exit::Unavailable => 69,
             Exit::System => 71,
             Exit::Running => 73,
+            Exit::Output => 74,
             Exit::NotPermitted => 77,
             Exit::Config => 78,
         }

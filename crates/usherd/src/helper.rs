@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use usherd_model::children::Pid;
 use usherd_model::time::Tick;
 use usherd_sys::child::{Plan, Step, Strings};
-use usherd_sys::spawn::{Spawner, Table};
+use usherd_sys::spawn::{Given, Spawner, Table};
 
 use crate::message::{self, Errand};
 
@@ -96,7 +96,7 @@ impl<Answer: DeserializeOwned> Helper<Answer> {
         let (reply, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         let flags = rustix::fs::fcntl_getfl(&write)?;
         rustix::fs::fcntl_setfl(&write, flags - rustix::fs::OFlags::NONBLOCK)?;
-        let pid = spawner.spawn(&self.plan, file, Some(Arc::new(write)), &[], table)?;
+        let pid = spawner.spawn(&self.plan, Given::Away(file), Some(Arc::new(write)), &[], table)?;
         Ok((Pid(pid), crate::descriptors::move_up(reply)))
     }
 

@@ -21,6 +21,7 @@ mod log;
 mod machine;
 mod message;
 mod notify;
+mod output;
 mod pid_file;
 mod poller;
 mod privileges;

@@ -138,12 +138,12 @@ impl Listeners {
         }
     }
 
-    /// A second descriptor of the listener, for a program that takes it over (`wait`).
-    pub fn share(&mut self, id: ListenerId) -> rustix::io::Result<OwnedFd> {
-        let open = self.open.get_mut(id).ok_or(Errno::BADF)?;
+    /// The listener's own descriptor, for a program that gets a copy of it (`wait`). It blocks, as programs expect it.
+    pub fn lend(&mut self, id: ListenerId) -> Option<BorrowedFd<'_>> {
+        let open = self.open.get_mut(id)?;
         open.set_blocking(true);
         open.shared = true;
-        rustix::io::fcntl_dupfd_cloexec(&open.socket, 3)
+        Some(open.socket.as_fd())
     }
 
     /// Gives away the listener's socket, connected to the sender of the next datagram, and puts a new one in its
@@ -429,7 +429,7 @@ mod tests {
         let id = Key::unpack(0);
         let mut listeners = Listeners::default();
         listeners.open(id, &spec, &Task::Builtin(Builtin::Discard)).expect("open");
-        let programs = listeners.share(id).expect("dup");
+        let programs = listeners.lend(id).expect("a listener").try_clone_to_owned().expect("dup");
         let (tell, told) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             for _ in 0..2 {

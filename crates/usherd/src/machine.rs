@@ -79,10 +79,10 @@ impl Facts for Machine {
 
     fn program_fault(&mut self, path: &[u8]) -> Option<ProgramFault> {
         match self.faults.get(path) {
-            Some(known) => *known,
+            Some(known) => known.clone(),
             None => {
                 let fault = program_fault(path);
-                self.faults.insert(path.to_vec(), fault);
+                self.faults.insert(path.to_vec(), fault.clone());
                 fault
             }
         }
@@ -139,13 +139,43 @@ fn program_fault(path: &[u8]) -> Option<ProgramFault> {
     if found.permissions().mode() & 0o111 == 0 {
         return Some(ProgramFault::NotExecutable);
     }
-    let mut head = [0_u8; 64];
+    // As much as the kernel looks at.
+    let mut head = [0_u8; 256];
     // What may not be read may still be executed.
     let got = File::open(&path).and_then(|mut file| file.read(&mut head)).ok()?;
-    if is_text_without_interpreter(&head[..got]) { Some(ProgramFault::NoInterpreterLine) } else { None }
+    let head = &head[..got];
+    if is_text_without_interpreter(head) {
+        return Some(ProgramFault::NoInterpreterLine);
+    }
+    let interpreter = interpreter(head)?;
+    // Like the program, it is looked for in the root folder when its path is relative.
+    let is_missing = !Path::new("/").join(OsStr::from_bytes(interpreter)).exists();
+    if is_missing { Some(ProgramFault::NoInterpreter(interpreter.to_vec())) } else { None }
+}
+
+/// The program that a `#!` line names: up to a blank or the line's end. (A carriage return is part of its name.)
+fn interpreter(head: &[u8]) -> Option<&[u8]> {
+    let line = head.strip_prefix(b"#!")?;
+    let blanks = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let line = &line[blanks..];
+    let end = line.iter().position(|byte| matches!(byte, b' ' | b'\t' | b'\n'))?;
+    Some(&line[..end])
 }
 
 fn is_text_without_interpreter(head: &[u8]) -> bool {
     let text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
     !head.starts_with(b"#!") && head.iter().all(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_names_an_interpreter() {
+        assert_eq!(interpreter(b"#! /bin/sh -e\n"), Some(&b"/bin/sh"[..]));
+        assert_eq!(interpreter(b"#!/bin/sh\n"), Some(&b"/bin/sh"[..]));
+        assert_eq!(interpreter(b"#!/bin/sh\r\n"), Some(&b"/bin/sh\r"[..]));
+        assert_eq!(interpreter(b"\x7fELF"), None);
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{CreateFlags, Event, EventData, EventFlags, add, create, delete, modify, wait};
-use usherd_model::children::{Pid, SessionId};
+use usherd_model::children::SessionId;
 use usherd_model::slots::Key;
 use usherd_model::supervisor::ListenerId;
 
@@ -23,8 +23,6 @@ pub enum Token {
     Signals,
     /// Somebody calls.
     Listener(ListenerId),
-    /// An old child has ended.
-    Child(Pid),
     /// A session of a built-in can go on.
     Session(SessionId),
     /// The loader has written, or ended.
@@ -102,13 +100,12 @@ impl Token {
         let (tag, value) = match self {
             Token::Signals => (0, 0),
             Token::Listener(key) => (1, key.pack()),
-            Token::Child(Pid(pid)) => (2, u64::from(pid.unsigned_abs())),
-            Token::Session(key) => (3, key.pack()),
-            Token::Loader => (4, 0),
-            Token::Stderr(key) => (5, key.pack()),
-            Token::Control => (6, 0),
-            Token::Client(key) => (7, key.pack()),
-            Token::Registrar => (8, 0),
+            Token::Session(key) => (2, key.pack()),
+            Token::Loader => (3, 0),
+            Token::Stderr(key) => (4, key.pack()),
+            Token::Control => (5, 0),
+            Token::Client(key) => (6, key.pack()),
+            Token::Registrar => (7, 0),
         };
         tag << TAG_SHIFT | value
     }
@@ -118,13 +115,12 @@ impl Token {
         Some(match data >> TAG_SHIFT {
             0 => Token::Signals,
             1 => Token::Listener(Key::unpack(value)),
-            2 => Token::Child(Pid(i32::try_from(value).ok()?)),
-            3 => Token::Session(Key::unpack(value)),
-            4 => Token::Loader,
-            5 => Token::Stderr(Key::unpack(value)),
-            6 => Token::Control,
-            7 => Token::Client(Key::unpack(value)),
-            8 => Token::Registrar,
+            2 => Token::Session(Key::unpack(value)),
+            3 => Token::Loader,
+            4 => Token::Stderr(Key::unpack(value)),
+            5 => Token::Control,
+            6 => Token::Client(Key::unpack(value)),
+            7 => Token::Registrar,
             _ => return None,
         })
     }
@@ -143,7 +139,6 @@ mod tests {
         let tokens = [
             Token::Signals,
             Token::Listener(Key::unpack(key)),
-            Token::Child(Pid(4_194_304)),
             Token::Session(Key::unpack(key)),
             Token::Loader,
             Token::Stderr(Key::unpack(key)),

@@ -141,15 +141,21 @@ pub fn serve(options: Options) -> Result<(), StartError> {
     forget_inheritable_capabilities();
     let limit = descriptors::raise_limit();
     // The file is taken here, so that "another daemon runs" is said where it is read.
-    let pid_file = pid_file.as_deref().map(PidFile::take).transpose().map_err(StartError::PidFile)?;
+    let (pid_file, no_pid_file) = match pid_file.as_deref().map(PidFile::take).transpose() {
+        Ok(pid_file) => (pid_file, None),
+        Err(error @ PidFileError::Held(_)) => return Err(StartError::PidFile(error)),
+        // As the original: a daemon without one is better than no daemon.
+        Err(error @ PidFileError::Refused(..)) => (None, Some(error)),
+    };
     let launcher = match background {
         Background::Foreground => None,
         Background::Detached => Some(detach()?),
     };
-    if let Some(pid_file) = &pid_file {
-        pid_file.write().map_err(StartError::PidFile)?;
-    }
+    let no_pid_file = no_pid_file.or_else(|| pid_file.as_ref()?.write().err());
     let mut logger = logger(speech);
+    if let Some(error) = no_pid_file {
+        logger.log(&Record::new(Level::Warning, "no-pid-file", format!("no pid file: {error}")));
+    }
     let control = open_control(&control, &mut logger)?;
     let memory = memory(&mut logger);
     Daemon::new(Parts {

@@ -89,13 +89,16 @@ impl Checker<'_> {
     fn service(&mut self, entry: &Entry) -> Option<Service> {
         // All columns are looked at before giving up, so that one run shows all that is wrong with a line.
         let kind = self.socket_kind(entry);
-        let listeners = kind.and_then(|kind| self.listeners(entry, kind));
         let handover = self.handover(entry, kind);
-        let task = if entry.program.value == b"internal" {
+        let is_internal = entry.program.value == b"internal";
+        let task = if is_internal {
             kind.and_then(|kind| self.internal(entry, kind, handover))
         } else {
             self.program(entry, handover).map(Task::Program)
         };
+        // The name of a built-in that there is not is not looked for in /etc/services: it would be wrong twice.
+        let is_nothing = is_internal && task.is_none();
+        let listeners = kind.filter(|_| !is_nothing).and_then(|kind| self.listeners(entry, kind));
         if let Some(class) = &entry.class {
             self.warning("login-class", class, "login classes are FreeBSD's and are ignored").hint =
                 "set what the class sets in the program's own configuration".to_owned();
@@ -129,8 +132,15 @@ impl Checker<'_> {
             }
             _ => {
                 let message = format!("unknown socket type {}", quoted(&entry.socket_type));
-                self.error("bad-socket-type", &entry.socket_type, message).expected =
-                    "stream, dgram or seqpacket".to_owned();
+                let hosts = entry.hosts.iter().map(|host| printable(&host.value));
+                let hosts: Vec<String> =
+                    if entry.hosts.is_empty() { vec!["*".into()] } else { hosts.collect() };
+                let original =
+                    hosts.iter().map(|host| original(entry, &format!("{host}: ai_socktype not supported")));
+                let original = original.collect::<Vec<String>>().join("\n");
+                let diagnostic = self.error("bad-socket-type", &entry.socket_type, message);
+                diagnostic.expected = "stream, dgram or seqpacket".to_owned();
+                diagnostic.original = original;
                 return None;
             }
         };
@@ -407,7 +417,7 @@ impl Checker<'_> {
 
     fn unknown_host(&mut self, host: &Word, entry: &Entry, error: &HostError, asked_v6: bool) {
         let name = quoted(host);
-        let (message, original) = match error {
+        let (message, words) = match error {
             HostError::Failed(words) => (format!("{name} could not be looked up: {words}"), words.as_str()),
             HostError::Unknown if self.resolve(host, !asked_v6).is_ok() => (
                 format!(
@@ -418,12 +428,7 @@ impl Checker<'_> {
             ),
             HostError::Unknown => (format!("{name} is not known"), "Name or service not known"),
         };
-        let original = format!(
-            "{}/{}: {}: {original}",
-            printable(&entry.name.value),
-            printable(&entry.protocol.value),
-            printable(&host.value)
-        );
+        let original = original(entry, &format!("{}: {words}", printable(&host.value)));
         let diagnostic = self.error("unknown-host", host, message);
         diagnostic.expected = "an address or host name of this machine, or *".to_owned();
         diagnostic.original = original;
@@ -431,8 +436,7 @@ impl Checker<'_> {
 
     fn port(&mut self, entry: &Entry, protocol: &str) -> Option<u16> {
         let name = &entry.name;
-        let original =
-            format!("{}/{}: unknown service", printable(&name.value), printable(&entry.protocol.value));
+        let original = || original(entry, "unknown service");
         if name.value.iter().all(u8::is_ascii_digit) {
             let port = std::str::from_utf8(&name.value).ok().and_then(|digits| digits.parse().ok());
             if let Some(port @ 1..) = port {
@@ -441,7 +445,7 @@ impl Checker<'_> {
             let message = format!("{} is not a port", quoted(name));
             let diagnostic = self.error("bad-port", name, message);
             diagnostic.expected = "a number from 1 to 65535".to_owned();
-            diagnostic.original = original;
+            diagnostic.original = original();
             return None;
         }
         let port = std::str::from_utf8(&name.value).ok().and_then(|name| self.facts.port(name, protocol));
@@ -450,7 +454,7 @@ impl Checker<'_> {
             let diagnostic = self.error("unknown-service", name, message);
             diagnostic.expected = format!("a port number, or a name that /etc/services has for {protocol}");
             diagnostic.hint = "add the name to /etc/services, or write the number".to_owned();
-            diagnostic.original = original;
+            diagnostic.original = original();
         }
         port
     }
@@ -728,6 +732,18 @@ impl Checker<'_> {
     fn push(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
         self.diagnostics.push(diagnostic);
         self.diagnostics.last_mut().expect("one was just pushed")
+    }
+}
+
+/// What the original says about a line's sockets: a line for each family that it opens.
+fn original(entry: &Entry, words: &str) -> String {
+    let (name, protocol) = (printable(&entry.name.value), printable(&entry.protocol.value));
+    match entry.transport {
+        Some(Transport::Inet { families: Families::Both(..), .. }) => {
+            format!("{name}/{protocol}: {words}\n{name}/{protocol}6: {words}")
+        }
+        Some(Transport::Inet { .. }) => format!("{name}/{protocol}: {words}"),
+        Some(Transport::Rpc { .. } | Transport::Unix) | None => String::new(),
     }
 }
 

@@ -47,7 +47,7 @@ pub enum HostError {
 }
 
 /// What is wrong with a program's file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProgramFault {
     /// There is no such file.
     Missing,
@@ -57,4 +57,6 @@ pub enum ProgramFault {
     NotExecutable,
     /// It is a text without a `#!` line.
     NoInterpreterLine,
+    /// Its `#!` line names this program, which there is not.
+    NoInterpreter(Vec<u8>),
 }

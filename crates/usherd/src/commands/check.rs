@@ -1,5 +1,7 @@
 //! `usherd check`: what is wrong with a configuration, and where.
 
+use std::collections::BTreeMap;
+
 use clap::ArgMatches;
 use rustix::termios::isatty;
 use usherd_model::config::inetd::DialectName;
@@ -9,9 +11,12 @@ use super::load::{self, Compare};
 use super::{defaults, dialect};
 use crate::exit_code::Exit;
 use crate::message::{Request, SourceSpec};
+use crate::output::answer;
 use crate::render::{Colours, render};
 
-#[expect(clippy::print_stdout, reason = "this is where the command answers")]
+/// Findings of one file that are shown. Whoever names a wrong file gets the idea.
+const SHOWN: usize = 200;
+
 pub(super) fn run(matches: &ArgMatches) -> Exit {
     let paths = matches.get_many::<String>("path").into_iter().flatten();
     let sources: Vec<SourceSpec> = paths.map(|path| SourceSpec::path(path.clone())).collect();
@@ -21,15 +26,26 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     let compare = if dialect == DialectName::Union { Compare::Originals } else { Compare::Nothing };
     let reply = load::load(&request, compare);
     let colours = if isatty(rustix::stdio::stdout()) { Colours::Terminal } else { Colours::Plain };
+    let mut text = String::new();
+    let mut found: BTreeMap<&str, usize> = BTreeMap::new();
     for report in &reply.reports {
-        println!("{}\n", render(report, colours));
+        let found = found.entry(&report.path).or_default();
+        *found += 1;
+        if *found <= SHOWN {
+            text.push_str(&format!("{}\n\n", render(report, colours)));
+        }
+    }
+    for (path, found) in found.iter().filter(|(_, found)| **found > SHOWN) {
+        text.push_str(&format!("{path}: {} more findings\n\n", found - SHOWN));
     }
     let count = |severity| reply.reports.iter().filter(|report| report.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    println!("{} services, {errors} errors, {warnings} warnings", reply.config.services.len());
-    match (errors, warnings, matches.get_flag("strict")) {
+    let services = reply.config.services.len();
+    text.push_str(&format!("{services} services, {errors} errors, {warnings} warnings\n"));
+    let exit = match (errors, warnings, matches.get_flag("strict")) {
         (1.., _, _) => Exit::Config,
         (0, 1.., true) => Exit::Failure,
         (0, _, _) => Exit::Success,
-    }
+    };
+    answer(&text, exit)
 }

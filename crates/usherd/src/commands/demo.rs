@@ -13,6 +13,7 @@ use usherd_model::supervisor::Settings;
 use super::{control_path, defaults, max_sessions, serve};
 use crate::exit_code::Exit;
 use crate::message::{CommandLine, Request, SourceSpec};
+use crate::output;
 use crate::startup::{Background, Options, Speech};
 
 /// A process list for machines that have no ps.
@@ -64,9 +65,8 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     serve("usherd demo", options)
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the demo is for")]
 fn say_what_to_type([list, script, echo, daytime]: [u16; 4]) {
-    println!(
+    let text = format!(
         "usherd serves these on this machine only. Type in another terminal (or use nc, telnet, a browser):
 
   bash -c 'cat </dev/tcp/127.0.0.1/{list}'                            the processes: ps ax on a port
@@ -76,8 +76,11 @@ fn say_what_to_type([list, script, echo, daytime]: [u16; 4]) {
   usherd status                                                    what it is doing
 
 Each connection shows below. Ctrl-C ends it.
+
 "
     );
+    // It serves whether or not somebody reads this.
+    output::answer(&text, Exit::Success);
 }
 
 /// This port, or another one when somebody has it.

@@ -30,6 +30,7 @@ use usherd_sys::process;
 use crate::clock;
 use crate::exit_code::Exit;
 use crate::log::{Format, Level, Logger, Record, Sink, Syslog};
+use crate::output;
 use crate::privileges::{Keep, PrivilegeError, become_nobody, look_as};
 
 const NAME: &str = "usherd ident";
@@ -270,10 +271,9 @@ fn read_own(path: &Path, owner: Uid) -> Option<Vec<u8>> {
 }
 
 /// Says why there is no answer: in the system's log where standard error is the caller.
-#[expect(clippy::print_stderr, reason = "this is where commands speak")]
 fn complain(text: &str) {
     if !stderr_is_the_connection() {
-        eprintln!("{NAME}: {text}");
+        output::complain(&format!("{NAME}: {text}"));
         return;
     }
     let mut logger = Logger::new(Sink::Syslog(Syslog::new(TAG)), Format::Original);

@@ -16,6 +16,7 @@ use crate::cli;
 use crate::exit_code::Exit;
 use crate::log::{Format, Level, Logger, Record, Sink, Syslog};
 use crate::message::{Request, SourceSpec};
+use crate::output;
 use crate::startup::{Background, ControlPath, Options, Speech};
 
 /// As the package has it, for its init script and for update-inetd.
@@ -148,19 +149,16 @@ fn numbers(matches: &ArgMatches, dialect: DialectName) -> Defaults {
 fn log_bad_value(letter: char, text: &str) {
     let what = if letter == 'R' { "bad value for service invocation rate" } else { "bad value" };
     let text = format!("-{letter} {text}: {what}");
-    let mut logger = Logger::new(Sink::Syslog(Syslog::new(IDENT)), Format::Original);
+    // The original has not called openlog(3) yet.
+    let mut logger = Logger::new(Sink::Syslog(Syslog::unopened(IDENT)), Format::Original);
     logger.log(&Record::new(Level::Error, "bad-value", text));
 }
 
 fn usage() -> Exit {
-    #[expect(clippy::print_stderr, reason = "this is where the face speaks")]
-    {
-        eprintln!("usage: {}", cli::INETD_USAGE);
-    }
+    output::complain(&format!("usage: {}", cli::INETD_USAGE));
     Exit::Failure
 }
 
-#[expect(clippy::print_stderr, reason = "this is where the face speaks")]
 fn complain(text: &str) {
-    eprintln!("inetd: {text}");
+    output::complain(&format!("inetd: {text}"));
 }

@@ -20,6 +20,7 @@ use usherd_model::service::{AtLimit, Limits, Rate, SourcePrefix, Stderr};
 
 use crate::cli::{self, DialectChoice};
 use crate::exit_code::Exit;
+use crate::output::complain;
 use crate::startup::{self, ControlPath, Options};
 
 /// Runs the face that the arguments name.
@@ -51,15 +52,16 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
 
 /// Prints help where it was asked for, and the complaint where something is wrong.
 fn say_usage(error: &clap::Error) -> Exit {
-    // Nothing can be done about a reader that has gone.
-    let _ = error.print();
-    if error.use_stderr() { Exit::Usage } else { Exit::Success }
+    match error.print() {
+        _ if error.use_stderr() => Exit::Usage,
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Exit::Output,
+        Ok(()) | Err(_) => Exit::Success,
+    }
 }
 
 /// Says on standard error why a command ends, and with what status.
-#[expect(clippy::print_stderr, reason = "this is where commands speak")]
 fn fail(face: &str, error: &dyn std::error::Error, exit: Exit) -> Exit {
-    eprintln!("{face}: {}", words(error));
+    complain(&format!("{face}: {}", words(error)));
     exit
 }
 

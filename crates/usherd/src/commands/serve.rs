@@ -17,6 +17,7 @@ use super::{control_path, defaults, inherit, max_sessions, per_minute};
 use crate::cli::StderrChoice;
 use crate::exit_code::Exit;
 use crate::message::{CommandLine, Request, SourceSpec};
+use crate::output;
 use crate::startup::{Background, Options, Speech};
 
 pub(super) fn run(matches: &ArgMatches) -> Exit {
@@ -27,6 +28,13 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
         user: matches.get_one::<String>("user").cloned().unwrap_or_default(),
         wait: matches.get_flag("wait"),
         program: program.map(|word| word.clone().into_vec()).collect(),
+    };
+    let command = match resolve_program(command) {
+        Ok(command) => command,
+        Err(name) => {
+            output::complain(&format!("usherd serve: no program {name:?} in the folders of PATH"));
+            return Exit::Config;
+        }
     };
     let dialect = DialectName::Union;
     let general = defaults(dialect);
@@ -45,7 +53,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     let backlog = number("backlog").unwrap_or(general.backlog);
     let defaults = Defaults { limits, stderr, backlog, ucspi: matches.get_flag("ucspi"), ..general };
     let options = Options {
-        request: Request { sources: vec![SourceSpec::Command(resolve_program(command))], dialect, defaults },
+        request: Request { sources: vec![SourceSpec::Command(command)], dialect, defaults },
         settings: Settings {
             max_children: number("max-children").unwrap_or(u32::MAX),
             max_sessions: max_sessions(),
@@ -63,10 +71,10 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
 }
 
 /// Looks a program without a slash up in `PATH`, as people at a prompt expect it; a relative path is made absolute
-/// before the daemon leaves the folder. `argv[0]` stays as it was written.
-fn resolve_program(mut command: CommandLine) -> CommandLine {
-    let Some(first) = command.program.first().cloned() else { return command };
-    let name = String::from_utf8_lossy(&first).into_owned();
+/// before the daemon leaves the folder. `argv[0]` stays as it was written. Returns the name of what is not found.
+fn resolve_program(mut command: CommandLine) -> Result<CommandLine, String> {
+    let Some(first) = command.program.first() else { return Ok(command) };
+    let name = String::from_utf8_lossy(first).into_owned();
     let found = if name.contains('/') {
         Some(super::absolute(&name))
     } else {
@@ -75,8 +83,8 @@ fn resolve_program(mut command: CommandLine) -> CommandLine {
             .map(|folder| format!("{folder}/{name}"))
             .find(|path| std::path::Path::new(path).is_file())
     };
-    command.program.insert(0, found.map_or(first, String::into_bytes));
-    command
+    command.program.insert(0, found.ok_or(name)?.into_bytes());
+    Ok(command)
 }
 
 /// Adds the service of a command line to the tree, with a text of its own for diagnostics to cite.

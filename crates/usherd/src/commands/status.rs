@@ -7,33 +7,29 @@ use std::time::Duration;
 use clap::ArgMatches;
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::geteuid;
-use usherd_model::status::{ListenerStatus, RpcStatus, ServiceStatus, Snapshot};
+use usherd_model::status::{FailureStatus, ListenerStatus, RpcStatus, ServiceStatus, Snapshot};
 
 use crate::control;
 use crate::exit_code::Exit;
+use crate::output::{answer, complain};
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the command answers")]
 pub(super) fn run(matches: &ArgMatches) -> Exit {
     let path = matches.get_one::<String>("control").cloned().unwrap_or_else(control::default_path);
-    let answer = match ask(&path) {
-        Ok(answer) => answer,
+    let reply = match ask(&path) {
+        Ok(reply) => reply,
         Err(error) => {
-            eprintln!("usherd status: {path}: {error}");
-            eprintln!("hint: is the daemon running, as this user or with --control?");
+            complain(&format!("usherd status: {path}: {error}"));
+            complain("hint: is the daemon running, as this user or with --control?");
             return Exit::Unavailable;
         }
     };
     if matches.get_flag("json") {
-        println!("{answer}");
-        return Exit::Success;
+        return answer(&format!("{reply}\n"), Exit::Success);
     }
-    match serde_json::from_str::<Snapshot>(&answer) {
-        Ok(snapshot) => {
-            print!("{}", text(&snapshot));
-            Exit::Success
-        }
+    match serde_json::from_str::<Snapshot>(&reply) {
+        Ok(snapshot) => answer(&text(&snapshot), Exit::Success),
         Err(error) => {
-            eprintln!("usherd status: {path}: not an answer of this version: {error}");
+            complain(&format!("usherd status: {path}: not an answer of this version: {error}"));
             Exit::Unavailable
         }
     }
@@ -59,13 +55,16 @@ fn ask(path: &str) -> std::io::Result<String> {
 }
 
 fn text(snapshot: &Snapshot) -> String {
+    let programs = match snapshot.max_children {
+        u32::MAX => snapshot.children.to_string(),
+        most => format!("{} of at most {most}", snapshot.children),
+    };
     let mut out = format!(
-        "usherd {} (process {}), up {}; {} of at most {} programs, {} sessions{}\n\n",
+        "usherd {} (process {}), up {}; {} programs, {} sessions{}\n\n",
         snapshot.program_version,
         snapshot.pid,
         duration(snapshot.uptime_seconds),
-        snapshot.children,
-        snapshot.max_children,
+        programs,
         snapshot.sessions,
         if snapshot.loading { "; reading its configuration" } else { "" },
     );
@@ -101,8 +100,13 @@ fn service_text(service: &ServiceStatus) -> String {
         out.push_str(&format!("    limit on {} {now}; {} refused\n", limit.limit, limit.refused));
     }
     for failure in &service.failures {
-        let ago = duration(failure.seconds_ago);
-        out.push_str(&format!("    start failed {ago} ago, {} times: {}\n", failure.times, failure.error));
+        let FailureStatus { seconds_ago, times, error, .. } = failure;
+        let ago = duration(*seconds_ago);
+        out.push_str(&if service.failing {
+            format!("    start failed {ago} ago, {times} times: {error}\n")
+        } else {
+            format!("    last failed start: {ago} ago, {times} times: {error} (it has started since)\n")
+        });
     }
     for line in &service.stderr {
         out.push_str(&format!("    stderr: {line}\n"));

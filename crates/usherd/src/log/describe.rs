@@ -9,7 +9,7 @@ use usherd_model::episode::Held;
 use usherd_model::event::{Changes, Exit, Log};
 use usherd_model::failure::{Errno, StartError, Step};
 use usherd_model::registry::{Refusal, Registration};
-use usherd_model::service::{Identity, Service, Unavailable};
+use usherd_model::service::{Handover, Identity, Service, Unavailable};
 use usherd_model::status;
 use usherd_model::supervisor::{ListenerId, ServiceId, Supervisor};
 
@@ -24,7 +24,10 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
             let (level, words) = limit_words(*limit, *held, *peer, *pause, *errno);
             let label = names.listener(*listener);
             let name = names.service(*service);
-            let original = original_of_limit(&name, &label, *limit, *pause, *errno);
+            // Nothing is accepted for a program that gets the listener; the original says what fork says.
+            let call =
+                if names.hands_over(*listener) { "fork".to_owned() } else { format!("accept (for {name})") };
+            let original = original_of_limit(&call, &label, *limit, *pause, *errno);
             Record::new(level, "limit-began", format!("{label}: {words}"))
                 .field("service", name)
                 .field("listener", label)
@@ -122,20 +125,34 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
                 .field("error", words.clone())
                 .original(format!("accept (for {name}): {words}"))
         }
-        Log::Configured(Changes { kept, added, changed, removed }) => {
+        Log::Configured(Changes { kept, added, changed, removed, unread }) => {
+            let (level, how) = match unread {
+                0 => (Level::Notice, "configured"),
+                1.. => (Level::Warning, "configured without what cannot be read"),
+            };
             let text = format!(
-                "configured: {} services ({kept} as before, {added} new, {changed} changed), {removed} gone",
+                "{how}: {} services ({kept} as before, {added} new, {changed} changed), {removed} gone",
                 kept + added + changed
             );
-            Record::new(Level::Notice, "configured", text)
+            Record::new(level, "configured", text)
                 .field("kept", kept.to_string())
                 .field("added", added.to_string())
                 .field("changed", changed.to_string())
                 .field("removed", removed.to_string())
+                .field("unread", unread.to_string())
         }
         Log::LoadFailed(why) => {
             let text = format!("the configuration could not be read: {why}; going on as before");
             Record::new(Level::Error, "load-failed", text).field("reason", why.clone())
+        }
+        Log::KeptAll { path, services } => {
+            let who = match services {
+                1 => "the service that came from it goes on".to_owned(),
+                _ => format!("all {services} services that came from it go on"),
+            };
+            Record::new(Level::Warning, "kept", format!("{path} cannot be read; {who}"))
+                .field("path", path.clone())
+                .field("services", services.to_string())
         }
         Log::Kept { service } => {
             let text = format!("{service}: the new line cannot be used; the service goes on as it was");
@@ -171,6 +188,14 @@ fn not_registered(
         .original(original)
 }
 
+/// What the original says after that: to it a child that could not become a `wait` program is one that failed.
+pub fn describe_more(log: &Log, supervisor: &Supervisor) -> Option<Record> {
+    let Log::StartFailed { service, listener, .. } = log else { return None };
+    let names = Names(supervisor);
+    let text = format!("{}: {}", names.program(*service), exit_words(Exit::Status(1)));
+    Some(Record::new(Level::Warning, "wait-server-failed", text)).filter(|_| names.hands_over(*listener))
+}
+
 #[derive(Clone, Copy)]
 struct Names<'a>(&'a Supervisor);
 
@@ -187,6 +212,11 @@ impl Names<'_> {
     fn listener(self, id: ListenerId) -> String {
         let both = self.0.service_of(id).zip(self.0.spec(id));
         both.map_or_else(|| "?".to_owned(), |(service, spec)| service.label(spec))
+    }
+
+    fn hands_over(self, id: ListenerId) -> bool {
+        let program = self.0.service_of(id).and_then(Service::program);
+        program.is_some_and(|program| program.handover == Handover::Listener)
     }
 
     fn address(self, id: ListenerId) -> String {
@@ -227,7 +257,7 @@ fn limit_words(
 }
 
 fn original_of_limit(
-    name: &str,
+    call: &str,
     label: &str,
     limit: Limit,
     pause: Option<Duration>,
@@ -239,7 +269,7 @@ fn original_of_limit(
             format!("{label} server failing (looping), service terminated for {minutes} min")
         }
         Limit::Resources => {
-            errno.map_or_else(String::new, |errno| format!("accept (for {name}): {}", errno::words(errno)))
+            errno.map_or_else(String::new, |errno| format!("{call}: {}", errno::words(errno)))
         }
         Limit::Children
         | Limit::Total

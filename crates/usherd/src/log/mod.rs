@@ -7,7 +7,7 @@
 mod describe;
 mod sink;
 
-pub use describe::describe;
+pub use describe::{describe, describe_more};
 use sink::Written;
 pub use sink::{Sink, Syslog, Terminal};
 
@@ -50,7 +50,7 @@ pub struct Record {
     pub text: String,
     /// The same in fields.
     pub fields: Vec<(&'static str, String)>,
-    /// What the original says about it; empty when it says nothing.
+    /// What the original says about it, in lines; empty when it says nothing.
     pub original: String,
 }
 
@@ -111,23 +111,30 @@ impl Logger {
         let line = match self.format {
             Format::People => people(record),
             Format::Fields => fields(record),
-            Format::Original if !record.original.is_empty() => record.original.clone(),
+            Format::Original if !record.original.is_empty() => {
+                for line in record.original.lines() {
+                    self.write(record.level, line.to_owned());
+                }
+                return;
+            }
             Format::Original => record.text.clone(),
         };
+        self.write(record.level, line);
+    }
+
+    fn write(&mut self, level: Level, line: String) {
         self.flush();
-        let written = if self.is_behind() { Written::Later } else { self.sink.write(record.level, &line) };
+        let written = if self.is_behind() { Written::Later } else { self.sink.write(level, &line) };
         match written {
             Written::Done => self.tell_lost(),
-            Written::Later if self.behind.len() < MOST_BEHIND => self.behind.push_back((record.level, line)),
+            Written::Later if self.behind.len() < MOST_BEHIND => self.behind.push_back((level, line)),
             Written::Later | Written::Nobody => self.lost += 1,
         }
     }
 
-    /// Writes what only the original says, where its lines are wanted.
-    pub fn log_original(&mut self, record: &Record) {
-        if self.format == Format::Original {
-            self.log(record);
-        }
+    /// Whether the original's lines are wanted, where it has some.
+    pub fn speaks_as_original(&self) -> bool {
+        self.format == Format::Original
     }
 
     /// Whether [`Self::flush`] has to be called again soon.

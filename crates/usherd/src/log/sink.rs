@@ -116,31 +116,38 @@ const PIPE_BUF: usize = 4096;
 /// syslog(3)'s socket, with its format, without its waiting.
 #[derive(Debug)]
 pub struct Syslog {
-    ident: String,
+    facility: u8,
+    /// What each line begins with.
+    tag: String,
     socket: Option<OwnedFd>,
 }
 
-/// `LOG_DAEMON`, shifted as in a priority.
+/// `LOG_USER` and `LOG_DAEMON`, shifted as in a priority.
+const USER: u8 = 1 << 3;
 const DAEMON: u8 = 3 << 3;
 
 impl Syslog {
     /// Lines will begin with `ident[pid]`.
     pub fn new(ident: &str) -> Self {
-        Self { ident: ident.to_owned(), socket: None }
+        Self { facility: DAEMON, tag: format!("{ident}[{}]", std::process::id()), socket: None }
+    }
+
+    /// As syslog(3) writes before openlog(3): as the user's, without a number.
+    pub fn unopened(name: &str) -> Self {
+        Self { facility: USER, tag: name.to_owned(), socket: None }
     }
 
     fn write(&mut self, level: Level, line: &str) -> Written {
         let time = clock::local();
-        let priority = DAEMON | level as u8;
+        let priority = self.facility | level as u8;
         let text = format!(
-            "<{priority}>{} {:2} {:02}:{:02}:{:02} {}[{}]: {line}",
+            "<{priority}>{} {:2} {:02}:{:02}:{:02} {}: {line}",
             clock::MONTHS[time.month % 12],
             time.day,
             time.hour,
             time.minute,
             time.second,
-            self.ident,
-            std::process::id(),
+            self.tag,
         );
         // A log daemon that was restarted has another socket: one try with the old one, one with a new one.
         for _ in 0..2 {

@@ -200,6 +200,13 @@ pub fn usherd(face: &str) -> Command {
     command
 }
 
+/// `usherd status`, which asks the sandbox's daemon.
+pub fn status_command() -> Command {
+    let mut command = usherd("status");
+    command.args(["--control", CONTROL]);
+    command
+}
+
 /// The old name, with its arguments, to be completed.
 pub fn inetd(arguments: &[&str]) -> Command {
     let mut command = Command::new("/run/e2e/inetd");

@@ -56,6 +56,9 @@ fn serve_finds_programs_as_a_shell_does() {
         command.args(["e2e/probe", "say", "by path"]);
         let _daemon = Daemon::start(command);
         assert_eq!(listen(at(2001)), "by path");
+        let (status, said) =
+            said_by(with(usherd("serve"), &["--control", "none", "2002", "--", "no-such-program"]));
+        assert!(status == Some(78) && said.contains("in the folders of PATH"), "{status:?} {said}");
     });
 }
 
@@ -119,7 +122,67 @@ fn check_ends_as_its_findings_are() {
         for words in ["/etc/inetd.conf:2:", "internal no-such", "echo, discard, chargen", "1 errors"] {
             assert!(said.contains(words), "no {words:?} in {said}");
         }
-        assert_eq!(said_by(with(usherd("check"), &["/srv/missing"])).0, Some(78));
+        let (status, said) = said_by(with(usherd("check"), &["/srv/missing"]));
+        assert_eq!(status, Some(78));
+        assert!(said.contains("permissions") && !said.contains("reload"), "{said}");
+    });
+}
+
+#[test]
+fn check_sees_what_does_not_show_and_shows_no_more_than_somebody_reads() {
+    sandbox::run(|| {
+        let check = |config: &[u8]| {
+            std::fs::write(daemon::CONFIG, config).expect("write");
+            said_by(with(usherd("check"), &[daemon::CONFIG]))
+        };
+        let clean = "127.0.0.1:2001 stream tcp4 nowait root internal echo\n";
+        let (status, said) = check(format!("\u{feff}{clean}").as_bytes());
+        assert!(said.contains("begins with a byte order mark") && said.contains("save it without"), "{said}");
+        assert!(status == Some(0) && said.ends_with("1 services, 0 errors, 1 warnings\n"), "{said}");
+
+        let (status, said) = check("nonsense\n".repeat(10_000).as_bytes());
+        assert!(status == Some(78) && said.contains("/etc/inetd.conf: 9800 more findings"), "{said}");
+        assert!(said.ends_with("0 services, 10000 errors, 0 warnings\n") && said.len() < 200_000);
+
+        std::fs::write("/run/script", "#!/srv/missing -x\n").expect("write");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions("/run/script", mode).expect("chmod");
+        let line = format!("127.0.0.1:2001 stream tcp4 nowait {} /run/script\n", sandbox::user());
+        let (_, said) = check(line.as_bytes());
+        assert!(said.contains("its #! line names /srv/missing, and there is no such program"), "{said}");
+    });
+}
+
+#[test]
+fn answers_that_nobody_reads_are_an_end_and_those_that_cannot_be_written_an_error() {
+    sandbox::run(|| {
+        // More than a pipe holds.
+        let many: String = (1..2000).map(|_| "no-such stream tcp4 nowait root internal no-such\n").collect();
+        daemon::configure(&many);
+        let with_output = |face: &str, arguments: &[&str], output: Stdio| {
+            let mut command = usherd(face);
+            command.args(arguments).stdout(output).stderr(Stdio::null());
+            command.spawn().expect("spawn").wait().expect("wait").code()
+        };
+        let closed = || {
+            let (_, write) = rustix::pipe::pipe().expect("pipe");
+            Stdio::from(write)
+        };
+        assert_eq!(with_output("check", &[daemon::CONFIG], closed()), Some(78));
+        let daemon = Daemon::run("127.0.0.1:2001 stream tcp4 nowait root internal echo\n");
+        assert_eq!(with_output("status", &["--control", CONTROL], closed()), Some(0));
+        let full = || Stdio::from(std::fs::File::options().write(true).open("/dev/full").expect("open"));
+        assert_eq!(with_output("check", &[daemon::CONFIG], full()), Some(74));
+        assert_eq!(with_output("status", &["--control", CONTROL, "--json"], full()), Some(74));
+        daemon.terminate();
+
+        let mut demo = usherd("demo");
+        demo.args(["--control", CONTROL]).stdout(closed());
+        let mut demo = demo.stderr(Stdio::null()).spawn().expect("spawn");
+        crate::wait::until("it serves", || !crate::client::is_refused(at(9007)));
+        echoes(&mut connect(at(9007)), "hello");
+        kill_process(Pid::from_child(&demo), Signal::INT).expect("kill");
+        assert!(demo.wait().expect("wait").success());
     });
 }
 

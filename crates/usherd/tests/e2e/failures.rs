@@ -97,6 +97,9 @@ fn a_program_that_appears_is_started_and_that_is_said() {
         std::os::unix::fs::symlink(crate::probe::PROBE, "/run/late").expect("link");
         assert_eq!(listen(at(2001)), "well");
         wait_for_log("event=start-recovered service=2001");
+        let (_, said) = daemon::said_by(daemon::status_command());
+        assert!(said.contains("last failed start: ") && said.contains("(it has started since)"), "{said}");
+        assert!(!said.contains("start failed"), "{said}");
     });
 }
 

@@ -187,6 +187,38 @@ fn inetd_writes_the_originals_lines_to_syslog() {
 }
 
 #[test]
+fn inetd_serves_with_odd_values_and_without_a_pid_file() {
+    sandbox::run(|| {
+        let log = Syslog::listen();
+        let user = sandbox::user();
+        configure(&format!(
+            "{}2002 dgram udp4 wait {user} /srv/missing missing\nno-such stream tcp4 nowait {user} /bin/sh sh\n",
+            daemon::line("2001", "stream tcp4", "nowait", "say well"),
+        ));
+        let arguments = ["-i", "-R", "-1", "-q", "-1", "-p", "/nowhere/inetd.pid", CONFIG];
+        let mut child = inetd(&arguments).env("XDG_RUNTIME_DIR", "/run").spawn().expect("spawn");
+        log.wait_for("configured");
+        assert_eq!(listen(at(2001)), "well");
+        let (_, said) = said_by(daemon::status_command());
+        assert!(said.contains(" programs, 0 sessions") && !said.contains("at most"), "{said}");
+        let line = log.wait_for("-R -1");
+        assert!(line.starts_with("<11>"), "{line}");
+        assert!(line.ends_with(" inetd: -R -1: bad value for service invocation rate"), "{line}");
+        log.wait_for("no pid file: /nowhere/inetd.pid: ");
+        assert!(log.wait_for("no-such").starts_with("<27>"));
+        assert_eq!(log.count("no-such"), 1, "a finding is said once");
+        std::net::UdpSocket::bind("127.0.0.1:0")
+            .and_then(|socket| socket.send_to(b"hello", at(2002)))
+            .expect("send");
+        assert!(log.wait_for("execv /srv/missing: No such file or directory").starts_with("<27>"));
+        let line = log.wait_for("/srv/missing: exit status 1");
+        assert!(line.starts_with("<28>"), "{line}");
+        kill_process(Pid::from_child(&child), Signal::TERM).expect("kill");
+        assert!(child.wait().expect("wait").success());
+    });
+}
+
+#[test]
 fn a_log_daemon_that_is_restarted_is_found_again() {
     sandbox::run(|| {
         let first = UnixDatagram::bind("/dev/log").expect("bind");

@@ -280,9 +280,13 @@ fn a_bad_line_keeps_what_it_replaces_and_others_follow() {
 #[test]
 fn an_unreadable_file_takes_nothing_down_and_is_tried_again() {
     sandbox::run(|| {
-        let daemon = Daemon::run(&stream(2001, "nowait", "say old"));
+        let daemon =
+            Daemon::run(&[stream(2001, "nowait", "say old"), stream(2002, "nowait", "say old")].concat());
         fs::remove_file(CONFIG).expect("remove");
         daemon.reread();
+        let words = "/etc/inetd.conf cannot be read; all 2 services that came from it go on";
+        assert_eq!((log_count("event=kept"), log_count(words)), (1, 1), "{}", daemon::log());
+        assert_eq!(log_count("event=configured level=warning kept=2 unread=1 cannot be read"), 1);
         assert_eq!(listen(at(2001)), "old");
         let diagnostics = daemon.status()["diagnostics"].to_string();
         assert!(diagnostics.contains("no such file"), "{diagnostics}");

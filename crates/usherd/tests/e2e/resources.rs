@@ -46,6 +46,39 @@ fn without_descriptors_callers_wait_and_are_served_later() {
 }
 
 #[test]
+fn programs_that_go_on_take_no_descriptor_from_others() {
+    sandbox::run(|| {
+        let mut config = [
+            daemon::line("2001", "stream tcp4", "nowait.1000", "hold it"),
+            daemon::line("2002", "stream tcp4", "nowait.1000", "say well"),
+            daemon::line("2003", "dgram udp4", "wait", "receive it 1"),
+            "127.0.0.1:2007 stream tcp4 nowait root internal echo\n".to_owned(),
+        ]
+        .concat();
+        let daemon = Daemon::run(&config);
+        let before = daemon.descriptors();
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let few = Rlimit { current: Some(40), maximum };
+        prlimit(Pid::from_raw(daemon.pid()), Resource::Nofile, few).expect("prlimit");
+        let mut held: Vec<_> = (0..100).map(|_| connect(at(2001))).collect();
+        held.iter_mut().for_each(|caller| assert!(line(caller).starts_with("it ")));
+        for _ in 0..10 {
+            assert_eq!(listen(at(2002)), "well");
+            assert!(crate::client::ask_by_datagram(at(2003), "hello").ends_with(" hello"));
+            echoes(&mut connect(at(2007)), "well");
+        }
+        config.push_str(&daemon::line("2004", "stream tcp4", "nowait", "say new"));
+        daemon.reload(&config);
+        assert_eq!(listen(at(2004)), "new");
+        assert_eq!(log_count("event=limit-began"), 0, "nobody has waited");
+        assert_eq!(daemon.count("2001", "running"), 100);
+        drop(held);
+        wait::until("the end of each is seen", || daemon.count("2001", "running") == 0);
+        assert!(daemon.descriptors() <= before + 1, "one for the new service");
+    });
+}
+
+#[test]
 fn a_reload_without_descriptors_fails_and_the_next_one_does_not() {
     sandbox::run(|| {
         let daemon = Daemon::run(&daemon::line("2001", "stream tcp4", "nowait", "say old"));
@@ -60,6 +93,26 @@ fn a_reload_without_descriptors_fails_and_the_next_one_does_not() {
         daemon.reread();
         assert_eq!(listen(at(2001)), "new");
         daemon.comes_to_rest(before);
+    });
+}
+
+#[test]
+fn listeners_that_wait_for_descriptors_leave_those_to_ask_and_reload_with() {
+    sandbox::run(|| {
+        let config: String = (2001..2061)
+            .map(|port| daemon::line(&format!("127.0.0.1:{port}"), "stream tcp4", "nowait", "say well"))
+            .collect();
+        configure(&config);
+        let mut command = std::process::Command::new("/bin/sh");
+        command.args(["-c", "ulimit -n 40 && exec \"$0\" \"$@\"", sandbox::USHERD]);
+        command.args(["run", "--control", CONTROL]);
+        let daemon = Daemon::start(command);
+        for round in 1..=4 {
+            daemon.reread();
+            assert_eq!(log_count("event=configured kept=60"), round, "no load has failed");
+            assert_eq!(daemon.state("2060"), "closed");
+            assert_eq!(listen(at(2001)), "well");
+        }
     });
 }
 
