@@ -7,17 +7,30 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::service::{Config, Identity, ListenerKey, Service, Task};
+use crate::service::{Config, Identity, Listener, ListenerKey, Service, Task};
 
 /// What becomes of each service; indices count the services of the new configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan<Id> {
-    /// One for each new service: the running service that it takes over (with its counts and its programs), if any.
-    pub successors: Vec<Option<Id>>,
+    /// One for each new service.
+    pub successors: Vec<Successor<Id>>,
     /// Running services that nothing takes over.
     pub remove: Vec<Id>,
+    /// Running services whose sockets may go to others, or to nobody.
+    pub contested: Vec<Id>,
     /// Sockets that are to be closed.
     pub close: Vec<ListenerKey>,
+}
+
+/// What a new service is to those that run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Successor<Id> {
+    /// It takes over this one, with its counts and its programs, and has the same sockets.
+    Same(Id),
+    /// It takes over this one; sockets may come and go.
+    Takes(Id),
+    /// Nothing.
+    New,
 }
 
 /// What goes on although the new configuration does not have it.
@@ -32,30 +45,70 @@ pub struct Kept {
 /// Compares what runs with what is to run.
 ///
 /// A new service takes over the running one that has the first of its sockets that is open, unless another new
-/// service has taken it over before.
+/// service has taken it over before. Most reloads change a few lines: what stands before and behind them, in the same
+/// order, is paired without looking anything up.
 pub fn plan<'a, Id: Copy + Eq + std::hash::Hash>(
     running: impl Iterator<Item = (Id, &'a Service)>,
     new: &Config,
 ) -> Plan<Id> {
+    let running: Vec<(Id, &Service)> = running.collect();
+    let before = paired(running.iter(), new.services.iter());
+    let behind = paired(running[before..].iter().rev(), new.services[before..].iter().rev());
+    let contested = &running[before..running.len() - behind];
+    let wanted = &new.services[before..new.services.len() - behind];
+    let same =
+        |running: &[(Id, &Service)]| running.iter().map(|(id, _)| Successor::Same(*id)).collect::<Vec<_>>();
+    let mut plan = plan_contested(contested, wanted);
+    plan.successors = [
+        same(&running[..before]),
+        std::mem::take(&mut plan.successors),
+        same(&running[running.len() - behind..]),
+    ]
+    .concat();
+    plan
+}
+
+/// How many services of both lists, from their beginning, have the same sockets.
+fn paired<'a, 'b: 'a, Id: 'a>(
+    running: impl Iterator<Item = &'a (Id, &'b Service)>,
+    new: impl Iterator<Item = &'a Service>,
+) -> usize {
+    let has_key = |(a, b): (&Listener, &Listener)| a.key == b.key;
+    let same = |(running, new): (&Service, &Service)| {
+        running.listeners.len() == new.listeners.len()
+            && running.listeners.iter().zip(&new.listeners).all(has_key)
+    };
+    running.zip(new).take_while(|((_, running), new)| same((running, new))).count()
+}
+
+fn plan_contested<Id: Copy + Eq + std::hash::Hash>(running: &[(Id, &Service)], new: &[Service]) -> Plan<Id> {
     let mut owners: HashMap<&ListenerKey, Id> = HashMap::new();
-    let mut ids = Vec::new();
     for (id, service) in running {
-        ids.push(id);
-        owners.extend(service.listeners.iter().map(|listener| (&listener.key, id)));
+        owners.extend(service.listeners.iter().map(|listener| (&listener.key, *id)));
     }
     let mut taken = HashSet::new();
     let mut wanted = HashSet::new();
-    let mut successors = Vec::with_capacity(new.services.len());
-    for service in &new.services {
+    let mut successors = Vec::with_capacity(new.len());
+    for service in new {
         wanted.extend(service.listeners.iter().map(|listener| &listener.key));
         let owner = service.listeners.iter().find_map(|listener| owners.get(&listener.key).copied());
-        successors.push(owner.filter(|owner| taken.insert(*owner)));
+        let taken_over = owner.filter(|owner| taken.insert(*owner));
+        successors.push(taken_over.map_or(Successor::New, Successor::Takes));
     }
-    let remove = ids.into_iter().filter(|id| !taken.contains(id)).collect();
+    let contested: Vec<Id> = running.iter().map(|(id, _)| *id).collect();
+    let remove = contested.iter().copied().filter(|id| !taken.contains(id)).collect();
     let mut close: Vec<ListenerKey> =
         owners.keys().filter(|key| !wanted.contains(**key)).map(|key| (*key).clone()).collect();
     close.sort();
-    Plan { successors, remove, close }
+    Plan { successors, remove, contested, close }
+}
+
+/// Whether something of a new configuration could not be used, so that [`keep_unusable`] has to look at the old one.
+pub fn has_unusable(new: &Config) -> bool {
+    let unavailable = |service: &Service| {
+        service.program().is_some_and(|program| matches!(program.identity, Identity::Unavailable(_)))
+    };
+    !new.broken.is_empty() || !new.unreadable.is_empty() || new.services.iter().any(unavailable)
 }
 
 /// Puts into `new` what has to go on from `old`: services of files that could not be read, services whose line is
@@ -250,19 +303,29 @@ mod tests {
             let (before, after) = (keys(&old), keys(&new));
             let closed: HashSet<ListenerKey> = plan.close.iter().cloned().collect();
             prop_assert_eq!(&closed, &(&before - &after));
-            let heirs: Vec<usize> = plan.successors.iter().flatten().copied().collect();
+            let heir = |successor: &Successor<usize>| match successor {
+                Successor::Same(id) | Successor::Takes(id) => Some(*id),
+                Successor::New => None,
+            };
+            let heirs: Vec<usize> = plan.successors.iter().filter_map(heir).collect();
             let distinct: HashSet<usize> = heirs.iter().copied().collect();
             prop_assert_eq!(heirs.len(), distinct.len());
             let removed: HashSet<usize> = plan.remove.iter().copied().collect();
             prop_assert!(removed.is_disjoint(&distinct));
             prop_assert_eq!(removed.len() + distinct.len(), old.services.len());
+            // A short cut leads where the long way leads.
+            let running: Vec<(usize, &Service)> = old.services.iter().enumerate().collect();
+            let long = plan_contested(&running, &new.services);
+            let heirs_of = |successors: &[Successor<usize>]| successors.iter().map(heir).collect::<Vec<_>>();
+            prop_assert_eq!(heirs_of(&plan.successors), heirs_of(&long.successors));
+            prop_assert_eq!((plan.close, plan.remove), (long.close, long.remove));
         }
 
         #[test]
         fn the_same_configuration_changes_nothing(config in any_config()) {
             let plan = plan(config.services.iter().enumerate(), &config);
             prop_assert!(plan.close.is_empty() && plan.remove.is_empty());
-            let expected: Vec<_> = (0..config.services.len()).map(Some).collect();
+            let expected: Vec<_> = (0..config.services.len()).map(Successor::Same).collect();
             prop_assert_eq!(plan.successors, expected);
         }
     }

@@ -5,6 +5,7 @@
 //! a `Config` can be sent from the loader to the core as it is.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -182,12 +183,30 @@ impl Protocol {
 }
 
 /// The identity of a listener: two configurations mean the same socket when these are equal.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ListenerKey {
     /// Where it is bound.
     pub address: ListenAddress,
     /// Its type.
     pub kind: SocketKind,
+}
+
+impl Hash for ListenerKey {
+    /// Thousands are hashed with each load, so what tells internet addresses apart is hashed in two pieces.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match &self.address {
+            ListenAddress::Inet { address: SocketAddr::V4(address), .. } => {
+                state.write_u64(u64::from(address.ip().to_bits()) << 16 | u64::from(address.port()));
+            }
+            ListenAddress::Inet { address: SocketAddr::V6(address), .. } => {
+                state.write_u128(address.ip().to_bits());
+                state.write_u16(address.port());
+            }
+            ListenAddress::Rpc { .. } | ListenAddress::Unix(_) | ListenAddress::Mux { .. } => {
+                self.address.hash(state);
+            }
+        }
+    }
 }
 
 /// Where a listener is bound.

@@ -24,10 +24,10 @@ use crate::failure::{Errno, Failures, StartError, Step};
 use crate::lifecycle::{ListenerState, Pause, Phase};
 use crate::queue::Queue;
 use crate::registry::{News, Registry, Standing, Tidings};
-use crate::reload;
+use crate::reload::{self, Successor};
 use crate::service::{
-    AtLimit, Builtin, Config, Handover, Identity, ListenAddress, Listener, ListenerKey, Program, Service,
-    SocketKind, Task,
+    AtLimit, Builtin, Config, Credentials, Handover, Identity, Limits, ListenAddress, Listener, ListenerKey,
+    Origin, Program, Service, SocketKind, Task,
 };
 use crate::slots::{Key, Slots};
 use crate::tcpmux::{self, Request};
@@ -881,15 +881,9 @@ impl Supervisor {
 
     /// Takes up a new configuration.
     fn configure(&mut self, mut new: Config, actions: &mut Vec<Action>) {
-        let old = Config {
-            files: std::mem::take(&mut self.files),
-            services: self.configured(),
-            ..Config::default()
-        };
-        let kept = reload::keep_unusable(&old, &mut new);
-        let lines = kept.lines.into_iter().map(|service| Log::Kept { service });
-        let files = kept.unread.into_iter().map(|(path, services)| Log::KeptAll { path, services });
-        actions.extend(lines.chain(files).map(Action::Log));
+        if reload::has_unusable(&new) {
+            self.keep_unusable(&mut new, actions);
+        }
         let configured = self.services.iter().filter(|(_, state)| !state.listeners.is_empty());
         let plan = reload::plan(configured.map(|(id, state)| (id, &state.service)), &new);
         let mut changes = Changes {
@@ -897,8 +891,8 @@ impl Supervisor {
             unread: crate::source::offset(new.unreadable.len()),
             ..Changes::default()
         };
-        share_equals(&mut new);
-        let mut open = self.open_listeners();
+        let mut equals = Equals::default();
+        let mut open = self.open_listeners(&plan.contested);
         for key in &plan.close {
             if let Some((id, _)) = open.remove(key) {
                 self.close(id, actions);
@@ -907,11 +901,23 @@ impl Supervisor {
         self.files = new.files;
         self.services.reserve(new.services.len());
         self.listeners.reserve(new.services.iter().map(|service| service.listeners.len()).sum());
-        for (service, successor) in new.services.into_iter().zip(plan.successors) {
+        for (mut service, successor) in new.services.into_iter().zip(plan.successors) {
             match successor {
-                Some(id) => self.change(id, service, &open, &mut changes, actions),
-                None => {
+                Successor::Same(id) if self.is_unchanged(id, &service) => {
+                    changes.kept += 1;
+                    self.keep(id, service.origin, actions);
+                }
+                Successor::Same(id) => {
+                    equals.share(&mut service);
+                    self.change(id, service, None, &mut changes, actions);
+                }
+                Successor::Takes(id) => {
+                    equals.share(&mut service);
+                    self.change(id, service, Some(&open), &mut changes, actions);
+                }
+                Successor::New => {
                     changes.added += 1;
+                    equals.share(&mut service);
                     self.add(service, &open, actions);
                 }
             }
@@ -941,15 +947,34 @@ impl Supervisor {
         self.listeners.iter().filter_map(|(id, _)| name(id)).collect()
     }
 
-    fn configured(&self) -> Vec<Service> {
+    /// Puts into a new configuration what has to go on because it says nothing usable of it.
+    fn keep_unusable(&self, new: &mut Config, actions: &mut Vec<Action>) {
         let states = self.services.iter().map(|(_, state)| state);
-        states.filter(|state| !state.listeners.is_empty()).map(|state| state.service.clone()).collect()
+        let configured = states.filter(|state| !state.listeners.is_empty());
+        let services = configured.map(|state| state.service.clone()).collect();
+        let old = Config { files: self.files.clone(), services, ..Config::default() };
+        let kept = reload::keep_unusable(&old, new);
+        let lines = kept.lines.into_iter().map(|service| Log::Kept { service });
+        let files = kept.unread.into_iter().map(|(path, services)| Log::KeptAll { path, services });
+        actions.extend(lines.chain(files).map(Action::Log));
     }
 
-    /// All listeners, with what was configured of them so far.
-    fn open_listeners(&self) -> HashMap<ListenerKey, (ListenerId, Listener)> {
-        let all = self.listeners.iter().filter_map(|(id, _)| Some((id, self.spec(id)?.clone())));
-        all.map(|(id, spec)| (spec.key.clone(), (id, spec))).collect()
+    /// The listeners of these services, with what was configured of them so far.
+    fn open_listeners(&self, services: &[ServiceId]) -> HashMap<ListenerKey, (ListenerId, Listener)> {
+        let states = services.iter().filter_map(|id| self.services.get(*id));
+        let all = states.flat_map(|state| state.listeners.iter().zip(&state.service.listeners));
+        all.map(|(id, spec)| (spec.key.clone(), (*id, spec.clone()))).collect()
+    }
+
+    fn is_unchanged(&self, id: ServiceId, service: &Service) -> bool {
+        self.services.get(id).is_some_and(|state| says_the_same(&state.service, service))
+    }
+
+    /// A service goes on as it was; only its line may have moved.
+    fn keep(&mut self, id: ServiceId, origin: Origin, actions: &mut Vec<Action>) {
+        let Some(state) = self.services.get_mut(id) else { return };
+        state.service.origin = origin;
+        self.retry_closed(id, actions);
     }
 
     fn add(
@@ -969,20 +994,18 @@ impl Supervisor {
         self.attach(id, open, true, actions);
     }
 
+    /// A running service is what this one says from now on. Without `open` it has the same sockets.
     fn change(
         &mut self,
         id: ServiceId,
         service: Service,
-        open: &HashMap<ListenerKey, (ListenerId, Listener)>,
+        open: Option<&HashMap<ListenerKey, (ListenerId, Listener)>>,
         changes: &mut Changes,
         actions: &mut Vec<Action>,
     ) {
         let Some(state) = self.services.get_mut(id) else { return };
         let old = std::mem::replace(&mut state.service, service);
-        let same = |a: &Service, b: &Service| {
-            (&a.task, &a.limits, &a.listeners, &a.name) == (&b.task, &b.limits, &b.listeners, &b.name)
-        };
-        let unchanged = same(&old, &state.service);
+        let unchanged = says_the_same(&old, &state.service);
         let task_changed = old.task != state.service.task;
         if unchanged {
             changes.kept += 1;
@@ -992,14 +1015,17 @@ impl Supervisor {
         if task_changed {
             actions.push(Action::Prepare(id));
         }
-        self.attach(id, open, task_changed, actions);
-        let listeners = self.services.get(id).map(|state| state.listeners.clone()).unwrap_or_default();
-        for listener in listeners {
-            if !unchanged {
+        match open {
+            Some(open) => self.attach(id, open, task_changed, actions),
+            None => self.adjust(id, &old, task_changed, actions),
+        }
+        if !unchanged {
+            let listeners = self.services.get(id).map(|state| state.listeners.clone()).unwrap_or_default();
+            for listener in listeners {
                 self.apply_change(listener, actions);
             }
-            self.retry_closed(listener, actions);
         }
+        self.retry_closed(id, actions);
     }
 
     /// Gives a service its listeners: those that are there already, whoever had them, and new ones.
@@ -1045,6 +1071,19 @@ impl Supervisor {
         }
     }
 
+    /// Has the sockets of a service follow what is configured of them now.
+    fn adjust(&self, id: ServiceId, old: &Service, task_changed: bool, actions: &mut Vec<Action>) {
+        let Some(state) = self.services.get(id) else { return };
+        for (listener, (before, now)) in
+            state.listeners.iter().zip(old.listeners.iter().zip(&state.service.listeners))
+        {
+            let is_open = |listener: &ListenerState| listener.phase.is_open() && listener.has_socket;
+            if (before != now || task_changed) && self.listeners.get(*listener).is_some_and(is_open) {
+                actions.push(Action::Adjust(*listener));
+            }
+        }
+    }
+
     /// A listener's service is another than before: what held it back may hold no longer. If it does, the next caller
     /// finds out.
     fn apply_change(&mut self, id: ListenerId, actions: &mut Vec<Action>) {
@@ -1063,9 +1102,16 @@ impl Supervisor {
         }
     }
 
-    fn retry_closed(&mut self, id: ListenerId, actions: &mut Vec<Action>) {
-        if self.listeners.get(id).is_some_and(|listener| matches!(listener.phase, Phase::Closed { .. })) {
-            self.retry(id, actions);
+    /// Tries the listeners of a service again that could not be opened.
+    fn retry_closed(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        let is_closed = |listener: &ListenerState| matches!(listener.phase, Phase::Closed { .. });
+        let mut place = 0;
+        while let Some(listener) = self.services.get(id).and_then(|state| state.listeners.get(place).copied())
+        {
+            place += 1;
+            if self.listeners.get(listener).is_some_and(is_closed) {
+                self.retry(listener, actions);
+            }
         }
     }
 
@@ -1188,12 +1234,23 @@ impl ServiceState {
 const FTP_DATA: u16 = 20;
 
 /// Services of the same user share what is known about that user, and services with equal limits their limits.
-fn share_equals(config: &mut Config) {
-    let (mut users, mut limits) = (HashSet::new(), HashSet::new());
-    for service in &mut config.services {
-        share(&mut service.limits, &mut limits);
+/// Whether two configurations of a service mean the same, wherever they stand.
+fn says_the_same(a: &Service, b: &Service) -> bool {
+    (&a.task, &a.limits, &a.listeners, &a.name) == (&b.task, &b.limits, &b.listeners, &b.name)
+}
+
+/// What many services of a configuration have alike, which is kept once.
+#[derive(Default)]
+struct Equals {
+    users: HashSet<Arc<Credentials>>,
+    limits: HashSet<Arc<Limits>>,
+}
+
+impl Equals {
+    fn share(&mut self, service: &mut Service) {
+        share(&mut service.limits, &mut self.limits);
         if let Task::Program(Program { identity: Identity::User(credentials), .. }) = &mut service.task {
-            share(credentials, &mut users);
+            share(credentials, &mut self.users);
         }
     }
 }

@@ -31,7 +31,13 @@ pub fn check(
     facts: &mut dyn Facts,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Config {
-    let mut checker = Checker { sources, defaults, facts, diagnostics, seen: HashMap::new() };
+    let mut checker = Checker {
+        sources,
+        defaults,
+        facts,
+        diagnostics,
+        seen: HashMap::with_capacity(2 * tree.entries.len()),
+    };
     let mut config = Config { files: sources.paths().map(str::to_owned).collect(), ..Config::default() };
     for name in &tree.broken {
         config.broken.push(checker.broken(name));
