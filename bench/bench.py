@@ -80,7 +80,7 @@ def report(results, known):
                    show(value(ss, "cpu"), "%.1f"), show(statistics.median([s["own"] for s in calm]) if calm else None, "%.1f"),
                    show(value(ss, "p50")), show(statistics.median([s["p99"] for s in calm]) if calm else None)]
             if name[0] == "G":
-                row += [show(value(ss, k), "%.1f") for k in ("start_ms", "start_cpu_ms", "reload_ms")] + [show(value(ss, "pss_kb"))]
+                row += [show(value(ss, k), "%.1f") for k in ("start_ms", "start_cpu_ms", "reload_ms", "reload_cpu_ms")] + [show(value(ss, "pss_kb"))]
             rows.append(row + [errors(ss), "%d/%d" % (len(calm), len(ss))])
         head = ["server", "per s", "min..max", "/best peer", "/skeleton", "CPU us", "own us", "p50 us", "p99 us"]
         if name[0] == "G":
