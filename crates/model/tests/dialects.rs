@@ -4,7 +4,7 @@ mod world;
 
 use usherd_model::config::inetd::{DialectName, compare};
 use usherd_model::diagnostic::{Diagnostic, Severity};
-use usherd_model::service::{Config, FileAccess, Handover, Limits, Service};
+use usherd_model::service::{Builtin, Config, FileAccess, Handover, Limits, Service, Task};
 use usherd_model::supervisor::Settings;
 use world::{Call, Files, Table, World, defaults, parse_as, read_as};
 
@@ -109,7 +109,8 @@ fn quotes() {
     }
     assert_eq!(arguments(Gnu, text), ["x", "a b", "c'd", "e'f"]);
     assert_eq!(arguments(Gnu, r#"e"f g"h"#), ["e", "f g", "h"]);
-    assert_eq!(arguments(Gnu, r#"x "a b"#), ["x", "\"a", "b"]);
+    assert_eq!(arguments(Gnu, r#"x "a b"#), ["x", "\"a b"]);
+    assert_eq!(arguments(Gnu, "x a' 'b"), ["x", "a'", "'b"]);
     assert_eq!(arguments(Freebsd, text), ["x", "a b", "c'd", "e'f"]);
     assert_eq!(arguments(Freebsd, r#"x "a b"#), ["x", "a b"]);
     assert_eq!(arguments(Netbsd, text), ["x", "a b", "cd ef"]);
@@ -141,6 +142,7 @@ fn continuation() {
     }
     assert_eq!(codes(Gnu, "2000 stream tcp nowait root /bin/x x\n\ty\n"), ["not-enough-fields"]);
     assert_eq!(arguments(Busybox, "x \\\ny z\\\nz"), ["x", "y", "zz"]);
+    assert_eq!(arguments(Busybox, "x \\\n  y \\\n \\\n\tz \\\n"), ["x", "y", "z"]);
 }
 
 #[test]
@@ -236,6 +238,16 @@ fn users_groups_and_classes() {
     assert!(user(Openbsd, "first.last:tty").contains("NoSuchUser(\"first\")"));
     assert!(user(Freebsd, "www-data:tty/daemon").contains("gid: 5"));
     assert_eq!(codes(Freebsd, "2000 stream tcp4 nowait root/daemon /bin/x x\n"), ["login-class"]);
+}
+
+#[test]
+fn builtins_have_aliases_and_paths() {
+    let task = |text: &str| one(Freebsd, text).task;
+    assert_eq!(task("sink stream tcp nowait root internal\n"), Task::Builtin(Builtin::Discard));
+    assert_eq!(task("/run/echo stream unix nowait root internal\n"), Task::Builtin(Builtin::Echo));
+    assert_eq!(codes(Freebsd, "ftp stream tcp nowait root internal\n"), ["unknown-internal"]);
+    assert_eq!(codes(Freebsd, "9 stream tcp nowait root internal\n"), ["unknown-internal"]);
+    assert_eq!(codes(Freebsd, "/run/x stream unix nowait root internal\n"), ["unknown-internal"]);
 }
 
 #[test]

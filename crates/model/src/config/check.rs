@@ -461,7 +461,8 @@ impl Checker<'_> {
         let by_name = Builtin::by_name(&entry.name.value).map(|builtin| (builtin, &entry.name));
         let by_argument =
             || entry.arguments.first().and_then(|word| Some((Builtin::by_name(&word.value)?, word)));
-        let (builtin, name) = match by_name.or_else(by_argument) {
+        let by_alias = || self.builtin_of_alias(entry).map(|builtin| (builtin, &entry.name));
+        let (builtin, name) = match by_name.or_else(by_argument).or_else(by_alias) {
             Some((builtin, name)) => (Some(builtin), name),
             None => (None, entry.arguments.first().unwrap_or(&entry.name)),
         };
@@ -474,6 +475,20 @@ impl Checker<'_> {
             return None;
         }
         builtin
+    }
+
+    /// FreeBSD goes by the aliases of /etc/services too, and for a Unix socket by the last part of its path.
+    fn builtin_of_alias(&mut self, entry: &Entry) -> Option<Builtin> {
+        let name = entry.name.value.as_slice();
+        let name = std::str::from_utf8(name.rsplit(|byte| *byte == b'/').next()?).ok()?;
+        match entry.transport? {
+            Transport::Unix => Builtin::by_name(name.as_bytes()),
+            Transport::Inet { protocol, .. } => {
+                let port = self.facts.port(name, protocol)?;
+                Builtin::ALL.into_iter().find(|one| self.facts.port(one.name(), protocol) == Some(port))
+            }
+            Transport::Rpc => None,
+        }
     }
 
     fn program(&mut self, entry: &Entry, handover: Option<Handover>) -> Option<Program> {

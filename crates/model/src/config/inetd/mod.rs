@@ -137,7 +137,7 @@ enum Quotes {
     /// Nothing.
     Literal,
     /// One at the beginning of a word makes a word of all up to the next; `"` ends a word that it stands in. A quote
-    /// without its other half is literal.
+    /// without its other half is literal, and its word goes on to the end of the line.
     AtWord,
     /// One at the beginning of a word makes a word of all up to the next, or to the end of the line.
     AroundWord,
