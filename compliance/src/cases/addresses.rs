@@ -5,6 +5,7 @@ use crate::client::{ask, refuses, tcp, udp};
 use crate::deadline;
 use crate::lab::Lab;
 use crate::report::Report;
+use crate::server::Dialect;
 use crate::server::Server::{Busybox, Inetutils, Openbsd};
 use crate::sockets;
 
@@ -16,20 +17,17 @@ pub const CASES: &[Case] = &[
         "tcp_is_both_families",
         "\"“tcp” and “udp” will be recognized as “TCP or UDP over both IPv4 and IPv6.”\"",
         tcp_is_both_families,
-    )
-    .ignored(&[(Inetutils, V4_ONLY), (Busybox, V4_ONLY)]),
+    ).other_dialects(&[(Dialect::Gnu, V4_ONLY), (Dialect::Freebsd, V4_ONLY), (Dialect::Netbsd, V4_ONLY), (Dialect::Busybox, V4_ONLY)]),
     case(
         "tcp_is_two_listeners",
         "\"The default is to run two servers: one for IPv4 and one for IPv6 traffic.\"",
         tcp_is_two_listeners,
-    )
-    .ignored(&[(Inetutils, V4_ONLY), (Busybox, V4_ONLY)]),
+    ).other_dialects(&[(Dialect::Gnu, V4_ONLY), (Dialect::Freebsd, V4_ONLY), (Dialect::Netbsd, V4_ONLY), (Dialect::Busybox, V4_ONLY)]),
     case(
         "udp_is_both_families",
         "\"“tcp” and “udp” will be recognized as “TCP or UDP over both IPv4 and IPv6.”\"",
         udp_is_both_families,
-    )
-    .ignored(&[(Inetutils, V4_ONLY), (Busybox, V4_ONLY)]),
+    ).other_dialects(&[(Dialect::Gnu, V4_ONLY), (Dialect::Freebsd, V4_ONLY), (Dialect::Netbsd, V4_ONLY), (Dialect::Busybox, V4_ONLY)]),
     case(
         "tcp4_is_v4_only",
         "\"If you have only one server on “tcp4” […] IPv6 traffic will not be accepted.\"",
@@ -40,14 +38,12 @@ pub const CASES: &[Case] = &[
         "tcp6_is_v6_only",
         "\"If you have only one server on “tcp6”, only IPv6 traffic will be routed to the server.\"",
         tcp6_is_v6_only,
-    )
-    .ignored(&[(Inetutils, "`tcp6` is dual stack there"), (Busybox, "V6ONLY is left to the kernel")]),
+    ).other_dialects(&[(Dialect::Gnu, "`tcp6` is dual stack there"), (Dialect::Busybox, "V6ONLY is left to the kernel")]),
     case(
         "tcp4_and_tcp6_lines",
         "\"If you have two servers on “tcp4” and “tcp6”, IPv4 traffic will be routed to the server on “tcp4”\"",
         tcp4_and_tcp6_lines,
-    )
-    .ignored(&[(Inetutils, "`tcp6` is dual stack there"), (Busybox, NO_FOUR)]),
+    ).other_dialects(&[(Dialect::Gnu, "`tcp6` is dual stack there"), (Dialect::Busybox, "`tcp6` is dual stack there, and there is no `tcp4`")]),
     case(
         "tcp46_is_mapped",
         "\"The special “tcp46” parameter can be used for obsolete servers which require to receive IPv4 \
@@ -59,9 +55,7 @@ pub const CASES: &[Case] = &[
     case("udp6_is_v6_only", "as for tcp6: \"only IPv6 traffic will be routed to the server\"", udp6_is_v6_only)
         .ignored(&[
             (Openbsd, "V6ONLY is set for words that begin with `tcp6` only"),
-            (Inetutils, "`udp6` is dual stack there"),
-            (Busybox, "V6ONLY is left to the kernel"),
-        ]),
+            ]).other_dialects(&[(Dialect::Gnu, "`udp6` is dual stack there"), (Dialect::Busybox, "V6ONLY is left to the kernel")]),
     case(
         "v4_prefix",
         "\"the string before the colon in the first field indicates what local address inetd should use\"",
@@ -97,8 +91,7 @@ pub const CASES: &[Case] = &[
         "host_name_of_both_families",
         "\"If a hostname has multiple address mappings, inetd creates a socket to listen on each address.\"",
         host_name_of_both_families,
-    )
-    .ignored(&[(Inetutils, V4_ONLY), (Busybox, V4_ONLY)]),
+    ).other_dialects(&[(Dialect::Gnu, V4_ONLY), (Dialect::Freebsd, V4_ONLY), (Dialect::Netbsd, V4_ONLY), (Dialect::Busybox, V4_ONLY)]),
     case(
         "comma_list",
         "\"Multiple local addresses can be specified on the same line, separated by commas.\"",
