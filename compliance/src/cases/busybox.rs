@@ -46,6 +46,7 @@ pub const CASES: &[Case] = &[
         .ignored(&[(Busybox, "binds the socket and never listens on it")]),
     case("dot_before_colon", "parse_one_line looks for `.` first, then for `:`", dot_before_colon),
     case("dot_zero_is_no_limit", "`.0` is no limit", dot_zero_is_no_limit),
+    case("limit_is_decimal", "digits are decimal, with a nought in front too", limit_is_decimal),
     case("no_limit_by_default", "without -R there is no limit: 300 callers in a minute are served", no_limit),
     case("rate_zero", "`-R 0` is no limit", rate_zero),
     case("short_queue", "`-q` takes every length", short_queue),
@@ -144,6 +145,14 @@ fn dot_zero_is_no_limit(lab: &mut Lab) {
     let launch = lab.launch_with(&["-R", "3"]);
     lab.start_with(launch, "2001 stream tcp nowait.0 nobody /srv/probe probe\n");
     for _ in 0..8 {
+        ask("127.0.0.1:2001");
+    }
+}
+
+fn limit_is_decimal(lab: &mut Lab) {
+    lab.start("2001 stream tcp nowait.010 nobody /srv/probe probe\n");
+    // N or N-1, as they count; by octal digits it would be 7.
+    for _ in 0..9 {
         ask("127.0.0.1:2001");
     }
 }

@@ -67,6 +67,8 @@ pub const CASES: &[Case] = &[
     )
     .not_run(&[(Inetutils, "what stands behind argv[0] there is chance")]),
     case("dot_zero", "`.0` is no limit of its own", dot_zero),
+    case("limit_is_decimal", "digits are decimal, with a nought in front too", limit_is_decimal),
+    case("rate_zero", "a rate of 0 is no rate: somebody is served", rate_zero),
     case("rate_long", "\"-R, --rate=NUMBER\"", rate_long),
     case(
         "environment",
@@ -285,6 +287,21 @@ fn no_arguments_is_one(lab: &mut Lab) {
 
 fn dot_zero(lab: &mut Lab) {
     lab.start("2001 stream tcp nowait.0 nobody /srv/probe probe\n");
+    for _ in 0..5 {
+        ask("127.0.0.1:2001");
+    }
+}
+
+fn limit_is_decimal(lab: &mut Lab) {
+    lab.start("2001 stream tcp nowait.010 nobody /srv/probe probe\n");
+    for _ in 0..10 {
+        ask("127.0.0.1:2001");
+    }
+}
+
+fn rate_zero(lab: &mut Lab) {
+    let launch = lab.launch_with(&["-R", "0"]);
+    lab.start_with(launch, LINE);
     for _ in 0..5 {
         ask("127.0.0.1:2001");
     }

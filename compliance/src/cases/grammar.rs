@@ -5,7 +5,7 @@ use crate::client::{ask, refuses, wait_refused};
 use crate::deadline;
 use crate::lab::Lab;
 use crate::server::Dialect;
-use crate::server::Server::{Busybox, Inetutils, Openbsd, Usherd, UsherdAs};
+use crate::server::Server::{Busybox, Inetutils, Openbsd, Usherd};
 use crate::sockets;
 
 const NO_CONTINUATION: &str = "its grammar has no continuation by a leading blank";
@@ -176,7 +176,7 @@ pub const CASES: &[Case] = &[
         "getconfigent: a bad `.max` is logged, `SERVICE: illegal max field \"X\", setting to N`, and served",
         bad_max_logged,
     )
-    .ignored(&[(Inetutils, "says \"invalid number\""), (Busybox, "drops the line"), (UsherdAs(Dialect::Busybox), "has no default to set it to")]).other_dialects(&[(Dialect::Freebsd, "what stands behind a dot is not looked at there")]),
+    .ignored(&[(Inetutils, "says \"invalid number\""), (Busybox, "drops the line")]).other_dialects(&[(Dialect::Freebsd, "what stands behind a dot is not looked at there")]),
     case(
         "same_service_twice",
         "matchconf: the same service, address and protocol again replaces the first",

@@ -12,6 +12,7 @@ pub const CASES: &[Case] = &[
     ),
     case("dot_before_colon", "getconfigent looks for `.` first, then for `:`", dot_before_colon),
     case("limit_in_hexadecimal", "getconfigent: strtoul(3) with base 0", limit_in_hexadecimal),
+    case("rate_zero", "main(): a rate of 0 is a bad value, and the default holds", rate_zero),
     case("other_marks_are_letters", "getconfigent knows no `/` and no `:` in the wait column", other_marks),
 ];
 
@@ -45,5 +46,14 @@ fn other_marks(lab: &mut Lab) {
     for _ in 0..4 {
         ask("127.0.0.1:2001");
         ask("127.0.0.1:2002");
+    }
+}
+
+fn rate_zero(lab: &mut Lab) {
+    let launch = lab.launch_with(&["-R", "0"]);
+    lab.start_with(launch, "2001 stream tcp4 nowait nobody /srv/probe probe\n");
+    lab.syslog.expect("-R 0: bad value for service invocation rate");
+    for _ in 0..5 {
+        ask("127.0.0.1:2001");
     }
 }

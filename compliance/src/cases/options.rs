@@ -122,7 +122,7 @@ pub const CASES: &[Case] = &[
         l_replaces_tcpd,
     )
     .ignored(NO_WRAPPERS)
-    .other_dialects(&[(Dialect::Freebsd, L_IS_ANOTHER)]),
+    .not_run(&[(UsherdAs(Dialect::Freebsd), L_IS_ANOTHER)]),
     case(
         "l_is_refused_clearly",
         "a restriction that cannot be applied is an error, never a shrug",

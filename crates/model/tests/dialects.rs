@@ -381,6 +381,8 @@ fn what_originals_disagree_about_is_said_once() {
     }));
     assert!(differences("2000 stream tcp4 nowait root /bin/x x\n").is_empty());
     assert!(differences("127.0.0.1:2000 stream tcp nowait root /bin/x x\n").is_empty());
+    let keys = "2000 on protocol = tcp4, wait = no, user = root, exec = /bin/x, args = x, ip_max = 2;\n";
+    assert_eq!(differences(keys), []);
     assert!(
         differences("2000 stream tcp4 nowait.0 root /bin/x x\n").iter().any(|(_, m)| m.contains("netbsd"))
     );
