@@ -34,6 +34,14 @@ pub const CASES: &[Case] = &[
     case("tcp_is_v4", "\"tcp4: TCP over IPv4 only\", and `tcp` is the same", tcp_is_v4),
     case("udp_is_v4", "as for tcp", udp_is_v4),
     case("tcp6_is_both", "`tcp6` clears IPV6_V6ONLY: IPv4 callers come mapped", tcp6_is_both),
+    case(
+        "tcp6_of_an_ipv4_address",
+        "getaddrinfo with AI_V4MAPPED: an IPv4 address is bound as `::ffff:a.b.c.d`",
+        tcp6_of_an_ipv4_address,
+    ),
+    case("tcp46_is_v4", "what is not known behind `tcp` is IPv4", tcp46_is_v4),
+    case("mark_without_group", "`user.` and `user:` are the user with his own group", mark_without_group),
+    case("text_behind_a_quote", "argcv: a word ends with its closing quote", text_behind_a_quote),
     case("tcp6only", "`tcp6only` sets IPV6_V6ONLY", tcp6only),
     case("udp6_is_both", "as for tcp6", udp6_is_both),
     case("udp6only", "as for tcp6only", udp6only),
@@ -82,6 +90,12 @@ pub const CASES: &[Case] = &[
         environment_of_others,
     )
     .ignored(&[(Inetutils, "sets the variables in itself, and later programs inherit them")]),
+    case(
+        "environment_of_a_mapped_caller",
+        "prepenv gives the address as the IPv6 socket has it",
+        environment_of_a_mapped_caller,
+    )
+    .ignored(&[(UsherdAs(Dialect::Gnu), "gives the IPv4 address, which is what scripts compare with")]),
     case("pid_file_attached", "\"-p, --pidfile[=PIDFILE]\": `-pFILE`", pid_file_attached),
     case("pid_file_long", "\"-p, --pidfile[=PIDFILE]\": `--pidfile=FILE`", pid_file_long),
     case(
@@ -172,6 +186,39 @@ fn tcp6_is_both(lab: &mut Lab) {
     assert!(ask("127.0.0.1:2001").get("peer").starts_with("[::ffff:127.0.0.1]:"));
     assert!(ask("[::1]:2001").get("peer").starts_with("[::1]:"));
     assert_eq!(sockets::tcp_listeners_on(2001).len(), 1);
+}
+
+fn tcp6_of_an_ipv4_address(lab: &mut Lab) {
+    lab.start(
+        "127.0.0.2:2001 stream tcp6 nowait nobody /srv/probe probe\n\
+         labhost:2002 stream tcp6 nowait nobody /srv/probe probe\n\
+         localhost:2003 stream tcp6 nowait nobody /srv/probe probe\n",
+    );
+    assert!(ask("127.0.0.2:2001").get("peer").starts_with("[::ffff:127.0.0."));
+    assert!(refuses("127.0.0.1:2001"));
+    ask("127.0.0.5:2002");
+    ask("[::1]:2003");
+    assert!(refuses("127.0.0.1:2003"));
+}
+
+fn tcp46_is_v4(lab: &mut Lab) {
+    lab.start("2001 stream tcp46 nowait nobody /srv/probe probe\n");
+    assert!(ask("127.0.0.1:2001").get("peer").starts_with("127.0.0.1:"));
+    assert!(refuses("[::1]:2001"));
+}
+
+fn mark_without_group(lab: &mut Lab) {
+    lab.start(
+        "2001 stream tcp nowait alice. /srv/probe probe\n2002 stream tcp nowait alice: /srv/probe probe\n",
+    );
+    for address in ["127.0.0.1:2001", "127.0.0.1:2002"] {
+        let report = ask(address);
+        assert_eq!((report.get("Uid"), report.get("Gid")), ("1501 1501 1501 1501", "1501 1501 1501 1501"));
+    }
+}
+
+fn text_behind_a_quote(lab: &mut Lab) {
+    assert_eq!(arguments(lab, "probe \"a b\"c \"d e\"\"f g\""), ["probe", "a b", "c", "d e", "f g"]);
 }
 
 fn tcp6only(lab: &mut Lab) {
@@ -349,6 +396,12 @@ fn environment_of_others(lab: &mut Lab) {
         assert_eq!(report.environment("TCPREMOTEIP"), None);
         assert_eq!(report.environment("TCPREMOTEPORT"), None);
     }
+}
+
+fn environment_of_a_mapped_caller(lab: &mut Lab) {
+    let launch = lab.launch_with(&["--environment"]);
+    lab.start_with(launch, "2001 stream tcp6 nowait nobody /srv/probe probe\n");
+    assert_eq!(ask("127.0.0.1:2001").environment("TCPREMOTEIP"), Some("::ffff:127.0.0.1"));
 }
 
 /// Starts as a daemon with a pid file of the case's choice and gives what the file says.

@@ -1,7 +1,7 @@
 //! How lines are read: fields, comments, continuation, argument lists, bad lines.
 
 use crate::cases::{Case, case};
-use crate::client::{ask, refuses, wait_refused};
+use crate::client::{ask, refuses, tcp, wait_refused};
 use crate::deadline;
 use crate::lab::Lab;
 use crate::server::Dialect;
@@ -11,6 +11,8 @@ use crate::sockets;
 const NO_CONTINUATION: &str = "its grammar has no continuation by a leading blank";
 
 const V4_ONLY: &str = "`tcp` is IPv4 only there";
+
+const CR: &str = "it is a letter of the last word";
 
 pub const CASES: &[Case] = &[
     case(
@@ -35,6 +37,8 @@ pub const CASES: &[Case] = &[
         "\"Comments are denoted by a “#” at the beginning of a line.\"",
         comments,
     ),
+    case("cr_at_the_end", "a file from another system: a CR before the line end is no letter", cr_at_the_end)
+        .ignored(&[(Openbsd, CR), (Busybox, CR)]),
     case("blank_lines", "a blank line is no entry (getconfigent: \"A blank line.\")", blank_lines),
     case(
         "off_lines",
@@ -257,6 +261,11 @@ fn comments(lab: &mut Lab) {
     );
     assert_eq!(ask("127.0.0.1:2001").arguments(), ["probe"]);
     assert!(refuses("127.0.0.1:2002"));
+}
+
+fn cr_at_the_end(lab: &mut Lab) {
+    lab.start("2001 stream tcp nowait nobody /srv/probe probe last\r\n");
+    assert!(!tcp("127.0.0.1:2001").text().contains("last\r"));
 }
 
 fn blank_lines(lab: &mut Lab) {

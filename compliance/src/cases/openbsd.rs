@@ -12,6 +12,7 @@ pub const CASES: &[Case] = &[
     ),
     case("dot_before_colon", "getconfigent looks for `.` first, then for `:`", dot_before_colon),
     case("limit_in_hexadecimal", "getconfigent: strtoul(3) with base 0", limit_in_hexadecimal),
+    case("tcp6only_is_tcp", "what is not known behind `tcp6` is as `tcp`", tcp6only_is_tcp),
     case("rate_zero", "main(): a rate of 0 is a bad value, and the default holds", rate_zero),
     case("other_marks_are_letters", "getconfigent knows no `/` and no `:` in the wait column", other_marks),
 ];
@@ -47,6 +48,12 @@ fn other_marks(lab: &mut Lab) {
         ask("127.0.0.1:2001");
         ask("127.0.0.1:2002");
     }
+}
+
+fn tcp6only_is_tcp(lab: &mut Lab) {
+    lab.start("2001 stream tcp6only nowait nobody /srv/probe probe\n");
+    assert!(ask("127.0.0.1:2001").get("peer").starts_with("127.0.0.1:"));
+    ask("[::1]:2001");
 }
 
 fn rate_zero(lab: &mut Lab) {

@@ -69,9 +69,26 @@ fn what_tcp_means() {
     }
     for dialect in ALL {
         assert_eq!(word(dialect, "tcp4"), ["*:2000"], "{}", dialect.word());
+    }
+    for dialect in [Union, Openbsd, Freebsd, Netbsd, Busybox] {
         assert_eq!(word(dialect, "tcp46"), ["[::]:2000 (IPv4 too)"], "{}", dialect.word());
+    }
+    for dialect in [Union, Gnu, Freebsd, Netbsd, Busybox] {
         assert_eq!(word(dialect, "tcp6only"), ["[::]:2000"], "{}", dialect.word());
     }
+    // Words that they do not know and take for something.
+    assert_eq!(word(Gnu, "tcp46"), ["*:2000"]);
+    assert_eq!(word(Openbsd, "tcp6only"), ["*:2000", "[::]:2000"]);
+}
+
+#[test]
+fn gnu_maps_ipv4_addresses_of_tcp6() {
+    let of = |text: &str| addresses(Gnu, &format!("{text} nowait root /bin/x x\n"));
+    assert_eq!(of("127.0.0.1:2000 stream tcp6"), ["[::ffff:127.0.0.1]:2000 (IPv4 too)"]);
+    assert_eq!(of("localhost:2000 stream tcp6"), ["[::1]:2000 (IPv4 too)"]);
+    assert_eq!(of("two:2000 stream tcp6").len(), 2);
+    assert_eq!(of("2000 stream tcp46"), ["*:2000"]);
+    assert!(addresses(Openbsd, "127.0.0.1:2000 stream tcp6 nowait root /bin/x x\n").is_empty());
 }
 
 #[test]
@@ -234,6 +251,8 @@ fn users_groups_and_classes() {
     // A dot in a user's name.
     assert!(user(Union, "first.last:tty").contains("uid: 1000"));
     assert!(user(Gnu, "first.last:tty").contains("uid: 1000"));
+    assert!(user(Gnu, "www-data.").contains("gid: 33"));
+    assert!(user(Openbsd, "www-data.").contains("NoSuchGroup"));
     assert!(user(Freebsd, "first.last").contains("uid: 1000"));
     assert!(user(Openbsd, "first.last:tty").contains("NoSuchUser(\"first\")"));
     assert!(user(Freebsd, "www-data:tty/daemon").contains("gid: 5"));

@@ -259,8 +259,8 @@ impl Checker<'_> {
             Families::V6(v6) => (None, Some(v6), false),
             // Without IPv6 in the kernel this is IPv4; whoever writes a 6 wants to hear of it.
             Families::Both(v4, v6) => (Some(v4), Some(v6).filter(|_| has_ipv6), false),
-            Families::Dual(v4) if !has_ipv6 => (Some(v4), None, false),
-            Families::Dual(v6) => (None, Some(v6), true),
+            Families::Dual(v4) | Families::Mapped(v4) if !has_ipv6 => (Some(v4), None, false),
+            Families::Dual(v6) | Families::Mapped(v6) => (None, Some(v6), true),
             Families::OfHost(v6) if hosts.iter().any(is_v6) => (Some(v6), Some(v6), false),
             Families::OfHost(v4) => (Some(v4), None, false),
         };
@@ -270,7 +270,11 @@ impl Checker<'_> {
             let mut problem = None;
             for (protocol, is_v6) in [(v4, false), (v6, true)] {
                 let Some(protocol) = protocol else { continue };
-                match self.resolve(host, is_v6) {
+                let resolved = match (self.resolve(host, is_v6), families) {
+                    (Err(_), Families::Mapped(_)) if is_v6 => self.resolve(host, false).map(mapped),
+                    (resolved, _) => resolved,
+                };
+                match resolved {
                     Ok(resolved) => {
                         found |= !resolved.is_empty();
                         for mut address in resolved {
@@ -605,6 +609,15 @@ impl Checker<'_> {
         self.diagnostics.push(diagnostic);
         self.diagnostics.last_mut().expect("one was just pushed")
     }
+}
+
+/// IPv4 addresses as those that an IPv6 socket has for them.
+fn mapped(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let map = |address: SocketAddr| match address.ip() {
+        IpAddr::V4(v4) => SocketAddr::new(v4.to_ipv6_mapped().into(), address.port()),
+        IpAddr::V6(_) => address,
+    };
+    addresses.into_iter().map(map).collect()
 }
 
 /// A word in quotes, shortened when somebody wrote a novel.

@@ -9,7 +9,7 @@
 
 use super::keys::{self, Definition};
 use super::lines::Line;
-use super::{BareArgv, Dialect, Limited, Split, WaitLimit, WaitRule, union};
+use super::{BareArgv, Dialect, Limited, ProtocolWord, Split, WaitLimit, WaitRule, union};
 use crate::config::syntax::{
     Account, Entry, FileWords, LimitWord, LimitWords, Numeral, Transport, Tree, WaitMeaning, Word, Zero,
 };
@@ -223,11 +223,17 @@ impl Dialect {
         if word.value.starts_with(b"rpc/") {
             return Some(Transport::Rpc);
         }
-        let find =
-            |dialect: &Dialect| dialect.protocols.iter().find(|(name, ..)| *name == word.value).copied();
-        let (_, protocol, families) = find(self).or_else(|| {
-            let found = find(&union::UNION)?;
-            diagnostics.push(not_in_dialect(word, self));
+        let find = |words: &[ProtocolWord]| words.iter().find(|(name, ..)| *name == word.value).copied();
+        let stray = || {
+            let taken =
+                find(self.strays).map(|found| (found, "it is taken for what the original takes it for"));
+            let read =
+                || Some((find(union::UNION.protocols)?, "it is read as the originals do that know it"));
+            taken.or_else(read)
+        };
+        let (_, protocol, families) = find(self.protocols).or_else(|| {
+            let (found, hint) = stray()?;
+            diagnostics.push(not_in_dialect(word, self, hint));
             Some(found)
         })?;
         Some(Transport::Inet { protocol, families })
@@ -236,9 +242,10 @@ impl Dialect {
     /// The users and groups that a word can mean; see [`Dialect::splits`].
     fn accounts(&self, owner: &Word) -> Vec<Account> {
         let whole = || Account { user: owner.clone(), group: None };
-        let at = |at: usize| Account {
-            user: part(owner, 0, at),
-            group: Some(part(owner, at + 1, owner.value.len())),
+        let at = |at: usize| {
+            let group = Some(part(owner, at + 1, owner.value.len()));
+            let group = group.filter(|group| !self.bare_marks || !group.value.is_empty());
+            Account { user: part(owner, 0, at), group }
         };
         let position = |split: &Split| match *split {
             Split::Never => Some(whole()),
@@ -354,10 +361,9 @@ fn part(word: &Word, start: usize, end: usize) -> Word {
     Spanned::new(word.value[start..end].to_vec(), span)
 }
 
-fn not_in_dialect(word: &Word, dialect: &Dialect) -> Diagnostic {
+fn not_in_dialect(word: &Word, dialect: &Dialect, hint: &str) -> Diagnostic {
     let message = format!("{} does not know the word {:?}", dialect.name, printable(&word.value));
-    Diagnostic::warning("not-in-dialect", Place::Text(word.span), message)
-        .hint("it is read as the originals do that know it")
+    Diagnostic::warning("not-in-dialect", Place::Text(word.span), message).hint(hint)
 }
 
 fn bad_buffer(name: &Word, part: &Word) -> Diagnostic {

@@ -159,7 +159,8 @@ fn sockets(entry: &Entry) -> Option<String> {
         Families::V4(_) => (true, false, false),
         Families::V6(_) => (false, true, false),
         Families::Both(..) => (true, true, false),
-        Families::Dual(_) => (false, true, true),
+        Families::Mapped(_) if !written(true) => return Some("an IPv6 socket for IPv4 callers".to_owned()),
+        Families::Dual(_) | Families::Mapped(_) => (false, true, true),
         Families::OfHost(_) => (!all_literal || written(false), all_literal && written(true), false),
     };
     Some(
