@@ -50,7 +50,8 @@ pub const CASES: &[Case] = &[
          connections mapped in an IPv6 socket.\"",
         tcp46_is_mapped,
     )
-    .ignored(&[(Inetutils, "GNU knows no `tcp46`"), (Busybox, "busybox knows no `tcp46`")]),
+    .ignored(&[(Busybox, "busybox knows no `tcp46`")])
+    .other_dialects(&[(Dialect::Gnu, "`tcp46` is taken for IPv4 there")]),
     case("udp4_is_v4_only", "as for tcp4", udp4_is_v4_only).ignored(&[(Busybox, NO_FOUR)]),
     case("udp6_is_v6_only", "as for tcp6: \"only IPv6 traffic will be routed to the server\"", udp6_is_v6_only)
         .ignored(&[
