@@ -1,6 +1,6 @@
 //! Which address a service listens on: families, prefixes, lists, default-address lines.
 
-use crate::cases::{Case, case};
+use crate::cases::{Case, V4_DIALECTS, case};
 use crate::client::{ask, refuses, tcp, udp};
 use crate::deadline;
 use crate::lab::Lab;
@@ -9,7 +9,6 @@ use crate::server::Dialect;
 use crate::server::Server::{Busybox, Inetutils, Openbsd};
 use crate::sockets;
 
-const V4_ONLY: &str = "`tcp` and `udp` are IPv4 only there";
 const NO_FOUR: &str = "busybox knows no protocol word that ends in 4";
 
 pub const CASES: &[Case] = &[
@@ -17,17 +16,20 @@ pub const CASES: &[Case] = &[
         "tcp_is_both_families",
         "\"“tcp” and “udp” will be recognized as “TCP or UDP over both IPv4 and IPv6.”\"",
         tcp_is_both_families,
-    ).other_dialects(&[(Dialect::Gnu, V4_ONLY), (Dialect::Freebsd, V4_ONLY), (Dialect::Netbsd, V4_ONLY), (Dialect::Busybox, V4_ONLY)]),
+    )
+    .other_dialects(V4_DIALECTS),
     case(
         "tcp_is_two_listeners",
         "\"The default is to run two servers: one for IPv4 and one for IPv6 traffic.\"",
         tcp_is_two_listeners,
-    ).other_dialects(&[(Dialect::Gnu, V4_ONLY), (Dialect::Freebsd, V4_ONLY), (Dialect::Netbsd, V4_ONLY), (Dialect::Busybox, V4_ONLY)]),
+    )
+    .other_dialects(V4_DIALECTS),
     case(
         "udp_is_both_families",
         "\"“tcp” and “udp” will be recognized as “TCP or UDP over both IPv4 and IPv6.”\"",
         udp_is_both_families,
-    ).other_dialects(&[(Dialect::Gnu, V4_ONLY), (Dialect::Freebsd, V4_ONLY), (Dialect::Netbsd, V4_ONLY), (Dialect::Busybox, V4_ONLY)]),
+    )
+    .other_dialects(V4_DIALECTS),
     case(
         "tcp4_is_v4_only",
         "\"If you have only one server on “tcp4” […] IPv6 traffic will not be accepted.\"",
@@ -38,12 +40,20 @@ pub const CASES: &[Case] = &[
         "tcp6_is_v6_only",
         "\"If you have only one server on “tcp6”, only IPv6 traffic will be routed to the server.\"",
         tcp6_is_v6_only,
-    ).other_dialects(&[(Dialect::Gnu, "`tcp6` is dual stack there"), (Dialect::Busybox, "V6ONLY is left to the kernel")]),
+    )
+    .other_dialects(&[
+        (Dialect::Gnu, "`tcp6` is dual stack there"),
+        (Dialect::Busybox, "V6ONLY is left to the kernel"),
+    ]),
     case(
         "tcp4_and_tcp6_lines",
         "\"If you have two servers on “tcp4” and “tcp6”, IPv4 traffic will be routed to the server on “tcp4”\"",
         tcp4_and_tcp6_lines,
-    ).other_dialects(&[(Dialect::Gnu, "`tcp6` is dual stack there"), (Dialect::Busybox, "`tcp6` is dual stack there, and there is no `tcp4`")]),
+    )
+    .other_dialects(&[
+        (Dialect::Gnu, "`tcp6` is dual stack there"),
+        (Dialect::Busybox, "`tcp6` is dual stack there, and there is no `tcp4`"),
+    ]),
     case(
         "tcp46_is_mapped",
         "\"The special “tcp46” parameter can be used for obsolete servers which require to receive IPv4 \
@@ -54,9 +64,11 @@ pub const CASES: &[Case] = &[
     .other_dialects(&[(Dialect::Gnu, "`tcp46` is taken for IPv4 there")]),
     case("udp4_is_v4_only", "as for tcp4", udp4_is_v4_only).ignored(&[(Busybox, NO_FOUR)]),
     case("udp6_is_v6_only", "as for tcp6: \"only IPv6 traffic will be routed to the server\"", udp6_is_v6_only)
-        .ignored(&[
-            (Openbsd, "V6ONLY is set for words that begin with `tcp6` only"),
-            ]).other_dialects(&[(Dialect::Gnu, "`udp6` is dual stack there"), (Dialect::Busybox, "V6ONLY is left to the kernel")]),
+        .ignored(&[(Openbsd, "V6ONLY is set for words that begin with `tcp6` only")])
+        .other_dialects(&[
+            (Dialect::Gnu, "`udp6` is dual stack there"),
+            (Dialect::Busybox, "V6ONLY is left to the kernel"),
+        ]),
     case(
         "v4_prefix",
         "\"the string before the colon in the first field indicates what local address inetd should use\"",
@@ -92,7 +104,8 @@ pub const CASES: &[Case] = &[
         "host_name_of_both_families",
         "\"If a hostname has multiple address mappings, inetd creates a socket to listen on each address.\"",
         host_name_of_both_families,
-    ).other_dialects(&[(Dialect::Gnu, V4_ONLY), (Dialect::Freebsd, V4_ONLY), (Dialect::Netbsd, V4_ONLY), (Dialect::Busybox, V4_ONLY)]),
+    )
+    .other_dialects(V4_DIALECTS),
     case(
         "comma_list",
         "\"Multiple local addresses can be specified on the same line, separated by commas.\"",

@@ -1,5 +1,5 @@
-//! What the test of Debian's openbsd-inetd package asks, told anew: each protocol word with each kind of address in
-//! front of it, who is refused, and what peer the program sees.
+//! What the test of Debian's openbsd-inetd package asks, told anew: each protocol word with each kind of
+//! address in front of it, who is refused, and what peer the program sees.
 
 use crate::cases::{Case, case};
 use crate::client::{ask, refuses};

@@ -1,6 +1,6 @@
 //! How lines are read: fields, comments, continuation, argument lists, bad lines.
 
-use crate::cases::{Case, case};
+use crate::cases::{Case, V4_ONLY, case};
 use crate::client::{ask, refuses, tcp, wait_refused};
 use crate::deadline;
 use crate::lab::Lab;
@@ -9,8 +9,6 @@ use crate::server::Server::{Busybox, Inetutils, Openbsd, Usherd};
 use crate::sockets;
 
 const NO_CONTINUATION: &str = "its grammar has no continuation by a leading blank";
-
-const V4_ONLY: &str = "`tcp` is IPv4 only there";
 
 const CR: &str = "it is a letter of the last word";
 
@@ -50,31 +48,39 @@ pub const CASES: &[Case] = &[
         "continuation_by_blank",
         "inetd.c: \"Continuation lines for an entry must begin with a space or tab.\"",
         continuation_by_blank,
-    ).other_dialects(&[(Dialect::Gnu, NO_CONTINUATION), (Dialect::Busybox, NO_CONTINUATION)]),
+    )
+    .other_dialects(&[(Dialect::Gnu, NO_CONTINUATION), (Dialect::Busybox, NO_CONTINUATION)]),
     case(
         "continuation_by_tab",
         "inetd.c: \"Continuation lines for an entry must begin with a space or tab.\"",
         continuation_by_tab,
-    ).other_dialects(&[(Dialect::Gnu, NO_CONTINUATION), (Dialect::Busybox, NO_CONTINUATION)]),
+    )
+    .other_dialects(&[(Dialect::Gnu, NO_CONTINUATION), (Dialect::Busybox, NO_CONTINUATION)]),
     case(
         "continuation_in_mid_entry",
         "inetd.c: \"Continuation lines for an entry must begin with a space or tab.\"",
         continuation_in_mid_entry,
-    ).other_dialects(&[(Dialect::Gnu, NO_CONTINUATION), (Dialect::Busybox, NO_CONTINUATION)]),
+    )
+    .other_dialects(&[(Dialect::Gnu, NO_CONTINUATION), (Dialect::Busybox, NO_CONTINUATION)]),
     case(
         "continuation_over_v6",
         "\"“tcp” and “udp” will be recognized as “TCP or UDP over both IPv4 and IPv6.”\": the same service",
         continuation_over_v6,
     )
-    .ignored(&[
-        (Openbsd, "the IPv6 twin is parsed from the first physical line only and loses the rest"),
-        ]).other_dialects(&[(Dialect::Gnu, NO_CONTINUATION), (Dialect::Busybox, NO_CONTINUATION), (Dialect::Freebsd, V4_ONLY), (Dialect::Netbsd, V4_ONLY)]),
+    .ignored(&[(Openbsd, "the IPv6 twin is parsed from the first physical line only and loses the rest")])
+    .other_dialects(&[
+        (Dialect::Gnu, NO_CONTINUATION),
+        (Dialect::Busybox, NO_CONTINUATION),
+        (Dialect::Freebsd, V4_ONLY),
+        (Dialect::Netbsd, V4_ONLY),
+    ]),
     case(
         "argv0_is_the_name_when_absent",
         "an entry without arguments gets the program's base name as argv[0] (getconfigent, argc == 0)",
         argv0_is_the_name_when_absent,
     )
-    .not_run(&[(Inetutils, "argv is not terminated then; what comes after argv[0] is chance")]).other_dialects(&[(Dialect::Busybox, "argv[0] is the whole path then")]),
+    .not_run(&[(Inetutils, "argv is not terminated then; what comes after argv[0] is chance")])
+    .other_dialects(&[(Dialect::Busybox, "argv[0] is the whole path then")]),
     case(
         "argv0_as_written",
         "\"starting with argv[0], which is the name of the program\"",
@@ -105,13 +111,19 @@ pub const CASES: &[Case] = &[
         long_line,
     )
     .ignored(&[(Openbsd, "a line is read into 1024 bytes, and what is longer is parsed as two lines")]),
-    case("quotes_are_letters", "quotes have no meaning in inetd.conf (skip)", quotes_are_letters).other_dialects(&[(Dialect::Gnu, "GNU's words can be quoted"), (Dialect::Freebsd, "words can be quoted there"), (Dialect::Netbsd, "words can be quoted there")]),
+    case("quotes_are_letters", "quotes have no meaning in inetd.conf (skip)", quotes_are_letters)
+        .other_dialects(&[
+            (Dialect::Gnu, "GNU's words can be quoted"),
+            (Dialect::Freebsd, "words can be quoted there"),
+            (Dialect::Netbsd, "words can be quoted there"),
+        ]),
     case("backslash_is_a_letter", "a backslash has no meaning in inetd.conf (skip)", backslash_is_a_letter),
     case(
         "hash_in_an_entry",
         "a `#` begins a comment \"at the beginning of a line\" only; later it is an argument",
         hash_in_an_entry,
-    ).other_dialects(&[(Dialect::Busybox, "a # anywhere begins a comment")]),
+    )
+    .other_dialects(&[(Dialect::Busybox, "a # anywhere begins a comment")]),
     case("bytes_beyond_ascii", "arguments are bytes: UTF-8 passes through", bytes_beyond_ascii),
     case("percent_and_dollar", "nothing is expanded in an argument", percent_and_dollar),
     case(
@@ -180,7 +192,8 @@ pub const CASES: &[Case] = &[
         "getconfigent: a bad `.max` is logged, `SERVICE: illegal max field \"X\", setting to N`, and served",
         bad_max_logged,
     )
-    .ignored(&[(Inetutils, "says \"invalid number\""), (Busybox, "drops the line")]).other_dialects(&[(Dialect::Freebsd, "what stands behind a dot is not looked at there")]),
+    .ignored(&[(Inetutils, "says \"invalid number\""), (Busybox, "drops the line")])
+    .other_dialects(&[(Dialect::Freebsd, "what stands behind a dot is not looked at there")]),
     case(
         "same_service_twice",
         "matchconf: the same service, address and protocol again replaces the first",

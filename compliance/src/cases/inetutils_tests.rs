@@ -1,5 +1,5 @@
-//! What the scripts of GNU inetutils ask of an inetd, told anew: services that are added again and again, and the real
-//! programs for TFTP, FTP and telnet, each with a caller written here.
+//! What the scripts of GNU inetutils ask of an inetd, told anew: services that are added again and again, and
+//! the real programs for TFTP, FTP and telnet, each with a caller written here.
 
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};

@@ -38,6 +38,15 @@ use crate::server::{Dialect, Server};
 type Reasons = &'static [(Server, &'static str)];
 type DialectReasons = &'static [(Dialect, &'static str)];
 
+/// Why a case about both families is none in most dialects.
+const V4_ONLY: &str = "`tcp` and `udp` are IPv4 only there";
+const V4_DIALECTS: DialectReasons = &[
+    (Dialect::Gnu, V4_ONLY),
+    (Dialect::Freebsd, V4_ONLY),
+    (Dialect::Netbsd, V4_ONLY),
+    (Dialect::Busybox, V4_ONLY),
+];
+
 /// One question and its answer.
 pub struct Case {
     pub name: &'static str,
@@ -46,8 +55,8 @@ pub struct Case {
     pub run: fn(&mut Lab),
     /// Servers that answer otherwise, and why. The case must fail there.
     pub ignored: Reasons,
-    /// Dialects in which a file means something else, and what: whoever reads such a dialect must fail the case, the
-    /// original and ours alike.
+    /// Dialects in which a file means something else, and what: whoever reads such a dialect must fail the
+    /// case, the original and ours alike.
     pub other_dialects: DialectReasons,
     /// Servers that cannot be asked, and why.
     pub not_run: Reasons,

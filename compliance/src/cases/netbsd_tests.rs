@@ -1,5 +1,5 @@
-//! What NetBSD's own tests ask of its inetd, told anew: rate limits of a service and of a source for each way of
-//! serving, and the most programs at the same time.
+//! What NetBSD's own tests ask of its inetd, told anew: rate limits of a service and of a source for each way
+//! of serving, and the most programs at the same time.
 
 use std::os::unix::net::UnixStream;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! What is peculiar to Debian's openbsd-inetd beside what every other subject asks of it: its file to the letter.
+//! What is peculiar to Debian's openbsd-inetd beside what every other subject asks of it: its file to the
+//! letter.
 
 use crate::cases::{Case, case};
 use crate::client::{Fate, ask, tcp};

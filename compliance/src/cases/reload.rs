@@ -5,20 +5,17 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::cases::{Case, case};
+use crate::cases::{Case, V4_DIALECTS, case};
 use crate::client::{self, ask, refuses, tcp, wait_refused};
 use crate::deadline;
 use crate::lab::{CONFIG, Lab};
 use crate::report::Report;
-use crate::server::Dialect;
 use crate::server::Server::{Busybox, Inetutils, Openbsd};
 use crate::sockets;
 
 const MODIFIED: &str =
     "\"Services may be added, deleted or modified when the configuration file is reread.\"";
 const FORGETS: &str = "forgets a running `wait` server at reload, and the service is off for ever";
-
-const V4_ONLY: &str = "`tcp` is IPv4 only there";
 
 pub const CASES: &[Case] = &[
     case("service_added", MODIFIED, service_added),
@@ -92,12 +89,8 @@ pub const CASES: &[Case] = &[
         "a default-address line holds for each reading anew",
         default_address_changed,
     ),
-    case("v6_follows", "both listeners of a `tcp` line change together", v6_follows).other_dialects(&[
-        (Dialect::Gnu, V4_ONLY),
-        (Dialect::Freebsd, V4_ONLY),
-        (Dialect::Netbsd, V4_ONLY),
-        (Dialect::Busybox, V4_ONLY),
-    ]),
+    case("v6_follows", "both listeners of a `tcp` line change together", v6_follows)
+        .other_dialects(V4_DIALECTS),
     case(
         "unchanged_listener_is_kept",
         "config(): a service that matches keeps its socket",

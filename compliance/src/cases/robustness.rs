@@ -1,5 +1,6 @@
-//! What no test of an original asks, and what went wrong with them in the wild: floods of refusals, forged datagrams,
-//! garbage at a reload, addresses that come late, and what an option could leave behind in a program.
+//! What no test of an original asks, and what went wrong with them in the wild: floods of refusals, forged
+//! datagrams, garbage at a reload, addresses that come late, and what an option could leave behind in a
+//! program.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;

@@ -99,7 +99,8 @@ pub const CASES: &[Case] = &[
         user,
     ),
     case("supplementary_groups", "spawn(): initgroups(pw_name, pw_gid)", supplementary_groups),
-    case("user_dot_group", "\"An optional group name can be specified by appending a dot to the user name\"", user_dot_group).other_dialects(&[(Dialect::Freebsd, "user and group are parted by a colon only")]),
+    case("user_dot_group", "\"An optional group name can be specified by appending a dot to the user name\"", user_dot_group)
+        .other_dialects(&[(Dialect::Freebsd, "user and group are parted by a colon only")]),
     case("user_colon_group", "\"user[.group] or user[:group]\"", user_colon_group),
     case(
         "user_and_group_keep_supplementary",
@@ -128,7 +129,13 @@ pub const CASES: &[Case] = &[
         "user_with_a_dot",
         "a user whose name has a dot can be named",
         user_with_a_dot,
-    ).other_dialects(&[(Dialect::Openbsd, "cuts at the first dot"), (Dialect::Gnu, "cuts at the dot"), (Dialect::Busybox, "cuts at the first dot"), (Dialect::Netbsd, "cuts at the first dot")]),
+    )
+    .other_dialects(&[
+        (Dialect::Openbsd, "cuts at the first dot"),
+        (Dialect::Gnu, "cuts at the dot"),
+        (Dialect::Busybox, "cuts at the first dot"),
+        (Dialect::Netbsd, "cuts at the first dot"),
+    ]),
     case("no_capabilities", "a program of another user has no capabilities", no_capabilities),
     case(
         "no_inherited_capabilities",
@@ -173,12 +180,15 @@ pub const CASES: &[Case] = &[
     case("standard_error", "spawn(): descriptor 2 is the connection", standard_error),
     case("half_close", "the caller's end of file reaches the program, and its answer the caller", half_close),
     case("much_output", "a program writes as much as it likes", much_output),
-    case("many_callers", "\"nowait\": \"continue processing connections on the socket\"", many_callers).other_dialects(&[(Dialect::Netbsd, FORTY)]),
+    case("many_callers", "\"nowait\": \"continue processing connections on the socket\"", many_callers)
+        .other_dialects(&[(Dialect::Netbsd, FORTY)]),
     case("idle_callers_do_not_block", "\"nowait\": callers who say nothing keep nobody waiting", idle_callers_do_not_block),
     case("no_zombies", "reap(): children are waited for", no_zombies),
-    case("no_leaked_descriptors", "gettcp(): the daemon keeps no connection", no_leaked_descriptors).other_dialects(&[(Dialect::Netbsd, FORTY)]),
+    case("no_leaked_descriptors", "gettcp(): the daemon keeps no connection", no_leaked_descriptors)
+        .other_dialects(&[(Dialect::Netbsd, FORTY)]),
     case("caller_gone_before_accept", "gettcp(): ECONNABORTED is nothing, and nobody waits for the one who left", caller_gone_before_accept),
-    case("callers_who_reset", "accept errors of one caller are nothing to the next", callers_who_reset).other_dialects(&[(Dialect::Netbsd, FORTY)]),
+    case("callers_who_reset", "accept errors of one caller are nothing to the next", callers_who_reset)
+        .other_dialects(&[(Dialect::Netbsd, FORTY)]),
 ];
 
 const LINE: &str = "2001 stream tcp nowait nobody /srv/probe probe\n";

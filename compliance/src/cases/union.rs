@@ -1,5 +1,5 @@
-//! usherd without `--dialect`: what only one original can read is read its way, and openbsd-inetd is followed where
-//! several can.
+//! usherd without `--dialect`: what only one original can read is read its way, and openbsd-inetd is followed
+//! where several can.
 
 use std::fs;
 
