@@ -40,6 +40,11 @@ pub const CASES: &[Case] = &[
     case("keys_buffers", "`recvbuf` and `sndbuf` are the sizes of the listener's buffers", keys_buffers),
     case("keys_service_max", "`service_max`: as many starts in a minute", keys_service_max),
     case("keys_ip_max", "`ip_max`: as many starts in a minute for one source", keys_ip_max),
+    case(
+        "ip_max_of_zero_with_wait",
+        "`ip_max = 0` serves nobody, of a listener that is handed over too",
+        ip_max_of_zero_with_wait,
+    ),
     case("keys_unknown", "an unknown key costs its definition", keys_unknown),
     case("keys_twice", "a key that stands twice costs its definition", keys_twice),
     case("keys_missing", "a program without `user` or `wait` is no definition", keys_missing),
@@ -248,6 +253,13 @@ fn keys_ip_max(lab: &mut Lab) {
     }
     assert_eq!(tcp_from("127.0.0.3:0", "127.0.0.1:2001").text(), "");
     assert_ne!(tcp_from("127.0.0.4:0", "127.0.0.1:2001").text(), "");
+}
+
+fn ip_max_of_zero_with_wait(lab: &mut Lab) {
+    lab.start(&definition("args = p, ip_max = 0").replace("wait = no", "wait = yes"));
+    assert_eq!(answered(1), 0);
+    assert_eq!(lab.starts(), 0);
+    lab.assert_serves();
 }
 
 /// A wrong definition for port 2002 between two good ones.

@@ -421,6 +421,22 @@ fn a_limit_of_zero_serves_nobody_at_any_time() {
 
 /// NetBSD's own test of its limits, with the clock made up: how many of 8 callers from two places are served.
 #[test]
+fn sources_are_unseen_by_wait_services() {
+    let keys = |protocol: &str, wait: &str, max: &str| {
+        let socket = if protocol == "udp4" { "dgram" } else { "stream" };
+        format!(
+            "2000 on protocol = {protocol}, socktype = {socket}, wait = {wait}, user = root, exec = /bin/x, {max};\n"
+        )
+    };
+    assert_eq!(codes(Netbsd, &keys("tcp4", "yes", "ip_max = 3")), ["source-limit"]);
+    assert!(codes(Netbsd, &keys("tcp4", "no", "ip_max = 3")).is_empty());
+    assert!(codes(Netbsd, &keys("udp4", "yes", "ip_max = 3")).is_empty());
+    assert_eq!(starts(&one(Netbsd, &keys("tcp4", "yes", "ip_max = 0")).limits), Some(0));
+    assert!(codes(Freebsd, "2000 stream tcp4 wait/1/0/0 root /bin/x x\n").is_empty());
+    assert_eq!(codes(Freebsd, "2000 stream tcp4 wait/1/0/4 root /bin/x x\n"), ["source-limit"]);
+}
+
+#[test]
 fn netbsd_service_max_and_ip_max() {
     let text = "10 on socktype = dgram, protocol = udp4, wait = yes, user = root, exec = /bin/x, service_max = 5, ip_max = 3;\n\
                 11 on socktype = dgram, protocol = udp4, wait = yes, user = root, exec = /bin/x, ip_max = 0;\n\

@@ -98,7 +98,11 @@ impl Checker<'_> {
             self.warning("login-class", class, "login classes are FreeBSD's and are ignored").hint =
                 "set what the class sets in the program's own configuration".to_owned();
         }
-        let limits = self.limits(entry, task.as_ref());
+        let mut limits = self.limits(entry, task.as_ref());
+        let accepts = kind.is_some_and(SocketKind::has_connections) && handover == Some(Handover::Listener);
+        if accepts && matches!(task, Some(Task::Program(_))) {
+            self.sources_are_unseen(entry, &mut limits);
+        }
         handover?;
         Some(Service {
             name: entry.name.value.as_slice().into(),
@@ -433,6 +437,20 @@ impl Checker<'_> {
             limits.source_children = self.limit(entry, word, limits.source_children);
         }
         limits
+    }
+
+    /// A program that accepts its callers itself is the only one to see who they are.
+    fn sources_are_unseen(&mut self, entry: &Entry, limits: &mut Limits) {
+        let words = [&entry.limits.source_starts, &entry.limits.source_children];
+        let is_limit = |limit: &&LimitWord| limit.zero == Zero::Never || limit.number() != Some(0);
+        if let Some(limit) = words.into_iter().flatten().find(is_limit) {
+            self.warning("source-limit", &limit.word, "a limit for sources has no effect with wait").hint =
+                "the program accepts its callers itself, and only it sees who they are".to_owned();
+        }
+        // Nobody is nobody, from wherever.
+        if limits.source_starts.is_some_and(|rate| rate.count == 0) {
+            limits.starts = limits.source_starts;
+        }
     }
 
     /// `None` for no limit.
