@@ -10,6 +10,7 @@ use crate::sockets;
 
 const NO_CONTINUATION: &str = "its grammar has no continuation by a leading blank";
 
+const NUL: &str = "the NUL ends the line";
 const CR: &str = "it is a letter of the last word";
 
 pub const CASES: &[Case] = &[
@@ -37,6 +38,8 @@ pub const CASES: &[Case] = &[
     ),
     case("cr_at_the_end", "a file from another system: a CR before the line end is no letter", cr_at_the_end)
         .ignored(&[(Openbsd, CR), (Busybox, CR)]),
+    case("nul_in_a_line", "half a line is not a line: one with a NUL costs itself and nothing else", nul_in_a_line)
+        .ignored(&[(Openbsd, NUL), (Inetutils, NUL), (Busybox, NUL)]),
     case("blank_lines", "a blank line is no entry (getconfigent: \"A blank line.\")", blank_lines),
     case(
         "off_lines",
@@ -273,6 +276,11 @@ fn comments(lab: &mut Lab) {
          2001 stream tcp nowait nobody /srv/probe probe\n#:STANDARD: These are standard services.\n",
     );
     assert_eq!(ask("127.0.0.1:2001").arguments(), ["probe"]);
+    assert!(refuses("127.0.0.1:2002"));
+}
+
+fn nul_in_a_line(lab: &mut Lab) {
+    neighbours_of(lab, "2002 stream tcp nowait nobody /srv/probe probe a\0b c");
     assert!(refuses("127.0.0.1:2002"));
 }
 
