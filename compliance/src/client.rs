@@ -1,13 +1,14 @@
 //! Callers: TCP, UDP and unix sockets, with deadlines on everything they wait for.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::num::NonZeroU32;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketType};
+use rustix::net::{AddressFamily, Protocol, SendFlags, SocketType};
 
 use crate::deadline;
 use crate::report::Report;
@@ -257,6 +258,47 @@ pub fn unix_datagram(own_path: &str, path: &str, bytes: &[u8]) -> Vec<u8> {
     let length = socket.recv(&mut buffer).expect("an answer before the deadline");
     buffer.truncate(length);
     buffer
+}
+
+/// All packets that a unix seqpacket service sends until it ends.
+pub fn unix_seqpacket(path: &str) -> Vec<u8> {
+    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).expect("a socket");
+    let address = rustix::net::SocketAddrUnix::new(path).expect("a short path");
+    rustix::net::connect(&socket, &address).expect("somebody listens");
+    let mut bytes = Vec::new();
+    let mut buffer = vec![0; 65536];
+    loop {
+        let received = rustix::net::recv(&socket, &mut buffer[..], rustix::net::RecvFlags::empty());
+        match received.expect("the service sends or ends").0 {
+            0 => return bytes,
+            length => bytes.extend_from_slice(&buffer[..length]),
+        }
+    }
+}
+
+/// Sends an IPv4 datagram whose source is somebody else's address.
+pub fn forged_datagram(source: &str, target: &str, payload: &[u8]) {
+    let (source, target) = (parse(source), parse(target));
+    let (IpAddr::V4(from), IpAddr::V4(to)) = (source.ip(), target.ip()) else {
+        panic!("only IPv4 is forged");
+    };
+    let length =
+        |header: usize| u16::try_from(header + payload.len()).expect("a short datagram").to_be_bytes();
+    // RFC 791 and RFC 768. The kernel fills in the header's checksum; UDP's is left out.
+    let mut packet = vec![0x45, 0];
+    packet.extend(length(28));
+    packet.extend([0, 0, 0, 0, 64, 17, 0, 0]);
+    packet.extend(from.octets());
+    packet.extend(to.octets());
+    packet.extend(source.port().to_be_bytes());
+    packet.extend(target.port().to_be_bytes());
+    packet.extend(length(8));
+    packet.extend([0, 0]);
+    packet.extend_from_slice(payload);
+    let raw = Protocol::from_raw(NonZeroU32::new(libc::IPPROTO_RAW.unsigned_abs()).expect("it is 255"));
+    let socket =
+        rustix::net::socket(AddressFamily::INET, SocketType::RAW, Some(raw)).expect("the case is root");
+    rustix::net::sendto(&socket, &packet, SendFlags::empty(), &target).expect("the target has a route");
 }
 
 /// A TCP port that somebody else holds.

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use crate::server::Server;
 
 pub const USAGE: &str = "\
-usage: compliance [--server openbsd|inetutils|busybox|usherd] [--usherd PATH] [--jobs N] [-v] [FILTER]...
+usage: compliance [--server SERVER] [--usherd PATH] [--jobs N] [-v] [FILTER]...
        compliance list
        compliance fetch-originals
+
+SERVER: openbsd, inetutils, busybox, usherd, or usherd with one dialect: usherd-openbsd, usherd-gnu,
+usherd-freebsd, usherd-netbsd, usherd-busybox.
 
 The server is usherd unless --server or COMPLIANCE_SERVER says otherwise; its binary is the one that
 --usherd or COMPLIANCE_USHERD names, or ../target/release/usherd. A FILTER is a part of a case's name.

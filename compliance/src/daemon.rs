@@ -2,7 +2,6 @@
 //!
 //! Signals go only to a process that this module started, by its id.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -12,7 +11,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions};
 
 use crate::deadline;
-use crate::sandbox::{ORIGINALS, SERVER_FOLDER};
+use crate::sandbox::{SERVER_FOLDER, library_path};
 use crate::server::Server;
 
 /// What the daemon writes on its standard output and standard error.
@@ -84,6 +83,7 @@ impl Launch {
             command.env("LD_LIBRARY_PATH", library_path());
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.args(self.server.first_options());
         if self.mode == Mode::Foreground {
             command.args(self.server.foreground_option());
         }
@@ -203,12 +203,6 @@ impl Process {
         let children = crate::sockets::processes();
         children.iter().filter(|one| one.parent == self.number() && one.state == 'Z').count()
     }
-}
-
-/// Where the libraries of the originals are.
-pub fn library_path() -> OsString {
-    let folder = |tail: &str| format!("{ORIGINALS}/libs/{tail}/{}-linux-gnu", std::env::consts::ARCH);
-    OsString::from(format!("{}:{}", folder("usr/lib"), folder("lib")))
 }
 
 pub fn ignore_sigpipe() {

@@ -10,9 +10,29 @@ use std::process::Command;
 use crate::server::originals;
 
 /// Unpacked each into a folder of its name.
-const PROGRAMS: &[&str] = &["openbsd-inetd", "inetutils-inetd", "update-inetd", "psmisc", "rpcbind"];
-/// Libraries of openbsd-inetd that a plain machine lacks, unpacked together into `libs`.
-const LIBRARIES: &[&str] = &["libbsd0", "libevent-2.1-7", "libtirpc3", "libwrap0", "libnsl2"];
+const PROGRAMS: &[&str] = &[
+    "openbsd-inetd",
+    "inetutils-inetd",
+    "update-inetd",
+    "psmisc",
+    "rpcbind",
+    "tftpd-hpa",
+    "inetutils-ftpd",
+    "inetutils-telnetd",
+];
+/// Libraries of theirs that a plain machine lacks, unpacked together into `libs`.
+const LIBRARIES: &[&str] = &[
+    "libbsd0",
+    "libevent-2.1-7",
+    "libtirpc3",
+    "libwrap0",
+    "libnsl2",
+    "libgssapi-krb5-2",
+    "libkrb5-3",
+    "libk5crypto3",
+    "libkrb5support0",
+    "libkeyutils1",
+];
 
 const BUSYBOX_OPTIONS: &[&str] = &[
     "INETD",

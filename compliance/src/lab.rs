@@ -15,8 +15,8 @@ use crate::command::OneCase;
 use crate::daemon::{Launch, Mode, OUTPUT, Process};
 use crate::deadline;
 use crate::probe;
-use crate::sandbox;
-use crate::server::Server;
+use crate::sandbox::{self, SERVER_FOLDER};
+use crate::server::{Dialect, Server};
 use crate::sockets;
 use crate::syslog::Syslog;
 
@@ -69,6 +69,13 @@ impl Lab {
     /// A start as most cases want it.
     pub fn launch(&self) -> Launch {
         Launch::new(self.server)
+    }
+
+    /// The same with options.
+    pub fn launch_with(&self, options: &[&str]) -> Launch {
+        let mut launch = self.launch();
+        launch.arguments = options.iter().map(|word| (*word).to_owned()).collect();
+        launch
     }
 
     /// Writes the configuration, starts the daemon and waits until it has read it.
@@ -131,7 +138,7 @@ impl Lab {
     pub fn mark_line(&self) -> String {
         let port = self.mark_port();
         // With plain `tcp`, openbsd-inetd would complain of the IPv6 twin; busybox knows no `tcp4`.
-        let protocol = if self.server == Server::Busybox { "tcp" } else { "tcp4" };
+        let protocol = if self.server.dialect() == Some(Dialect::Busybox) { "tcp" } else { "tcp4" };
         format!("127.0.0.1:{port} stream {protocol} nowait root /bin/true true")
     }
 
@@ -161,6 +168,16 @@ impl Lab {
         assert!(self.daemon().is_alive(), "the daemon is no longer there");
         let address = format!("127.0.0.1:{}", self.mark_port());
         assert_eq!(client::tcp(&address).all(), b"", "/bin/true says nothing");
+    }
+
+    /// `usherd check` of some files in the dialect at hand: its status, and what it said.
+    pub fn check(&self, paths: &[&str]) -> (Option<i32>, String) {
+        let program = std::path::Path::new(SERVER_FOLDER).join("usherd");
+        let mut command = std::process::Command::new(program);
+        command.arg("check").args(self.server.first_options()).args(paths);
+        let output = command.output().expect("usherd is there: the case is for it");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
     }
 
     /// How often a probe was started.

@@ -35,6 +35,9 @@ pub fn list() -> i32 {
         for (server, reason) in case.ignored {
             println!("    ignored for {}: {reason}", server.name());
         }
+        for (dialect, reason) in case.other_dialects {
+            println!("    ignored in the dialect {}: {reason}", dialect.word());
+        }
         for (server, reason) in case.not_run {
             println!("    not run for {}: {reason}", server.name());
         }
@@ -51,7 +54,7 @@ pub fn run(plan: &Plan) -> i32 {
         eprintln!("compliance: cases make namespaces of their own and need root");
         return 2;
     }
-    let chosen: Vec<(String, &Case)> = cases::all()
+    let chosen: Vec<(String, &Case)> = cases::of(plan.server)
         .into_iter()
         .filter(|(name, _)| plan.filters.is_empty() || plan.filters.iter().any(|word| name.contains(word)))
         .collect();

@@ -28,6 +28,12 @@ pub const V6_ADDRESS: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 
 const STAGE: &str = "/mnt";
 
+/// Where programs of the archive find the libraries that were unpacked with them.
+pub fn library_path() -> String {
+    let folder = |tail: &str| format!("{ORIGINALS}/libs/{tail}/{}-linux-gnu", std::env::consts::ARCH);
+    format!("{}:{}", folder("usr/lib"), folder("lib"))
+}
+
 /// First half, still outside: unshare, then start the case as process 1 of the new namespaces.
 pub fn enter_and_start_again(arguments: &[String]) -> i32 {
     // A run that is interrupted leaves nothing behind. This cannot fail with a valid signal.
@@ -86,8 +92,8 @@ fn furnish_srv(srv: &Path, case: &OneCase) -> Result<(), String> {
     let name = case.server.process_name();
     match case.server {
         // One binary with several names: it has to be called by the right one.
-        Server::Busybox | Server::Usherd => {
-            let binary = if case.server == Server::Usherd { "usherd" } else { "busybox" };
+        Server::Busybox | Server::Usherd | Server::UsherdAs(_) => {
+            let binary = if case.server.is_usherd() { "usherd" } else { "busybox" };
             bind_file(&program, &server.join(binary))?;
             symlink(binary, server.join(name)).map_err(|error| format!("symlink: {error}"))?;
         }
@@ -175,6 +181,12 @@ fn furnish_dev(dev: &Path) -> Result<(), String> {
     for name in ["null", "zero", "full", "random", "urandom", "tty"] {
         bind_file(&Path::new("/dev").join(name), &dev.join(name))?;
     }
+    // Terminals of its own, for telnet.
+    let terminals = dev.join("pts");
+    make_folder(&terminals, 0o755)?;
+    mount("devpts", &terminals, "devpts", MountFlags::empty(), Some(c"newinstance,ptmxmode=0666"))
+        .map_err(named("/dev/pts"))?;
+    symlink("pts/ptmx", dev.join("ptmx")).map_err(|error| format!("/dev/ptmx: {error}"))?;
     for (name, target) in [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")]
     {
         symlink(target, dev.join(name)).map_err(|error| format!("/dev/{name}: {error}"))?;
@@ -191,11 +203,17 @@ fn set_up_network() -> Result<(), String> {
     request.ifr_ifru.ifru_flags = up as libc::c_short;
     control(&socket, libc::SIOCSIFFLAGS, &mut request)?;
     for (index, address) in ADDRESSES.iter().enumerate() {
-        let mut request = interface_request(&format!("lo:{}", index + 1));
-        request.ifr_ifru.ifru_addr = socket_address(*address);
-        control(&socket, libc::SIOCSIFADDR, &mut request)?;
+        add_v4_address(index + 1, *address)?;
     }
     add_v6_address()
+}
+
+/// Gives the loopback interface another address, under the number of an alias.
+pub fn add_v4_address(alias: usize, address: Ipv4Addr) -> Result<(), String> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").map_err(|error| format!("socket: {error}"))?;
+    let mut request = interface_request(&format!("lo:{alias}"));
+    request.ifr_ifru.ifru_addr = socket_address(address);
+    control(&socket, libc::SIOCSIFADDR, &mut request)
 }
 
 /// Linux's `struct in6_ifreq` of linux/ipv6.h.

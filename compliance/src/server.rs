@@ -10,13 +10,35 @@ pub enum Server {
     Openbsd,
     Inetutils,
     Busybox,
+    /// As it is without `--dialect`: the union of the dialects.
     Usherd,
+    UsherdAs(Dialect),
 }
 
-use Server::{Busybox, Inetutils, Openbsd, Usherd};
+/// Whose `inetd.conf` is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dialect {
+    Openbsd,
+    Gnu,
+    Freebsd,
+    Netbsd,
+    Busybox,
+}
+
+use Server::{Busybox, Inetutils, Openbsd, Usherd, UsherdAs};
 
 impl Server {
-    pub const ALL: [Server; 4] = [Openbsd, Inetutils, Busybox, Usherd];
+    pub const ALL: [Server; 9] = [
+        Openbsd,
+        Inetutils,
+        Busybox,
+        Usherd,
+        UsherdAs(Dialect::Openbsd),
+        UsherdAs(Dialect::Gnu),
+        UsherdAs(Dialect::Freebsd),
+        UsherdAs(Dialect::Netbsd),
+        UsherdAs(Dialect::Busybox),
+    ];
 
     pub fn from_name(name: &str) -> Option<Server> {
         Server::ALL.into_iter().find(|server| server.name() == name)
@@ -28,6 +50,35 @@ impl Server {
             Inetutils => "inetutils",
             Busybox => "busybox",
             Usherd => "usherd",
+            UsherdAs(Dialect::Openbsd) => "usherd-openbsd",
+            UsherdAs(Dialect::Gnu) => "usherd-gnu",
+            UsherdAs(Dialect::Freebsd) => "usherd-freebsd",
+            UsherdAs(Dialect::Netbsd) => "usherd-netbsd",
+            UsherdAs(Dialect::Busybox) => "usherd-busybox",
+        }
+    }
+
+    /// The one dialect that it reads; `None` for the union.
+    pub fn dialect(self) -> Option<Dialect> {
+        match self {
+            Openbsd => Some(Dialect::Openbsd),
+            Inetutils => Some(Dialect::Gnu),
+            Busybox => Some(Dialect::Busybox),
+            Usherd => None,
+            UsherdAs(dialect) => Some(dialect),
+        }
+    }
+
+    /// Whether it is ours, in whatever dialect.
+    pub fn is_usherd(self) -> bool {
+        matches!(self, Usherd | UsherdAs(_))
+    }
+
+    /// What has to stand in front of all other options.
+    pub fn first_options(self) -> Vec<&'static str> {
+        match self {
+            Openbsd | Inetutils | Busybox | Usherd => Vec::new(),
+            UsherdAs(dialect) => vec!["--dialect", dialect.word()],
         }
     }
 
@@ -35,7 +86,7 @@ impl Server {
     pub fn process_name(self) -> &'static str {
         match self {
             Inetutils => "inetutils-inetd",
-            Openbsd | Busybox | Usherd => "inetd",
+            Openbsd | Busybox | Usherd | UsherdAs(_) => "inetd",
         }
     }
 
@@ -45,14 +96,14 @@ impl Server {
             Openbsd => originals().join("openbsd-inetd/usr/sbin/inetd"),
             Inetutils => originals().join("inetutils-inetd/usr/sbin/inetutils-inetd"),
             Busybox => originals().join("busybox/busybox"),
-            Usherd => usherd.to_path_buf(),
+            Usherd | UsherdAs(_) => usherd.to_path_buf(),
         }
     }
 
     /// The word that keeps it in the foreground; inetutils 2.4 has none but `-d`, which changes more.
     pub fn foreground_option(self) -> Option<&'static str> {
         match self {
-            Openbsd | Usherd => Some("-i"),
+            Openbsd | Usherd | UsherdAs(_) => Some("-i"),
             Busybox => Some("-f"),
             Inetutils => None,
         }
@@ -65,10 +116,25 @@ impl Server {
             return None;
         }
         let remedy = match self {
-            Usherd => "build it with `cargo build --release` in the project's root, or name it with --usherd",
+            Usherd | UsherdAs(_) => {
+                "build it with `cargo build --release` in the project's root, or name it with --usherd"
+            }
             Openbsd | Inetutils | Busybox => "run `cargo run -- fetch-originals`",
         };
         Some(format!("{} is not there: {remedy}", program.display()))
+    }
+}
+
+impl Dialect {
+    /// The word for `--dialect`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Dialect::Openbsd => "openbsd",
+            Dialect::Gnu => "gnu",
+            Dialect::Freebsd => "freebsd",
+            Dialect::Netbsd => "netbsd",
+            Dialect::Busybox => "busybox",
+        }
     }
 }
 

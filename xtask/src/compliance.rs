@@ -1,9 +1,19 @@
-//! The compliance suite: first against the original, where it has to pass, then against ours.
+//! The compliance suite: first against the originals, where it has to pass, then against ours in each dialect.
 
 use crate::{Outcome, product, program, project};
 
 /// In this order: a case that the original does not pass says nothing about us.
-const SERVERS: [&str; 2] = ["openbsd", "usherd"];
+const SERVERS: [&str; 9] = [
+    "openbsd",
+    "usherd",
+    "usherd-openbsd",
+    "inetutils",
+    "usherd-gnu",
+    "busybox",
+    "usherd-busybox",
+    "usherd-freebsd",
+    "usherd-netbsd",
+];
 
 pub fn run(words: &[String]) -> Outcome {
     let binary = product::build()?;

@@ -1,14 +1,14 @@
 //! Which address a service listens on: families, prefixes, lists, default-address lines.
 
-use crate::cases::{Case, case};
+use crate::cases::{Case, V4_DIALECTS, case};
 use crate::client::{ask, refuses, tcp, udp};
 use crate::deadline;
 use crate::lab::Lab;
 use crate::report::Report;
+use crate::server::Dialect;
 use crate::server::Server::{Busybox, Inetutils, Openbsd};
 use crate::sockets;
 
-const V4_ONLY: &str = "`tcp` and `udp` are IPv4 only there";
 const NO_FOUR: &str = "busybox knows no protocol word that ends in 4";
 
 pub const CASES: &[Case] = &[
@@ -17,19 +17,19 @@ pub const CASES: &[Case] = &[
         "\"“tcp” and “udp” will be recognized as “TCP or UDP over both IPv4 and IPv6.”\"",
         tcp_is_both_families,
     )
-    .ignored(&[(Inetutils, V4_ONLY), (Busybox, V4_ONLY)]),
+    .other_dialects(V4_DIALECTS),
     case(
         "tcp_is_two_listeners",
         "\"The default is to run two servers: one for IPv4 and one for IPv6 traffic.\"",
         tcp_is_two_listeners,
     )
-    .ignored(&[(Inetutils, V4_ONLY), (Busybox, V4_ONLY)]),
+    .other_dialects(V4_DIALECTS),
     case(
         "udp_is_both_families",
         "\"“tcp” and “udp” will be recognized as “TCP or UDP over both IPv4 and IPv6.”\"",
         udp_is_both_families,
     )
-    .ignored(&[(Inetutils, V4_ONLY), (Busybox, V4_ONLY)]),
+    .other_dialects(V4_DIALECTS),
     case(
         "tcp4_is_v4_only",
         "\"If you have only one server on “tcp4” […] IPv6 traffic will not be accepted.\"",
@@ -41,26 +41,33 @@ pub const CASES: &[Case] = &[
         "\"If you have only one server on “tcp6”, only IPv6 traffic will be routed to the server.\"",
         tcp6_is_v6_only,
     )
-    .ignored(&[(Inetutils, "`tcp6` is dual stack there"), (Busybox, "V6ONLY is left to the kernel")]),
+    .other_dialects(&[
+        (Dialect::Gnu, "`tcp6` is dual stack there"),
+        (Dialect::Busybox, "V6ONLY is left to the kernel"),
+    ]),
     case(
         "tcp4_and_tcp6_lines",
         "\"If you have two servers on “tcp4” and “tcp6”, IPv4 traffic will be routed to the server on “tcp4”\"",
         tcp4_and_tcp6_lines,
     )
-    .ignored(&[(Inetutils, "`tcp6` is dual stack there"), (Busybox, NO_FOUR)]),
+    .other_dialects(&[
+        (Dialect::Gnu, "`tcp6` is dual stack there"),
+        (Dialect::Busybox, "`tcp6` is dual stack there, and there is no `tcp4`"),
+    ]),
     case(
         "tcp46_is_mapped",
         "\"The special “tcp46” parameter can be used for obsolete servers which require to receive IPv4 \
          connections mapped in an IPv6 socket.\"",
         tcp46_is_mapped,
     )
-    .ignored(&[(Inetutils, "GNU knows no `tcp46`"), (Busybox, "busybox knows no `tcp46`")]),
+    .ignored(&[(Busybox, "busybox knows no `tcp46`")])
+    .other_dialects(&[(Dialect::Gnu, "`tcp46` is taken for IPv4 there")]),
     case("udp4_is_v4_only", "as for tcp4", udp4_is_v4_only).ignored(&[(Busybox, NO_FOUR)]),
     case("udp6_is_v6_only", "as for tcp6: \"only IPv6 traffic will be routed to the server\"", udp6_is_v6_only)
-        .ignored(&[
-            (Openbsd, "V6ONLY is set for words that begin with `tcp6` only"),
-            (Inetutils, "`udp6` is dual stack there"),
-            (Busybox, "V6ONLY is left to the kernel"),
+        .ignored(&[(Openbsd, "V6ONLY is set for words that begin with `tcp6` only")])
+        .other_dialects(&[
+            (Dialect::Gnu, "`udp6` is dual stack there"),
+            (Dialect::Busybox, "V6ONLY is left to the kernel"),
         ]),
     case(
         "v4_prefix",
@@ -98,7 +105,7 @@ pub const CASES: &[Case] = &[
         "\"If a hostname has multiple address mappings, inetd creates a socket to listen on each address.\"",
         host_name_of_both_families,
     )
-    .ignored(&[(Inetutils, V4_ONLY), (Busybox, V4_ONLY)]),
+    .other_dialects(V4_DIALECTS),
     case(
         "comma_list",
         "\"Multiple local addresses can be specified on the same line, separated by commas.\"",

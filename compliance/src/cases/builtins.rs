@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::cases::{Case, case};
+use crate::cases::{Case, V4_DIALECTS, case};
 use crate::client::{tcp, udp, udp_from};
 use crate::deadline;
 use crate::lab::Lab;
@@ -10,7 +10,6 @@ use crate::server::Server::{Busybox, Inetutils, Openbsd};
 
 const FOUR_BYTES: &str = "\"“time” (machine readable time, in the form of the number of seconds since midnight, January 1, 1900)\"";
 const EIGHT: &str = "sends a `long`, 8 bytes";
-const V4_ONLY: &str = "`tcp` and `udp` are IPv4 only there";
 const NO_PORT_RULE: &str = "has no rule about source ports";
 
 pub const CASES: &[Case] = &[
@@ -39,9 +38,9 @@ pub const CASES: &[Case] = &[
     case("time_tcp", FOUR_BYTES, time_tcp).ignored(&[(Inetutils, EIGHT)]),
     case("time_udp", FOUR_BYTES, time_udp).ignored(&[(Inetutils, EIGHT)]),
     case("tcp_over_v6", "the built-in services are services like others: both families", tcp_over_v6)
-        .ignored(&[(Inetutils, V4_ONLY), (Busybox, V4_ONLY)]),
+        .other_dialects(V4_DIALECTS),
     case("udp_over_v6", "the built-in services are services like others: both families", udp_over_v6)
-        .ignored(&[(Inetutils, V4_ONLY), (Busybox, V4_ONLY)]),
+        .other_dialects(V4_DIALECTS),
     case("udp_answers_127", "a plain client on 127.0.0.1 is answered", udp_answers_127)
         .ignored(&[(Openbsd, "dg_badinput drops what comes from 127.0.0.0/8")]),
     case(

@@ -1,13 +1,17 @@
 //! How lines are read: fields, comments, continuation, argument lists, bad lines.
 
-use crate::cases::{Case, case};
-use crate::client::{ask, refuses, wait_refused};
+use crate::cases::{Case, V4_ONLY, case};
+use crate::client::{ask, refuses, tcp, wait_refused};
 use crate::deadline;
 use crate::lab::Lab;
+use crate::server::Dialect;
 use crate::server::Server::{Busybox, Inetutils, Openbsd, Usherd};
 use crate::sockets;
 
 const NO_CONTINUATION: &str = "its grammar has no continuation by a leading blank";
+
+const NUL: &str = "the NUL ends the line";
+const CR: &str = "it is a letter of the last word";
 
 pub const CASES: &[Case] = &[
     case(
@@ -32,6 +36,10 @@ pub const CASES: &[Case] = &[
         "\"Comments are denoted by a “#” at the beginning of a line.\"",
         comments,
     ),
+    case("cr_at_the_end", "a file from another system: a CR before the line end is no letter", cr_at_the_end)
+        .ignored(&[(Openbsd, CR), (Busybox, CR)]),
+    case("nul_in_a_line", "half a line is not a line: one with a NUL costs itself and nothing else", nul_in_a_line)
+        .ignored(&[(Openbsd, NUL), (Inetutils, NUL), (Busybox, NUL)]),
     case("blank_lines", "a blank line is no entry (getconfigent: \"A blank line.\")", blank_lines),
     case(
         "off_lines",
@@ -44,36 +52,38 @@ pub const CASES: &[Case] = &[
         "inetd.c: \"Continuation lines for an entry must begin with a space or tab.\"",
         continuation_by_blank,
     )
-    .ignored(&[(Inetutils, NO_CONTINUATION), (Busybox, NO_CONTINUATION)]),
+    .other_dialects(&[(Dialect::Gnu, NO_CONTINUATION), (Dialect::Busybox, NO_CONTINUATION)]),
     case(
         "continuation_by_tab",
         "inetd.c: \"Continuation lines for an entry must begin with a space or tab.\"",
         continuation_by_tab,
     )
-    .ignored(&[(Inetutils, NO_CONTINUATION), (Busybox, NO_CONTINUATION)]),
+    .other_dialects(&[(Dialect::Gnu, NO_CONTINUATION), (Dialect::Busybox, NO_CONTINUATION)]),
     case(
         "continuation_in_mid_entry",
         "inetd.c: \"Continuation lines for an entry must begin with a space or tab.\"",
         continuation_in_mid_entry,
     )
-    .ignored(&[(Inetutils, NO_CONTINUATION), (Busybox, NO_CONTINUATION)]),
+    .other_dialects(&[(Dialect::Gnu, NO_CONTINUATION), (Dialect::Busybox, NO_CONTINUATION)]),
     case(
         "continuation_over_v6",
         "\"“tcp” and “udp” will be recognized as “TCP or UDP over both IPv4 and IPv6.”\": the same service",
         continuation_over_v6,
     )
-    .ignored(&[
-        (Openbsd, "the IPv6 twin is parsed from the first physical line only and loses the rest"),
-        (Inetutils, NO_CONTINUATION),
-        (Busybox, NO_CONTINUATION),
+    .ignored(&[(Openbsd, "the IPv6 twin is parsed from the first physical line only and loses the rest")])
+    .other_dialects(&[
+        (Dialect::Gnu, NO_CONTINUATION),
+        (Dialect::Busybox, NO_CONTINUATION),
+        (Dialect::Freebsd, V4_ONLY),
+        (Dialect::Netbsd, V4_ONLY),
     ]),
     case(
         "argv0_is_the_name_when_absent",
         "an entry without arguments gets the program's base name as argv[0] (getconfigent, argc == 0)",
         argv0_is_the_name_when_absent,
     )
-    .ignored(&[(Busybox, "argv[0] is the whole path then")])
-    .not_run(&[(Inetutils, "argv is not terminated then; what comes after argv[0] is chance")]),
+    .not_run(&[(Inetutils, "argv is not terminated then; what comes after argv[0] is chance")])
+    .other_dialects(&[(Dialect::Busybox, "argv[0] is the whole path then")]),
     case(
         "argv0_as_written",
         "\"starting with argv[0], which is the name of the program\"",
@@ -105,14 +115,18 @@ pub const CASES: &[Case] = &[
     )
     .ignored(&[(Openbsd, "a line is read into 1024 bytes, and what is longer is parsed as two lines")]),
     case("quotes_are_letters", "quotes have no meaning in inetd.conf (skip)", quotes_are_letters)
-        .ignored(&[(Inetutils, "GNU's words can be quoted")]),
+        .other_dialects(&[
+            (Dialect::Gnu, "GNU's words can be quoted"),
+            (Dialect::Freebsd, "words can be quoted there"),
+            (Dialect::Netbsd, "words can be quoted there"),
+        ]),
     case("backslash_is_a_letter", "a backslash has no meaning in inetd.conf (skip)", backslash_is_a_letter),
     case(
         "hash_in_an_entry",
         "a `#` begins a comment \"at the beginning of a line\" only; later it is an argument",
         hash_in_an_entry,
     )
-    .ignored(&[(Busybox, "a # anywhere begins a comment")]),
+    .other_dialects(&[(Dialect::Busybox, "a # anywhere begins a comment")]),
     case("bytes_beyond_ascii", "arguments are bytes: UTF-8 passes through", bytes_beyond_ascii),
     case("percent_and_dollar", "nothing is expanded in an argument", percent_and_dollar),
     case(
@@ -169,16 +183,20 @@ pub const CASES: &[Case] = &[
         bogus_wait_word,
     )
     .ignored(&[
-        (Openbsd, "every word but `wait` is taken for nowait, in silence"),
-        (Inetutils, "warns and takes it for nowait"),
         (Usherd, "warns and takes it for nowait: nothing is lost that could be kept"),
+    ])
+    .other_dialects(&[
+        (Dialect::Openbsd, "every word but `wait` is taken for nowait"),
+        (Dialect::Gnu, "warns and takes it for nowait"),
+        (Dialect::Netbsd, "every word but `wait` is taken for nowait"),
     ]),
     case(
         "bad_max_logged",
-        "getconfigent: a bad `.max` is logged, `SERVICE: illegal max field \"X\", setting to 256`, and served",
+        "getconfigent: a bad `.max` is logged, `SERVICE: illegal max field \"X\", setting to N`, and served",
         bad_max_logged,
     )
-    .ignored(&[(Inetutils, "says \"invalid number\""), (Busybox, "drops the line")]),
+    .ignored(&[(Inetutils, "says \"invalid number\""), (Busybox, "drops the line")])
+    .other_dialects(&[(Dialect::Freebsd, "what stands behind a dot is not looked at there")]),
     case(
         "same_service_twice",
         "matchconf: the same service, address and protocol again replaces the first",
@@ -259,6 +277,16 @@ fn comments(lab: &mut Lab) {
     );
     assert_eq!(ask("127.0.0.1:2001").arguments(), ["probe"]);
     assert!(refuses("127.0.0.1:2002"));
+}
+
+fn nul_in_a_line(lab: &mut Lab) {
+    neighbours_of(lab, "2002 stream tcp nowait nobody /srv/probe probe a\0b c");
+    assert!(refuses("127.0.0.1:2002"));
+}
+
+fn cr_at_the_end(lab: &mut Lab) {
+    lab.start("2001 stream tcp nowait nobody /srv/probe probe last\r\n");
+    assert!(!tcp("127.0.0.1:2001").text().contains("last\r"));
 }
 
 fn blank_lines(lab: &mut Lab) {
@@ -423,7 +451,9 @@ fn bogus_wait_word(lab: &mut Lab) {
 fn bad_max_logged(lab: &mut Lab) {
     neighbours_of(lab, "2002 stream tcp4 nowait.many nobody /srv/probe probe");
     assert_eq!(ask("127.0.0.1:2002").arguments(), ["probe"]);
-    lab.syslog.expect("2002: illegal max field \"many\", setting to 256");
+    lab.syslog.expect_where("a line about the limit", |message| {
+        message.text.starts_with("2002: illegal max field \"many\", setting to ")
+    });
 }
 
 fn same_service_twice(lab: &mut Lab) {

@@ -7,9 +7,11 @@ use crate::cases::{Case, case};
 use crate::client::{Fate, ask, tcp, tcp_from, udp};
 use crate::deadline;
 use crate::lab::Lab;
+use crate::server::Dialect;
 use crate::server::Server::{Busybox, Inetutils, Openbsd};
 use crate::sockets;
 
+const BEHIND_A_SLASH: &str = "limits stand behind a `/` there, and starts a minute are for -R only";
 const ONE_LESS: &str = "counts so that N allows N-1";
 
 pub const CASES: &[Case] = &[
@@ -28,33 +30,40 @@ pub const CASES: &[Case] = &[
         "\"The optional “max” suffix […] specifies the maximum number of times a service can be invoked in one \
          minute\" (N-1 or N, as they count)",
         max_suffix,
-    ),
+    )
+    .other_dialects(&[(Dialect::Freebsd, BEHIND_A_SLASH)]),
     case(
         "max_suffix_is_exact",
         "\"specifies the maximum number of times a service can be invoked in one minute\": N allows N",
         max_suffix_is_exact,
     )
-    .ignored(&[(Openbsd, ONE_LESS), (Busybox, ONE_LESS)]),
-    case("max_suffix_on_wait", "\"separated from “wait” or “nowait” by a dot\"", max_suffix_on_wait),
+    .ignored(&[(Openbsd, ONE_LESS), (Busybox, ONE_LESS)])
+    .other_dialects(&[(Dialect::Freebsd, BEHIND_A_SLASH)]),
+    case("max_suffix_on_wait", "\"separated from “wait” or “nowait” by a dot\"", max_suffix_on_wait)
+        .other_dialects(&[(Dialect::Freebsd, BEHIND_A_SLASH)]),
     case(
         "max_suffix_on_datagrams",
         "\"specifies the maximum number of times a service can be invoked\"",
         max_suffix_on_datagrams,
-    ),
+    )
+    .other_dialects(&[(Dialect::Freebsd, BEHIND_A_SLASH)]),
     case(
         "rate_option",
         "\"-R rate: Specify the maximum number of times a service can be invoked in one minute\"",
         rate_option,
     ),
     case("suffix_beats_option", "getconfigent: `-R` is for services without a suffix", suffix_beats_option)
-        .ignored(&[(Inetutils, "a suffix cannot exceed -R")]),
+        .ignored(&[(Inetutils, "a suffix cannot exceed -R")])
+        .other_dialects(&[(Dialect::Freebsd, BEHIND_A_SLASH)]),
     case(
         "default_is_high_enough",
         "\"the default is 256\": 200 callers in a minute are served",
         default_is_high_enough,
     )
-    .not_run(&[(Inetutils, "stalls for a second after every child, so 200 are no matter of a minute")]),
-    case("one_service_only", "\"stop servicing requests for the specific service\"", one_service_only),
+    .not_run(&[(Inetutils, "stalls for a second after every child, so 200 are no matter of a minute")])
+    .other_dialects(&[(Dialect::Netbsd, "the default is 40 there")]),
+    case("one_service_only", "\"stop servicing requests for the specific service\"", one_service_only)
+        .other_dialects(&[(Dialect::Freebsd, BEHIND_A_SLASH)]),
     case(
         "limit_is_logged",
         "\"If a service exceeds this limit, inetd will log the problem\"",
@@ -63,13 +72,15 @@ pub const CASES: &[Case] = &[
     .ignored(&[
         (Openbsd, "says nothing on IPv4 ports from 1024: \"there are thieves on the system\""),
         (Busybox, "says it in other words"),
-    ]),
+    ])
+        .other_dialects(&[(Dialect::Freebsd, BEHIND_A_SLASH)]),
     case(
         "limit_is_logged_in_openbsd_words",
         "spawn() logs `SERVICE/PROTOCOL server failing (looping), service terminated […]`",
         limit_is_logged_in_openbsd_words,
     )
-    .ignored(&[(Busybox, "says it in other words")]),
+    .ignored(&[(Busybox, "says it in other words")])
+    .other_dialects(&[(Dialect::Freebsd, BEHIND_A_SLASH)]),
     case(
         "beyond_the_limit_nothing_spins",
         "a datagram that waits at a limit does not keep the processor busy",

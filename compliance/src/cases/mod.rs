@@ -6,27 +6,47 @@
 //! what it answers by chance, is not run.
 
 mod addresses;
+mod autopkgtest;
 mod builtins;
+mod busybox;
 mod datagram;
+mod freebsd;
+mod gnu;
 mod grammar;
+mod inetutils_tests;
 mod killall;
 mod limits;
 mod logging;
+mod netbsd;
+mod netbsd_tests;
 mod notify;
+mod openbsd;
 mod options;
 mod pidfile;
 mod reload;
+mod robustness;
 mod rpc;
 mod signals;
 mod starting;
+mod union;
 mod unix;
 mod update_inetd;
 mod wait;
 
 use crate::lab::Lab;
-use crate::server::Server;
+use crate::server::{Dialect, Server};
 
 type Reasons = &'static [(Server, &'static str)];
+type DialectReasons = &'static [(Dialect, &'static str)];
+
+/// Why a case about both families is none in most dialects.
+const V4_ONLY: &str = "`tcp` and `udp` are IPv4 only there";
+const V4_DIALECTS: DialectReasons = &[
+    (Dialect::Gnu, V4_ONLY),
+    (Dialect::Freebsd, V4_ONLY),
+    (Dialect::Netbsd, V4_ONLY),
+    (Dialect::Busybox, V4_ONLY),
+];
 
 /// One question and its answer.
 pub struct Case {
@@ -36,18 +56,26 @@ pub struct Case {
     pub run: fn(&mut Lab),
     /// Servers that answer otherwise, and why. The case must fail there.
     pub ignored: Reasons,
+    /// Dialects in which a file means something else, and what: whoever reads such a dialect must fail the
+    /// case, the original and ours alike.
+    pub other_dialects: DialectReasons,
     /// Servers that cannot be asked, and why.
     pub not_run: Reasons,
 }
 
 /// A case that every server passes, until [`Case::ignored`] says otherwise.
 pub const fn case(name: &'static str, sentence: &'static str, run: fn(&mut Lab)) -> Case {
-    Case { name, sentence, run, ignored: &[], not_run: &[] }
+    Case { name, sentence, run, ignored: &[], other_dialects: &[], not_run: &[] }
 }
 
 impl Case {
     pub const fn ignored(mut self, reasons: Reasons) -> Case {
         self.ignored = reasons;
+        self
+    }
+
+    pub const fn other_dialects(mut self, reasons: DialectReasons) -> Case {
+        self.other_dialects = reasons;
         self
     }
 
@@ -57,7 +85,8 @@ impl Case {
     }
 
     pub fn ignored_on(&self, server: Server) -> Option<&'static str> {
-        reason_for(self.ignored, server)
+        let in_dialect = || server.dialect().and_then(|dialect| reason_for(self.other_dialects, dialect));
+        reason_for(self.ignored, server).or_else(in_dialect)
     }
 
     pub fn not_run_on(&self, server: Server) -> Option<&'static str> {
@@ -65,34 +94,78 @@ impl Case {
     }
 }
 
-fn reason_for(reasons: Reasons, server: Server) -> Option<&'static str> {
-    reasons.iter().find(|(one, _)| *one == server).map(|(_, reason)| *reason)
+fn reason_for<T: PartialEq>(reasons: &[(T, &'static str)], wanted: T) -> Option<&'static str> {
+    reasons.iter().find(|(one, _)| *one == wanted).map(|(_, reason)| *reason)
 }
+
+/// Who is asked the questions of a subject.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Everybody,
+    /// usherd without `--dialect`.
+    Union,
+    /// Whoever reads that dialect.
+    Readers(Dialect),
+    /// Those, and usherd without `--dialect`.
+    ReadersAndUnion(Dialect),
+}
+
+impl Asked {
+    fn includes(self, server: Server) -> bool {
+        match self {
+            Asked::Everybody => true,
+            Asked::Union => server == Server::Usherd,
+            Asked::ReadersAndUnion(dialect) => server == Server::Usherd || server.dialect() == Some(dialect),
+            Asked::Readers(dialect) => server.dialect() == Some(dialect),
+        }
+    }
+}
+
+const SUBJECTS: &[(&str, Asked, &[Case])] = &[
+    ("limits", Asked::Everybody, limits::CASES),
+    ("grammar", Asked::Everybody, grammar::CASES),
+    ("addresses", Asked::Everybody, addresses::CASES),
+    ("unix", Asked::Everybody, unix::CASES),
+    ("starting", Asked::Everybody, starting::CASES),
+    ("wait", Asked::Everybody, wait::CASES),
+    ("datagram", Asked::Everybody, datagram::CASES),
+    ("builtins", Asked::Everybody, builtins::CASES),
+    ("reload", Asked::Everybody, reload::CASES),
+    ("rpc", Asked::Everybody, rpc::CASES),
+    ("signals", Asked::Everybody, signals::CASES),
+    ("pidfile", Asked::Everybody, pidfile::CASES),
+    ("options", Asked::Everybody, options::CASES),
+    ("logging", Asked::Everybody, logging::CASES),
+    ("notify", Asked::Everybody, notify::CASES),
+    ("update_inetd", Asked::Everybody, update_inetd::CASES),
+    ("killall", Asked::Everybody, killall::CASES),
+    ("robustness", Asked::Everybody, robustness::CASES),
+    ("inetutils_tests", Asked::Everybody, inetutils_tests::CASES),
+    ("autopkgtest", Asked::ReadersAndUnion(Dialect::Openbsd), autopkgtest::CASES),
+    ("netbsd_tests", Asked::ReadersAndUnion(Dialect::Netbsd), netbsd_tests::CASES),
+    ("union", Asked::Union, union::CASES),
+    ("openbsd", Asked::Readers(Dialect::Openbsd), openbsd::CASES),
+    ("gnu", Asked::Readers(Dialect::Gnu), gnu::CASES),
+    ("freebsd", Asked::Readers(Dialect::Freebsd), freebsd::CASES),
+    ("netbsd", Asked::Readers(Dialect::Netbsd), netbsd::CASES),
+    ("busybox", Asked::Readers(Dialect::Busybox), busybox::CASES),
+];
 
 /// Every case with its full name, `subject::name`.
 pub fn all() -> Vec<(String, &'static Case)> {
-    let subjects: [(&str, &'static [Case]); 17] = [
-        ("limits", limits::CASES),
-        ("grammar", grammar::CASES),
-        ("addresses", addresses::CASES),
-        ("unix", unix::CASES),
-        ("starting", starting::CASES),
-        ("wait", wait::CASES),
-        ("datagram", datagram::CASES),
-        ("builtins", builtins::CASES),
-        ("reload", reload::CASES),
-        ("rpc", rpc::CASES),
-        ("signals", signals::CASES),
-        ("pidfile", pidfile::CASES),
-        ("options", options::CASES),
-        ("logging", logging::CASES),
-        ("notify", notify::CASES),
-        ("update_inetd", update_inetd::CASES),
-        ("killall", killall::CASES),
-    ];
-    let named = |(subject, cases): (&str, &'static [Case])| {
-        let subject = subject.to_owned();
+    of_subjects(|_| true)
+}
+
+/// The cases that a server is asked.
+pub fn of(server: Server) -> Vec<(String, &'static Case)> {
+    of_subjects(|asked| asked.includes(server))
+}
+
+fn of_subjects(wanted: impl Fn(Asked) -> bool) -> Vec<(String, &'static Case)> {
+    let subjects = SUBJECTS.iter().filter(|(_, asked, _)| wanted(*asked));
+    let named = |(subject, _, cases): &(&str, Asked, &'static [Case])| {
+        let subject = (*subject).to_owned();
         cases.iter().map(move |case| (format!("{subject}::{}", case.name), case))
     };
-    subjects.into_iter().flat_map(named).collect()
+    subjects.flat_map(named).collect()
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 
 use crate::cases::{Case, Reasons, case};
-use crate::daemon::library_path;
+use crate::sandbox::library_path;
 use crate::deadline;
 use crate::lab::Lab;
 use crate::report::Report;

@@ -10,9 +10,12 @@ use crate::daemon::Mode;
 use crate::deadline;
 use crate::lab::Lab;
 use crate::report::Report;
+use crate::server::Dialect;
 use crate::server::Server::{Busybox, Inetutils, Openbsd};
 
 const OTHER_WORDS: &str = "says it in other words";
+
+const FORTY: &str = "the default is 40 starts a minute there";
 
 pub const CASES: &[Case] = &[
     case("descriptors_are_0_1_2", "spawn(): dup2 to 0, 1 and 2, closefrom(3)", descriptors_are_0_1_2)
@@ -96,7 +99,8 @@ pub const CASES: &[Case] = &[
         user,
     ),
     case("supplementary_groups", "spawn(): initgroups(pw_name, pw_gid)", supplementary_groups),
-    case("user_dot_group", "\"An optional group name can be specified by appending a dot to the user name\"", user_dot_group),
+    case("user_dot_group", "\"An optional group name can be specified by appending a dot to the user name\"", user_dot_group)
+        .other_dialects(&[(Dialect::Freebsd, "user and group are parted by a colon only")]),
     case("user_colon_group", "\"user[.group] or user[:group]\"", user_colon_group),
     case(
         "user_and_group_keep_supplementary",
@@ -126,10 +130,11 @@ pub const CASES: &[Case] = &[
         "a user whose name has a dot can be named",
         user_with_a_dot,
     )
-    .ignored(&[
-        (Openbsd, "cuts at the first dot"),
-        (Inetutils, "cuts at the dot"),
-        (Busybox, "cuts at the first dot"),
+    .other_dialects(&[
+        (Dialect::Openbsd, "cuts at the first dot"),
+        (Dialect::Gnu, "cuts at the dot"),
+        (Dialect::Busybox, "cuts at the first dot"),
+        (Dialect::Netbsd, "cuts at the first dot"),
     ]),
     case("no_capabilities", "a program of another user has no capabilities", no_capabilities),
     case(
@@ -175,12 +180,15 @@ pub const CASES: &[Case] = &[
     case("standard_error", "spawn(): descriptor 2 is the connection", standard_error),
     case("half_close", "the caller's end of file reaches the program, and its answer the caller", half_close),
     case("much_output", "a program writes as much as it likes", much_output),
-    case("many_callers", "\"nowait\": \"continue processing connections on the socket\"", many_callers),
+    case("many_callers", "\"nowait\": \"continue processing connections on the socket\"", many_callers)
+        .other_dialects(&[(Dialect::Netbsd, FORTY)]),
     case("idle_callers_do_not_block", "\"nowait\": callers who say nothing keep nobody waiting", idle_callers_do_not_block),
     case("no_zombies", "reap(): children are waited for", no_zombies),
-    case("no_leaked_descriptors", "gettcp(): the daemon keeps no connection", no_leaked_descriptors),
+    case("no_leaked_descriptors", "gettcp(): the daemon keeps no connection", no_leaked_descriptors)
+        .other_dialects(&[(Dialect::Netbsd, FORTY)]),
     case("caller_gone_before_accept", "gettcp(): ECONNABORTED is nothing, and nobody waits for the one who left", caller_gone_before_accept),
-    case("callers_who_reset", "accept errors of one caller are nothing to the next", callers_who_reset),
+    case("callers_who_reset", "accept errors of one caller are nothing to the next", callers_who_reset)
+        .other_dialects(&[(Dialect::Netbsd, FORTY)]),
 ];
 
 const LINE: &str = "2001 stream tcp nowait nobody /srv/probe probe\n";

@@ -11,6 +11,7 @@ use crate::client;
 use crate::deadline;
 use crate::lab::Lab;
 use crate::report::Report;
+use crate::server::Dialect;
 use crate::server::Server::{Busybox, Inetutils, Openbsd};
 
 const NO_UNIX: &str = "GNU knows no protocol `unix`";
@@ -31,13 +32,23 @@ pub const CASES: &[Case] = &[
     case("datagram_nowait", "\"nowait\" datagram services may be unix sockets, too", datagram_nowait)
         .ignored(&[(Inetutils, NO_UNIX)]),
     case("mode_is_0666", "setup(): umask(0111) round bind, so that everybody may connect", mode_is_0666)
-        .ignored(&[(Inetutils, NO_UNIX), (Busybox, "the mode is left to the umask")]),
+        .ignored(&[(Inetutils, NO_UNIX)])
+        .other_dialects(&[
+            (Dialect::Busybox, "the mode is left to the umask"),
+            (Dialect::Netbsd, "the mode is left to the umask"),
+            (Dialect::Freebsd, "the mode is 0200 there"),
+        ]),
     case(
         "mode_does_not_follow_the_umask",
         "the umask of whoever starts it does not matter",
         mode_against_umask,
     )
-    .ignored(&[(Inetutils, NO_UNIX), (Busybox, "the mode is left to the umask")]),
+    .ignored(&[(Inetutils, NO_UNIX)])
+    .other_dialects(&[
+        (Dialect::Busybox, "the mode is left to the umask"),
+        (Dialect::Netbsd, "the mode is left to the umask"),
+        (Dialect::Freebsd, "the mode is 0200 there"),
+    ]),
     case("stale_file_is_replaced", "config(): unlink before bind", stale_file_is_replaced)
         .ignored(&[(Inetutils, NO_UNIX)]),
     case(

@@ -6,6 +6,7 @@ use crate::cases::{Case, case};
 use crate::client::{ask, tcp};
 use crate::deadline;
 use crate::lab::Lab;
+use crate::server::Dialect;
 use crate::server::Server::{Busybox, Inetutils, Openbsd};
 
 const OBEY: &str = "2001 stream tcp4 wait nobody /srv/probe probe do=obey\n";
@@ -57,7 +58,7 @@ pub const CASES: &[Case] = &[
 
 fn four(lab: &Lab, text: &str) -> String {
     // Busybox knows no `tcp4`, and its `tcp` is the same.
-    if lab.server == Busybox { text.replace("tcp4", "tcp") } else { text.to_owned() }
+    if lab.server.dialect() == Some(Dialect::Busybox) { text.replace("tcp4", "tcp") } else { text.to_owned() }
 }
 
 fn gets_the_listener(lab: &mut Lab) {

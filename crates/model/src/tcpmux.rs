@@ -35,6 +35,8 @@ pub enum Request {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {
     bytes: Vec<u8>,
+    /// A CR has come, and an LF may follow, which must not be left for the service.
+    ends: bool,
 }
 
 /// What has become of a line.
@@ -47,9 +49,11 @@ pub enum Progress {
 }
 
 impl Line {
-    /// Looks at the bytes that have come. A line ends at CR, LF or NUL; what ends it in two bytes is taken whole, as
-    /// far as it is there.
+    /// Looks at the bytes that have come. A line ends at CR, LF or NUL; an LF or NUL behind a CR belongs to it.
     pub fn add(&mut self, bytes: &[u8]) -> Progress {
+        if self.ends && !bytes.is_empty() {
+            return Progress::Whole(usize::from(matches!(bytes[0], b'\n' | 0)), self.request());
+        }
         let room = MOST - self.bytes.len();
         let looked_at = &bytes[..bytes.len().min(room)];
         let Some(end) = looked_at.iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0)) else {
@@ -61,8 +65,17 @@ impl Line {
             };
         };
         self.bytes.extend(&looked_at[..end]);
-        let pair = matches!(bytes.get(end..end + 2), Some(b"\r\n" | b"\r\0"));
-        Progress::Whole(end + 1 + usize::from(pair), self.request())
+        self.ends = true;
+        match (looked_at[end], bytes.get(end + 1)) {
+            (b'\r', None) => Progress::GoesOn(end + 1),
+            (b'\r', Some(b'\n' | 0)) => Progress::Whole(end + 2, self.request()),
+            _ => Progress::Whole(end + 1, self.request()),
+        }
+    }
+
+    /// The caller will say no more. What it wants, if the line was whole but for an LF.
+    pub fn end(&self) -> Option<Request> {
+        if self.ends { Some(self.request()) } else { None }
     }
 
     fn request(&self) -> Request {
@@ -119,6 +132,16 @@ mod tests {
             assert_eq!(line.add(&[*byte]), Progress::GoesOn(1));
         }
         assert_eq!(line.add(b"\n"), Progress::Whole(1, service("date")));
+    }
+
+    #[test]
+    fn a_line_feed_that_comes_late_belongs_to_the_line() {
+        let mut line = Line::default();
+        assert_eq!(line.add(b"date\r"), Progress::GoesOn(5));
+        assert_eq!(line.clone().add(b"\nmore"), Progress::Whole(1, service("date")));
+        assert_eq!(line.clone().add(b"more"), Progress::Whole(0, service("date")));
+        assert_eq!(line.end(), Some(service("date")));
+        assert_eq!(Line::default().end(), None);
     }
 
     #[test]

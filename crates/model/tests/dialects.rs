@@ -4,7 +4,7 @@ mod world;
 
 use usherd_model::config::inetd::{DialectName, compare};
 use usherd_model::diagnostic::{Diagnostic, Severity};
-use usherd_model::service::{Config, FileAccess, Handover, Limits, Service};
+use usherd_model::service::{Builtin, Config, FileAccess, Handover, Limits, Service, Task};
 use usherd_model::supervisor::Settings;
 use world::{Call, Files, Table, World, defaults, parse_as, read_as};
 
@@ -69,9 +69,26 @@ fn what_tcp_means() {
     }
     for dialect in ALL {
         assert_eq!(word(dialect, "tcp4"), ["*:2000"], "{}", dialect.word());
+    }
+    for dialect in [Union, Openbsd, Freebsd, Netbsd, Busybox] {
         assert_eq!(word(dialect, "tcp46"), ["[::]:2000 (IPv4 too)"], "{}", dialect.word());
+    }
+    for dialect in [Union, Gnu, Freebsd, Netbsd, Busybox] {
         assert_eq!(word(dialect, "tcp6only"), ["[::]:2000"], "{}", dialect.word());
     }
+    // Words that they do not know and take for something.
+    assert_eq!(word(Gnu, "tcp46"), ["*:2000"]);
+    assert_eq!(word(Openbsd, "tcp6only"), ["*:2000", "[::]:2000"]);
+}
+
+#[test]
+fn gnu_maps_ipv4_addresses_of_tcp6() {
+    let of = |text: &str| addresses(Gnu, &format!("{text} nowait root /bin/x x\n"));
+    assert_eq!(of("127.0.0.1:2000 stream tcp6"), ["[::ffff:127.0.0.1]:2000 (IPv4 too)"]);
+    assert_eq!(of("localhost:2000 stream tcp6"), ["[::1]:2000 (IPv4 too)"]);
+    assert_eq!(of("two:2000 stream tcp6").len(), 2);
+    assert_eq!(of("2000 stream tcp46"), ["*:2000"]);
+    assert!(addresses(Openbsd, "127.0.0.1:2000 stream tcp6 nowait root /bin/x x\n").is_empty());
 }
 
 #[test]
@@ -109,7 +126,8 @@ fn quotes() {
     }
     assert_eq!(arguments(Gnu, text), ["x", "a b", "c'd", "e'f"]);
     assert_eq!(arguments(Gnu, r#"e"f g"h"#), ["e", "f g", "h"]);
-    assert_eq!(arguments(Gnu, r#"x "a b"#), ["x", "\"a", "b"]);
+    assert_eq!(arguments(Gnu, r#"x "a b"#), ["x", "\"a b"]);
+    assert_eq!(arguments(Gnu, "x a' 'b"), ["x", "a'", "'b"]);
     assert_eq!(arguments(Freebsd, text), ["x", "a b", "c'd", "e'f"]);
     assert_eq!(arguments(Freebsd, r#"x "a b"#), ["x", "a b"]);
     assert_eq!(arguments(Netbsd, text), ["x", "a b", "cd ef"]);
@@ -141,6 +159,7 @@ fn continuation() {
     }
     assert_eq!(codes(Gnu, "2000 stream tcp nowait root /bin/x x\n\ty\n"), ["not-enough-fields"]);
     assert_eq!(arguments(Busybox, "x \\\ny z\\\nz"), ["x", "y", "zz"]);
+    assert_eq!(arguments(Busybox, "x \\\n  y \\\n \\\n\tz \\\n"), ["x", "y", "z"]);
 }
 
 #[test]
@@ -232,10 +251,22 @@ fn users_groups_and_classes() {
     // A dot in a user's name.
     assert!(user(Union, "first.last:tty").contains("uid: 1000"));
     assert!(user(Gnu, "first.last:tty").contains("uid: 1000"));
+    assert!(user(Gnu, "www-data.").contains("gid: 33"));
+    assert!(user(Openbsd, "www-data.").contains("NoSuchGroup"));
     assert!(user(Freebsd, "first.last").contains("uid: 1000"));
     assert!(user(Openbsd, "first.last:tty").contains("NoSuchUser(\"first\")"));
     assert!(user(Freebsd, "www-data:tty/daemon").contains("gid: 5"));
     assert_eq!(codes(Freebsd, "2000 stream tcp4 nowait root/daemon /bin/x x\n"), ["login-class"]);
+}
+
+#[test]
+fn builtins_have_aliases_and_paths() {
+    let task = |text: &str| one(Freebsd, text).task;
+    assert_eq!(task("sink stream tcp nowait root internal\n"), Task::Builtin(Builtin::Discard));
+    assert_eq!(task("/run/echo stream unix nowait root internal\n"), Task::Builtin(Builtin::Echo));
+    assert_eq!(codes(Freebsd, "ftp stream tcp nowait root internal\n"), ["unknown-internal"]);
+    assert_eq!(codes(Freebsd, "9 stream tcp nowait root internal\n"), ["unknown-internal"]);
+    assert_eq!(codes(Freebsd, "/run/x stream unix nowait root internal\n"), ["unknown-internal"]);
 }
 
 #[test]
@@ -369,6 +400,8 @@ fn what_originals_disagree_about_is_said_once() {
     }));
     assert!(differences("2000 stream tcp4 nowait root /bin/x x\n").is_empty());
     assert!(differences("127.0.0.1:2000 stream tcp nowait root /bin/x x\n").is_empty());
+    let keys = "2000 on protocol = tcp4, wait = no, user = root, exec = /bin/x, args = x, ip_max = 2;\n";
+    assert_eq!(differences(keys), []);
     assert!(
         differences("2000 stream tcp4 nowait.0 root /bin/x x\n").iter().any(|(_, m)| m.contains("netbsd"))
     );
@@ -387,6 +420,22 @@ fn a_limit_of_zero_serves_nobody_at_any_time() {
 }
 
 /// NetBSD's own test of its limits, with the clock made up: how many of 8 callers from two places are served.
+#[test]
+fn sources_are_unseen_by_wait_services() {
+    let keys = |protocol: &str, wait: &str, max: &str| {
+        let socket = if protocol == "udp4" { "dgram" } else { "stream" };
+        format!(
+            "2000 on protocol = {protocol}, socktype = {socket}, wait = {wait}, user = root, exec = /bin/x, {max};\n"
+        )
+    };
+    assert_eq!(codes(Netbsd, &keys("tcp4", "yes", "ip_max = 3")), ["source-limit"]);
+    assert!(codes(Netbsd, &keys("tcp4", "no", "ip_max = 3")).is_empty());
+    assert!(codes(Netbsd, &keys("udp4", "yes", "ip_max = 3")).is_empty());
+    assert_eq!(starts(&one(Netbsd, &keys("tcp4", "yes", "ip_max = 0")).limits), Some(0));
+    assert!(codes(Freebsd, "2000 stream tcp4 wait/1/0/0 root /bin/x x\n").is_empty());
+    assert_eq!(codes(Freebsd, "2000 stream tcp4 wait/1/0/4 root /bin/x x\n"), ["source-limit"]);
+}
+
 #[test]
 fn netbsd_service_max_and_ip_max() {
     let text = "10 on socktype = dgram, protocol = udp4, wait = yes, user = root, exec = /bin/x, service_max = 5, ip_max = 3;\n\

@@ -109,7 +109,11 @@ impl Checker<'_> {
             self.warning("login-class", class, "login classes are FreeBSD's and are ignored").hint =
                 "set what the class sets in the program's own configuration".to_owned();
         }
-        let limits = self.limits(entry, task.as_ref());
+        let mut limits = self.limits(entry, task.as_ref());
+        let accepts = kind.is_some_and(SocketKind::has_connections) && handover == Some(Handover::Listener);
+        if accepts && matches!(task, Some(Task::Program(_))) {
+            self.sources_are_unseen(entry, &mut limits);
+        }
         handover?;
         Some(Service {
             name: entry.name.value.as_slice().into(),
@@ -305,8 +309,8 @@ impl Checker<'_> {
             Families::V6(v6) => (None, Some(v6), false),
             // Without IPv6 in the kernel this is IPv4; whoever writes a 6 wants to hear of it.
             Families::Both(v4, v6) => (Some(v4), Some(v6).filter(|_| has_ipv6), false),
-            Families::Dual(v4) if !has_ipv6 => (Some(v4), None, false),
-            Families::Dual(v6) => (None, Some(v6), true),
+            Families::Dual(v4) | Families::Mapped(v4) if !has_ipv6 => (Some(v4), None, false),
+            Families::Dual(v6) | Families::Mapped(v6) => (None, Some(v6), true),
             Families::OfHost(v6) if hosts.iter().any(is_v6) => (Some(v6), Some(v6), false),
             Families::OfHost(v4) => (Some(v4), None, false),
         };
@@ -316,7 +320,11 @@ impl Checker<'_> {
             let mut problem = None;
             for (protocol, is_v6) in [(v4, false), (v6, true)] {
                 let Some(protocol) = protocol else { continue };
-                match self.resolve(host, is_v6) {
+                let resolved = match (self.resolve(host, is_v6), families) {
+                    (Err(_), Families::Mapped(_)) if is_v6 => self.resolve(host, false).map(mapped),
+                    (resolved, _) => resolved,
+                };
+                match resolved {
                     Ok(resolved) => {
                         found |= !resolved.is_empty();
                         for mut address in resolved {
@@ -549,6 +557,20 @@ impl Checker<'_> {
         limits
     }
 
+    /// A program that accepts its callers itself is the only one to see who they are.
+    fn sources_are_unseen(&mut self, entry: &Entry, limits: &mut Limits) {
+        let words = [&entry.limits.source_starts, &entry.limits.source_children];
+        let is_limit = |limit: &&LimitWord| limit.zero == Zero::Never || limit.number() != Some(0);
+        if let Some(limit) = words.into_iter().flatten().find(is_limit) {
+            self.warning("source-limit", &limit.word, "a limit for sources has no effect with wait").hint =
+                "the program accepts its callers itself, and only it sees who they are".to_owned();
+        }
+        // Nobody is nobody, from wherever.
+        if limits.source_starts.is_some_and(|rate| rate.count == 0) {
+            limits.starts = limits.source_starts;
+        }
+    }
+
     /// `None` for no limit.
     fn limit(&mut self, entry: &Entry, limit: &LimitWord, default: Option<u32>) -> Option<u32> {
         match (limit.number(), limit.zero) {
@@ -585,8 +607,8 @@ impl Checker<'_> {
         let words = std::iter::once(mux.unwrap_or(&entry.name.value))
             .chain(entry.arguments.first().map(|word| word.value.as_slice()));
         // tcpmux behind itself would be a way to ask for ever.
-        let known =
-            words.into_iter().find_map(Internal::by_name).filter(|known| mux.is_none() || !known.is_tcpmux());
+        let known = words.into_iter().find_map(Internal::by_name).or_else(|| self.internal_of_alias(entry));
+        let known = known.filter(|known| mux.is_none() || !known.is_tcpmux());
         match known {
             Some(Internal::Builtin(builtin)) if builtin.speaks(kind) => Some(Task::Builtin(builtin)),
             Some(Internal::Auth) if kind == SocketKind::Stream => {
@@ -603,6 +625,21 @@ impl Checker<'_> {
                 diagnostic.hint = "on another port, name it behind the word: internal echo".to_owned();
                 None
             }
+        }
+    }
+
+    /// FreeBSD goes by the aliases of /etc/services too, and for a Unix socket by the last part of its path.
+    fn internal_of_alias(&mut self, entry: &Entry) -> Option<Internal> {
+        let name = entry.name.value.rsplit(|byte| *byte == b'/').next()?;
+        match entry.transport? {
+            Transport::Unix => Internal::by_name(name),
+            Transport::Inet { protocol, .. } => {
+                let port = self.facts.port(std::str::from_utf8(name).ok()?, protocol)?;
+                let mut all = Builtin::ALL.into_iter();
+                let builtin = all.find(|one| self.facts.port(one.name(), protocol) == Some(port))?;
+                Some(Internal::Builtin(builtin))
+            }
+            Transport::Rpc { .. } => None,
         }
     }
 
@@ -751,6 +788,15 @@ fn original(entry: &Entry, words: &str) -> String {
         Some(Transport::Inet { .. }) => format!("{name}/{protocol}: {words}"),
         Some(Transport::Rpc { .. } | Transport::Unix) | None => String::new(),
     }
+}
+
+/// IPv4 addresses as those that an IPv6 socket has for them.
+fn mapped(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let map = |address: SocketAddr| match address.ip() {
+        IpAddr::V4(v4) => SocketAddr::new(v4.to_ipv6_mapped().into(), address.port()),
+        IpAddr::V6(_) => address,
+    };
+    addresses.into_iter().map(map).collect()
 }
 
 /// A word in quotes, shortened when somebody wrote a novel.

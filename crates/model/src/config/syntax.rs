@@ -95,6 +95,8 @@ pub enum Families {
     Both(Protocol, Protocol),
     /// One IPv6 socket that serves IPv4 callers too; IPv4 only where the kernel has no IPv6.
     Dual(Protocol),
+    /// The same, and an IPv4 address in front of it is bound as an IPv6 one (`::ffff:a.b.c.d`).
+    Mapped(Protocol),
     /// The family of the address that is written; IPv4 without one.
     OfHost(Protocol),
 }

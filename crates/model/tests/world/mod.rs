@@ -57,8 +57,18 @@ impl Facts for Table {
     }
 
     fn port(&mut self, service: &str, protocol: &str) -> Option<u16> {
-        [("ftp", 21), ("telnet", 23), ("smtp", 25), ("mail", 25), ("tftp", 69), ("echo", 7), ("daytime", 13)]
+        let ports = [
+            ("ftp", 21),
+            ("telnet", 23),
+            ("smtp", 25),
+            ("mail", 25),
+            ("tftp", 69),
+            ("echo", 7),
+            ("daytime", 13),
+        ];
+        ports
             .into_iter()
+            .chain([("discard", 9), ("sink", 9)])
             .find(|(name, _)| *name == service && (protocol == "tcp" || *name == "tftp" || *name == "echo"))
             .map(|(_, port)| port)
     }

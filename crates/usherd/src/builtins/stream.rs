@@ -238,7 +238,7 @@ enum Asked {
 fn ask(connection: &OwnedFd, line: &mut Line) -> Asked {
     let mut bytes = [0; tcpmux::MOST + 2];
     let length = match recv(connection, &mut bytes, RecvFlags::DONTWAIT | RecvFlags::PEEK) {
-        Ok((_, 0)) => return Asked::Left,
+        Ok((_, 0)) => return line.end().map_or(Asked::Left, Asked::For),
         Ok((_, length)) => length,
         Err(Errno::AGAIN | Errno::INTR) => return Asked::Nothing,
         Err(_) => return Asked::Left,
@@ -247,10 +247,10 @@ fn ask(connection: &OwnedFd, line: &mut Line) -> Asked {
         tcpmux::Progress::GoesOn(taken) => (taken, Asked::Nothing),
         tcpmux::Progress::Whole(taken, request) => (taken, Asked::For(request)),
     };
-    match recv(connection, &mut bytes[..taken], RecvFlags::DONTWAIT) {
-        Ok(_) => asked,
-        Err(_) => Asked::Left,
+    if taken > 0 && recv(connection, &mut bytes[..taken], RecvFlags::DONTWAIT).is_err() {
+        return Asked::Left;
     }
+    asked
 }
 
 /// What is there to read. Notes the end of the stream in `ended`; `None` for a broken connection.

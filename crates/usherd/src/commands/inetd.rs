@@ -26,15 +26,36 @@ const CONFIG: &str = "/etc/inetd.conf";
 const CONFIG_FOLDER: &str = "/etc/inetd.d";
 const IDENT: &str = "inetd";
 
-/// The smallest backlog that `-q` can ask for.
-const LEAST_BACKLOG: u32 = 10;
+/// The smallest backlog that `-q` can ask for; busybox takes what it is given.
+fn least_backlog(dialect: DialectName) -> u32 {
+    match dialect {
+        DialectName::Busybox => 1,
+        DialectName::Union
+        | DialectName::Openbsd
+        | DialectName::Gnu
+        | DialectName::Freebsd
+        | DialectName::Netbsd => 10,
+    }
+}
 
 pub(super) fn run(arguments: &[OsString]) -> Exit {
-    match cli::inetd().try_get_matches_from(arguments) {
+    match cli::inetd().try_get_matches_from(attach_values(arguments)) {
         Ok(matches) => run_matches(&matches),
         Err(error) if !error.use_stderr() => super::say_usage(&error),
         Err(_) => usage(),
     }
+}
+
+/// GNU's `-p` has a value only when it is attached: a word behind it is a configuration, which a pid file must not
+/// take the place of.
+pub(super) fn attach_values(arguments: &[OsString]) -> Vec<OsString> {
+    let is_gnu = arguments.iter().any(|word| word == "--dialect=gnu")
+        || arguments.windows(2).any(|pair| pair == ["--dialect", "gnu"]);
+    let attach = |word: &OsString| match word.to_str() {
+        Some("-p" | "--pidfile") if is_gnu => OsString::from("--pidfile="),
+        _ => word.clone(),
+    };
+    arguments.iter().map(attach).collect()
 }
 
 pub(super) fn run_matches(matches: &ArgMatches) -> Exit {
@@ -137,9 +158,9 @@ fn numbers(matches: &ArgMatches, dialect: DialectName) -> Defaults {
     defaults.limits.source_starts = limited(count("source-rate", 'C')).map(per_minute);
     defaults.limits.source_children = limited(count("source-children", 's'));
     if let Some(text) = matches.get_one::<String>("backlog") {
-        // As atoi(3), which takes what begins like a number, and never less than ten.
+        // As atoi(3), which takes what begins like a number.
         let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
-        defaults.backlog = digits.parse::<u32>().unwrap_or_default().max(LEAST_BACKLOG);
+        defaults.backlog = digits.parse::<u32>().unwrap_or_default().max(least_backlog(dialect));
     }
     defaults.ucspi = matches.get_flag("environment");
     defaults.bind = matches.get_one::<String>("address").cloned();
@@ -161,4 +182,24 @@ fn usage() -> Exit {
 
 fn complain(text: &str) {
     output::complain(&format!("inetd: {text}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_behind_gnus_p_is_a_configuration() {
+        let attached = |text: &str| -> Vec<String> {
+            let words: Vec<OsString> = text.split(' ').map(OsString::from).collect();
+            attach_values(&words).into_iter().filter_map(|word| word.into_string().ok()).collect()
+        };
+        let gnu = attached("inetd --dialect gnu -p /etc/x.conf");
+        assert_eq!(gnu, ["inetd", "--dialect", "gnu", "--pidfile=", "/etc/x.conf"]);
+        assert_eq!(attached("inetd --dialect=gnu -p/run/x"), ["inetd", "--dialect=gnu", "-p/run/x"]);
+        assert_eq!(attached("inetd -p /run/x"), ["inetd", "-p", "/run/x"]);
+        let matches = cli::inetd().try_get_matches_from(gnu).expect("these are good arguments");
+        assert_eq!(matches.get_one::<String>("pid-file").map(String::as_str), Some(""));
+        assert_eq!(matches.get_one::<String>("config").map(String::as_str), Some("/etc/x.conf"));
+    }
 }

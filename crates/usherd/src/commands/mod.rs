@@ -33,6 +33,10 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
     if arguments.get(1).is_some_and(|word| word == "load") {
         return load::run();
     }
+    let arguments = match arguments.get(1) {
+        Some(word) if word == "inetd" => inetd::attach_values(&arguments),
+        Some(_) | None => arguments,
+    };
     let matches = match cli::usherd().try_get_matches_from(&arguments) {
         Ok(matches) => matches,
         Err(error) if arguments.get(1).is_some_and(|word| word == "ident") => return ident::misused(&error),

@@ -24,6 +24,7 @@ pub(super) const BUSYBOX: Dialect = Dialect {
         (b"udp", "udp", Families::V4(Protocol::Udp)),
         (b"udp6", "udp", Families::Dual(Protocol::Udp6)),
     ],
+    strays: &[],
     wait: WaitRule::Exact,
     wait_limits: &[WaitLimit {
         mark: b'.',
@@ -33,6 +34,7 @@ pub(super) const BUSYBOX: Dialect = Dialect {
     }],
     splits: &[Split::First(b'.'), Split::First(b':')],
     classes: false,
+    bare_marks: false,
     bare_argv: BareArgv::Path,
     // As the umask leaves it.
     socket_mode: 0o755,

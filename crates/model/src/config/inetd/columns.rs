@@ -12,7 +12,7 @@
 use super::keys::Definition;
 use super::lines::Line;
 use super::words::{base, part, split, split_at_most, split_host, split_versions};
-use super::{BareArgv, Dialect, Limited, Split, WaitLimit, WaitRule, union, unsupported};
+use super::{BareArgv, Dialect, Limited, ProtocolWord, Split, WaitLimit, WaitRule, union, unsupported};
 use crate::config::syntax::{
     Account, Entry, FileWords, LimitWord, LimitWords, Numeral, Transport, Tree, WaitMeaning, Word, Zero,
 };
@@ -232,10 +232,17 @@ impl Dialect {
             Some(plain) => (true, plain),
             None => (false, word.value.as_slice()),
         };
-        let find = |dialect: &Dialect| dialect.protocols.iter().find(|(name, ..)| *name == plain).copied();
-        let (_, protocol, families) = find(self).or_else(|| {
-            let found = find(&union::UNION)?;
-            diagnostics.push(not_in_dialect(word, self));
+        let find = |words: &[ProtocolWord]| words.iter().find(|(name, ..)| *name == plain).copied();
+        let stray = || {
+            let taken =
+                find(self.strays).map(|found| (found, "it is taken for what the original takes it for"));
+            let read =
+                || Some((find(union::UNION.protocols)?, "it is read as the originals do that know it"));
+            taken.or_else(read)
+        };
+        let (_, protocol, families) = find(self.protocols).or_else(|| {
+            let (found, hint) = stray()?;
+            diagnostics.push(not_in_dialect(word, self, hint));
             Some(found)
         })?;
         Some(if is_rpc {
@@ -248,9 +255,10 @@ impl Dialect {
     /// The users and groups that a word can mean; see [`Dialect::splits`].
     fn accounts(&self, owner: &Word) -> Vec<Account> {
         let whole = || Account { user: owner.clone(), group: None };
-        let at = |at: usize| Account {
-            user: part(owner, 0, at),
-            group: Some(part(owner, at + 1, owner.value.len())),
+        let at = |at: usize| {
+            let group = Some(part(owner, at + 1, owner.value.len()));
+            let group = group.filter(|group| !self.bare_marks || !group.value.is_empty());
+            Account { user: part(owner, 0, at), group }
         };
         let position = |split: &Split| match *split {
             Split::Never => Some(whole()),
@@ -313,10 +321,9 @@ fn take_apart_path(entry: &mut Entry, first: &Word) {
     }
 }
 
-fn not_in_dialect(word: &Word, dialect: &Dialect) -> Diagnostic {
+fn not_in_dialect(word: &Word, dialect: &Dialect, hint: &str) -> Diagnostic {
     let message = format!("{} does not know the word {:?}", dialect.name, printable(&word.value));
-    Diagnostic::warning("not-in-dialect", Place::Text(word.span), message)
-        .hint("it is read as the originals do that know it")
+    Diagnostic::warning("not-in-dialect", Place::Text(word.span), message).hint(hint)
 }
 
 fn bad_buffer(name: &Word, part: &Word) -> Diagnostic {

@@ -45,7 +45,8 @@ fn compare_file(sources: &mut Sources, file: FileId, entries: &[Entry]) -> Vec<D
         .into_iter()
         .map(|name| {
             let tree = read(sources, file, name);
-            (name.word(), tree.entries.into_iter().map(|entry| (entry.span.start, entry)).collect())
+            let usable = tree.entries.into_iter().filter(is_usable);
+            (name.word(), usable.map(|entry| (entry.span.start, entry)).collect())
         })
         .collect();
     let mut findings: Vec<Finding> = Vec::new();
@@ -64,6 +65,12 @@ fn read(sources: &mut Sources, file: FileId, name: DialectName) -> Tree {
     let mut tree = Tree::default();
     parse(sources, file, name.dialect(), &mut NoIncludes, &mut tree, &mut Vec::new());
     tree
+}
+
+/// Whether an original would do anything with its own reading, but refuse it.
+fn is_usable(entry: &Entry) -> bool {
+    let types: [&[u8]; 5] = [b"stream", b"dgram", b"seqpacket", b"raw", b"rdm"];
+    entry.transport.is_some() && types.contains(&entry.socket_type.value.as_slice())
 }
 
 /// What is included is compared by itself.
@@ -152,7 +159,8 @@ fn sockets(entry: &Entry) -> Option<String> {
         Families::V4(_) => (true, false, false),
         Families::V6(_) => (false, true, false),
         Families::Both(..) => (true, true, false),
-        Families::Dual(_) => (false, true, true),
+        Families::Mapped(_) if !written(true) => return Some("an IPv6 socket for IPv4 callers".to_owned()),
+        Families::Dual(_) | Families::Mapped(_) => (false, true, true),
         Families::OfHost(_) => (!all_literal || written(false), all_literal && written(true), false),
     };
     Some(

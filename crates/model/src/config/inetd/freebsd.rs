@@ -28,10 +28,12 @@ pub(super) const FREEBSD: Dialect = Dialect {
         (b"udp6", "udp", Families::V6(Protocol::Udp6)),
         (b"udp46", "udp", Families::Dual(Protocol::Udp46)),
     ],
+    strays: &[],
     wait: WaitRule::Prefix,
     wait_limits: &[CHILDREN_AND_SOURCES],
     splits: &[Split::Last(b':')],
     classes: true,
+    bare_marks: false,
     bare_argv: BareArgv::Base,
     // Its owner's alone to write to, and nobody's to read.
     socket_mode: 0o200,

@@ -21,12 +21,17 @@ pub(super) const GNU: Dialect = Dialect {
     protocols: &[
         (b"tcp", "tcp", Families::V4(Protocol::Tcp)),
         (b"tcp4", "tcp", Families::V4(Protocol::Tcp4)),
-        (b"tcp6", "tcp", Families::Dual(Protocol::Tcp6)),
+        (b"tcp6", "tcp", Families::Mapped(Protocol::Tcp6)),
         (b"tcp6only", "tcp", Families::V6(Protocol::Tcp6only)),
         (b"udp", "udp", Families::V4(Protocol::Udp)),
         (b"udp4", "udp", Families::V4(Protocol::Udp4)),
-        (b"udp6", "udp", Families::Dual(Protocol::Udp6)),
+        (b"udp6", "udp", Families::Mapped(Protocol::Udp6)),
         (b"udp6only", "udp", Families::V6(Protocol::Udp6only)),
+    ],
+    // What it does not know behind `tcp` or `udp` is IPv4.
+    strays: &[
+        (b"tcp46", "tcp", Families::V4(Protocol::Tcp46)),
+        (b"udp46", "udp", Families::V4(Protocol::Udp46)),
     ],
     wait: WaitRule::ElseNowait,
     wait_limits: &[WaitLimit {
@@ -37,6 +42,7 @@ pub(super) const GNU: Dialect = Dialect {
     }],
     splits: &[Split::First(b':'), Split::First(b'.')],
     classes: false,
+    bare_marks: true,
     bare_argv: BareArgv::Base,
     // It has no Unix sockets.
     socket_mode: 0o666,

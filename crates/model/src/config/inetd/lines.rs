@@ -159,11 +159,27 @@ impl<'a> Lines<'a> {
 
     fn read_words(&self, start: usize, end: usize, words: &mut Vec<Word>) {
         let mut at = start;
-        while let Some(blanks) = self.text[at..end].iter().position(|byte| !is_blank(byte)) {
-            let (word, next) = self.word(at + blanks, end);
+        while let Some(begin) = self.skip_blanks(at, end) {
+            let (word, next) = self.word(begin, end);
             words.push(word);
             at = next;
         }
+    }
+
+    /// Where the next word begins. A line end that a backslash takes away is a blank between blanks.
+    fn skip_blanks(&self, mut at: usize, end: usize) -> Option<usize> {
+        while at < end {
+            let joins = self.dialect.continuation == Continuation::Backslash
+                && self.text[at..end].starts_with(b"\\\n");
+            if joins {
+                at += 2;
+            } else if is_blank(&self.text[at]) {
+                at += 1;
+            } else {
+                return Some(at);
+            }
+        }
+        None
     }
 
     /// The word that begins at `at`, and where to go on behind it.
@@ -181,10 +197,10 @@ impl<'a> Lines<'a> {
                 (self.plain(at + 1, close), (close + 1).min(end))
             }
             (Quotes::Shell, _) => self.shell_word(at, end),
+            (Quotes::AtWord, b'"' | b'\'') => (self.plain(at, end), end),
             (Quotes::AtWord, _) => {
-                // A quote that is literal itself does not end its word.
-                let ends = |(index, byte): (usize, &u8)| is_blank(byte) || index > 0 && *byte == b'"';
-                let length = text.iter().enumerate().position(ends).unwrap_or(text.len());
+                let ends = |byte: &u8| is_blank(byte) || *byte == b'"';
+                let length = text.iter().position(ends).unwrap_or(text.len());
                 (self.plain(at, at + length), at + length)
             }
             (Quotes::Literal | Quotes::AroundWord, _) => {

@@ -98,6 +98,8 @@ pub struct Dialect {
     /// The protocol words, with the protocol's name in /etc/services and the sockets that are opened. `unix` and `rpc/`
     /// are the same everywhere.
     protocols: &'static [ProtocolWord],
+    /// Words of others that its original does not know and takes for something all the same.
+    strays: &'static [ProtocolWord],
     /// What else than `wait` and `nowait` is read in the wait column.
     wait: WaitRule,
     /// What can stand behind the word in the wait column.
@@ -107,6 +109,8 @@ pub struct Dialect {
     splits: &'static [Split],
     /// Whether the user column can end in `/class`.
     classes: bool,
+    /// Whether a mark in the user column may have no group behind it.
+    bare_marks: bool,
     /// `argv[0]` of a program without arguments.
     bare_argv: BareArgv,
     /// The mode of a Unix socket's file.
@@ -141,7 +145,7 @@ enum Quotes {
     /// Nothing.
     Literal,
     /// One at the beginning of a word makes a word of all up to the next; `"` ends a word that it stands in. A quote
-    /// without its other half is literal.
+    /// without its other half is literal, and its word goes on to the end of the line.
     AtWord,
     /// One at the beginning of a word makes a word of all up to the next, or to the end of the line.
     AroundWord,

@@ -26,10 +26,12 @@ pub(super) const NETBSD: Dialect = Dialect {
         (b"udp4", "udp", Families::V4(Protocol::Udp4)),
         (b"udp6", "udp", Families::V6(Protocol::Udp6)),
     ],
+    strays: &[],
     wait: WaitRule::ElseNowait,
     wait_limits: &[STARTS, WaitLimit { mark: b'.', ..STARTS }],
     splits: &[Split::First(b':'), Split::First(b'.')],
     classes: false,
+    bare_marks: false,
     bare_argv: BareArgv::Base,
     // As the umask leaves it.
     socket_mode: 0o755,

@@ -28,11 +28,17 @@ pub(super) const OPENBSD: Dialect = Dialect {
         (b"udp6", "udp", Families::V6(Protocol::Udp6)),
         (b"udp46", "udp", Families::Dual(Protocol::Udp46)),
     ],
+    // What it does not know behind `tcp6` or `udp6` is as `tcp` or `udp`.
+    strays: &[
+        (b"tcp6only", "tcp", Families::Both(Protocol::Tcp6only, Protocol::Tcp6only)),
+        (b"udp6only", "udp", Families::Both(Protocol::Udp6only, Protocol::Udp6only)),
+    ],
     wait: WaitRule::ElseNowait,
     wait_limits: &[STARTS],
     // A user's name cannot hold a dot.
     splits: &[Split::First(b'.'), Split::First(b':')],
     classes: false,
+    bare_marks: false,
     bare_argv: BareArgv::Base,
     // Its umask is 0111.
     socket_mode: 0o666,

@@ -23,6 +23,7 @@ pub(super) const UNION: Dialect = Dialect {
         (b"udp46", "udp", Families::Dual(Protocol::Udp46)),
         (b"udp6only", "udp", Families::V6(Protocol::Udp6only)),
     ],
+    strays: &[],
     wait_limits: &[openbsd::STARTS, netbsd::STARTS, freebsd::CHILDREN_AND_SOURCES],
     // A user's name may hold dots.
     splits: &[Split::Never, Split::First(b':'), Split::Last(b'.'), Split::First(b'.')],
