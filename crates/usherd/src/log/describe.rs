@@ -25,10 +25,11 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
             let label = names.listener(*listener);
             let name = names.service(*service);
             // Nothing is accepted for a program that gets the listener; the original says what fork says.
-            let call =
-                if names.hands_over(*listener) { "fork".to_owned() } else { format!("accept (for {name})") };
+            let hands_over = names.hands_over(*listener);
+            let call = if hands_over { "fork".to_owned() } else { format!("accept (for {name})") };
             let original = original_of_limit(&call, &label, *limit, *pause, *errno);
-            Record::new(level, "limit-began", format!("{label}: {words}"))
+            let what = if hands_over && *limit == Limit::Resources { "start: " } else { "" };
+            Record::new(level, "limit-began", format!("{label}: {what}{words}"))
                 .field("service", name)
                 .field("listener", label)
                 .field("limit", limit.word())
