@@ -31,7 +31,7 @@ use usherd_sys::spawn::{Failed, Given, Spawner};
 
 use crate::builtins::{self, Datagrams, Sessions};
 use crate::control::{self, ClientId, Control};
-use crate::descriptors::Reserve;
+use crate::descriptors::{LowNumbers, Reserve};
 use crate::errno::{self, from_io, from_rustix, is_exhaustion};
 use crate::helper::{Ended, Progress};
 use crate::listeners::{Listeners, SplitError, datagram_builtin};
@@ -819,9 +819,12 @@ impl Daemon {
                 .field("place", report.position());
             self.logger.log(&record);
         }
+        let listeners = config.services.iter().map(|service| service.listeners.len()).sum();
         match first_load::answered(self.stage(), config, &reports) {
             Ok(event) => {
+                let low_numbers = LowNumbers::take(listeners);
                 self.raise(event);
+                drop(low_numbers);
                 self.has_loaded = true;
             }
             Err(failure) => self.give_up(failure),

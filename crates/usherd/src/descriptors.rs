@@ -3,7 +3,7 @@
 //! What lives long is moved up, to [`FIRST_LONG_LIVED`] and beyond, so that connections get the low numbers: a child
 //! that shares our table copies only what is below its connection (see `usherd_sys::spawn`).
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::fcntl_dupfd_cloexec;
@@ -23,7 +23,34 @@ const MOST: u64 = 1 << 20;
 /// Gives a descriptor a number that is out of the way of connections. When there is none left it keeps the one that
 /// it has, which is right, too, and only slower.
 pub fn move_up(fd: OwnedFd) -> OwnedFd {
+    if fd.as_raw_fd() >= FIRST_LONG_LIVED {
+        return fd;
+    }
     fcntl_dupfd_cloexec(&fd, FIRST_LONG_LIVED).unwrap_or(fd)
+}
+
+/// All numbers for connections, taken: what is opened meanwhile is out of their way as it is. For thousands of listeners,
+/// each of which would have to be moved.
+#[derive(Debug)]
+pub struct LowNumbers {
+    _taken: Vec<OwnedFd>,
+}
+
+impl LowNumbers {
+    /// Takes them, when so many descriptors will be opened that it pays. `None` also when there are not enough.
+    pub fn take(opened: usize) -> Option<Self> {
+        if opened <= COPIED_TABLE {
+            return None;
+        }
+        let mut taken = Vec::new();
+        loop {
+            let fd = fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).ok()?;
+            if fd.as_raw_fd() >= FIRST_LONG_LIVED {
+                return Some(Self { _taken: taken });
+            }
+            taken.push(fd);
+        }
+    }
 }
 
 /// Descriptors that are kept so that the daemon can be asked, can reload, and can accept for a program when all others
@@ -62,7 +89,7 @@ pub fn table(long_lived: usize) -> Table {
 pub fn sanitise() -> rustix::io::Result<()> {
     loop {
         let fd = open("/dev/null", OFlags::RDWR, Mode::empty())?;
-        if std::os::fd::AsRawFd::as_raw_fd(&fd) > 2 {
+        if fd.as_raw_fd() > 2 {
             break;
         }
         // It has become one of the three, for good.

@@ -24,8 +24,8 @@ pub struct Programs {
     environment: Arc<Strings>,
     /// The same without UCSPI variables: what is not known about a caller is unset, not inherited.
     ucspi_environment: Arc<Strings>,
-    /// The limit of descriptors that children get back.
-    descriptors: Rlimit,
+    /// What gives children back the limit of descriptors that the daemon has raised for itself.
+    descriptor_limit: Option<Step>,
     /// Whom the daemon runs as: who runs as the same needs no change.
     own: Own,
 }
@@ -70,7 +70,7 @@ impl Programs {
             last_steps: Arc::from([]),
             environment: Arc::new(Strings::new(all.into())),
             ucspi_environment: Arc::new(Strings::new(without_ucspi.into())),
-            descriptors,
+            descriptor_limit: restored_limit(descriptors),
             own,
         }
     }
@@ -116,9 +116,7 @@ impl Programs {
             Stderr::Connection => Step::Connection(2),
             Stderr::Log => Step::Other(2),
         });
-        if let Some(limit) = restored_limit(self.descriptors) {
-            steps.push(limit);
-        }
+        steps.extend(self.descriptor_limit.clone());
         if let Identity::User(credentials) = &program.identity
             && !self.is_own(credentials)
         {
