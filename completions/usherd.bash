@@ -37,6 +37,9 @@ _usherd() {
             usherd,status)
                 cmd="usherd__subcmd__status"
                 ;;
+            usherd,with-names)
+                cmd="usherd__subcmd__with__subcmd__names"
+                ;;
             *)
                 ;;
         esac
@@ -44,7 +47,7 @@ _usherd() {
 
     case "${cmd}" in
         usherd)
-            opts="-h -V --help --version run serve demo check status inetd ident"
+            opts="-h -V --help --version run serve demo check status inetd ident with-names"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -120,7 +123,7 @@ _usherd() {
             return 0
             ;;
         usherd__subcmd__inetd)
-            opts="-d -E -i -e -l -w -W -a -c -C -s -q -R -p -h -V --debug --foreground --rate --pidfile --environment --dialect --help --version"
+            opts="-d -E -i -e -l -w -W -a -c -C -s -q -R -p -h -V --debug --foreground --rate --pidfile --environment --resolve --dialect --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -280,6 +283,20 @@ _usherd() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        usherd__subcmd__with__subcmd__names)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

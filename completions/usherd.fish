@@ -33,6 +33,7 @@ complete -c usherd -n "__fish_usherd_needs_command" -f -a "check" -d 'Say what i
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "status" -d 'Show what a running daemon is doing, and why'
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "inetd" -d 'As the inetd of Debian\'s openbsd-inetd, or of another system, with its flags'
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "ident" -d 'Tell a caller whose connection it is (RFC 1413): inetd\'s "auth" service'
+complete -c usherd -n "__fish_usherd_needs_command" -f -a "with-names" -d 'Run a program with the host names of both ends of its connection'
 complete -c usherd -n "__fish_usherd_using_subcommand run" -s c -l config -d 'A configuration file, or a folder of them; can be given again [default: /etc/inetd.conf]' -r
 complete -c usherd -n "__fish_usherd_using_subcommand run" -l control -d 'The control socket for status, or "none" [default: one for each user, see usherd status]' -r
 complete -c usherd -n "__fish_usherd_using_subcommand run" -l backlog -d 'Connections that wait in the kernel for one listener [default: the dialect\'s, 128]' -r
@@ -96,6 +97,7 @@ complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s l -d 'TCP wrappe
 complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s w -d 'TCP wrappers for programs; not offered yet, so refused'
 complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s W -d 'TCP wrappers for built-ins; not offered yet, so refused'
 complete -c usherd -n "__fish_usherd_using_subcommand inetd" -l environment -d 'Give programs PROTO, TCPREMOTEIP, TCPREMOTEPORT, TCPLOCALIP and TCPLOCALPORT'
+complete -c usherd -n "__fish_usherd_using_subcommand inetd" -l resolve -d 'Give them TCPREMOTEHOST and TCPLOCALHOST too'
 complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s h -l help -d 'Print help'
 complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s V -l version -d 'Print version'
 complete -c usherd -n "__fish_usherd_using_subcommand ident" -s d -d 'The name to give when the owner is not found, and always without -r' -r
@@ -108,3 +110,4 @@ complete -c usherd -n "__fish_usherd_using_subcommand ident" -s f -d 'Give the n
 complete -c usherd -n "__fish_usherd_using_subcommand ident" -s F -d 'Give the name in the owner\'s ~/.fakeid, even if a user has it'
 complete -c usherd -n "__fish_usherd_using_subcommand ident" -s n -d 'Answer HIDDEN-USER when the owner has a ~/.noident, or when that cannot be told'
 complete -c usherd -n "__fish_usherd_using_subcommand ident" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c usherd -n "__fish_usherd_using_subcommand with-names" -s h -l help -d 'Print help (see more with \'--help\')'

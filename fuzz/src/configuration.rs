@@ -48,7 +48,7 @@ impl Read {
 
 fn defaults() -> Defaults {
     let stderr = Stderr::Connection;
-    Defaults { limits: limits(), sessions: 3, backlog: 128, ucspi: false, stderr, bind: None }
+    Defaults { limits: limits(), sessions: 3, backlog: 128, ucspi: false, names: false, stderr, bind: None }
 }
 
 /// The limits of the original.

@@ -4,10 +4,12 @@
 use std::ffi::{CStr, CString, OsStr, c_char, c_int};
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::ptr;
+
+use rustix::net::SocketAddrAny;
 
 /// A user as the data base has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,6 +187,28 @@ pub fn host(name: &CStr, v6: bool) -> Result<Vec<SocketAddr>, HostError> {
     // SAFETY: the list came from getaddrinfo and is not used any more.
     unsafe { libc::freeaddrinfo(list) };
     Ok(addresses)
+}
+
+/// The host name of an address, when it has one.
+pub fn name_of(address: IpAddr) -> Option<String> {
+    let address = SocketAddrAny::from(SocketAddr::new(address, 0));
+    let mut name = [0_u8; 1025];
+    let length = libc::socklen_t::try_from(name.len()).ok()?;
+    // SAFETY: the address is one of its own length, the name may be written as far as its length says, and no service
+    // is asked for.
+    let error = unsafe {
+        libc::getnameinfo(
+            address.as_ptr().cast(),
+            address.addr_len(),
+            name.as_mut_ptr().cast(),
+            length,
+            ptr::null_mut(),
+            0,
+            libc::NI_NAMEREQD,
+        )
+    };
+    let name = CStr::from_bytes_until_nul(&name).ok()?;
+    if error == 0 { name.to_str().ok().map(str::to_owned) } else { None }
 }
 
 /// `EAI_ADDRFAMILY` of netdb.h, which the libc crate does not declare.

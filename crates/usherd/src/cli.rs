@@ -21,6 +21,7 @@ pub fn usherd() -> Command {
         .subcommand(status())
         .subcommand(inetd())
         .subcommand(ident())
+        .subcommand(with_names())
 }
 
 fn dialect() -> Arg {
@@ -197,13 +198,38 @@ pub fn inetd() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Give programs PROTO, TCPREMOTEIP, TCPREMOTEPORT, TCPLOCALIP and TCPLOCALPORT"),
         )
+        .arg(
+            Arg::new("resolve")
+                .long("resolve")
+                .action(ArgAction::SetTrue)
+                .help("Give them TCPREMOTEHOST and TCPLOCALHOST too"),
+        )
         .arg(dialect())
         .arg(Arg::new("config").value_name("FILE").num_args(0..).help("The configuration [/etc/inetd.conf]"))
 }
 
 /// How the original says it, with what the others add.
 pub const INETD_USAGE: &str = "inetd [-dEefilwW] [-a address] [-c max] [-C rate] [-p file] [-q len] [-R rate] \
-                               [-s max] [--environment] [--dialect name] [configuration_file]";
+                               [-s max] [--environment] [--resolve] [--dialect name] [configuration_file]";
+
+fn with_names() -> Command {
+    Command::new("with-names")
+        .about("Run a program with the host names of both ends of its connection")
+        .long_about(
+            "Run a program with the host names of both ends of its connection: TCPREMOTEHOST and TCPLOCALHOST, for \
+             what TCPREMOTEIP and TCPLOCALIP say; a name that is not known is unset. inetd --resolve puts it in front \
+             of programs that are started for connections.",
+        )
+        .arg(
+            Arg::new("program")
+                .value_name("PROGRAM")
+                .required(true)
+                .last(true)
+                .num_args(2..)
+                .value_parser(value_parser!(std::ffi::OsString))
+                .help("The program's path, argv[0], and the other arguments"),
+        )
+}
 
 /// The ident service.
 pub fn ident() -> Command {

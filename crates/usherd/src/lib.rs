@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod builtins;
+mod caller;
 mod cli;
 mod clock;
 mod commands;

@@ -44,9 +44,12 @@ pub fn check(
     }
     for entry in &tree.entries {
         match checker.service(entry) {
-            Some(service) => {
+            Some(mut service) => {
                 checker.forget_duplicates(entry, &service, &mut config);
                 lints::run(entry, &service, checker.facts, checker.diagnostics);
+                if defaults.names {
+                    look_names_up(&mut service);
+                }
                 config.services.push(service);
             }
             None => config.broken.push(checker.broken(&entry.name)),
@@ -60,6 +63,21 @@ pub fn check(
 
 /// The program that this process is, whatever has become of its file. The child that executes it is one too.
 const OURSELVES: &[u8] = b"/proc/self/exe";
+
+/// Puts `usherd with-names` in front of a program that is started for TCP connections.
+fn look_names_up(service: &mut Service) {
+    let is_tcp = |listener: &Listener| {
+        listener.key.kind == SocketKind::Stream && !matches!(listener.key.address, ListenAddress::Unix(_))
+    };
+    if let Task::Program(program) = &mut service.task
+        && program.handover == Handover::Connection
+        && service.listeners.iter().all(is_tcp)
+    {
+        let words = [b"usherd" as &[u8], b"with-names", b"--", program.command.path()];
+        let command = CommandLine::new(OURSELVES, words.into_iter().chain(program.command.arguments()));
+        program.command = command;
+    }
+}
 
 /// What `internal` can mean.
 enum Internal {

@@ -17,6 +17,8 @@ pub struct Defaults {
     pub backlog: u32,
     /// Whether programs get UCSPI variables.
     pub ucspi: bool,
+    /// Whether programs that are started for TCP connections get the host names of both ends.
+    pub names: bool,
     /// Where standard error goes.
     pub stderr: Stderr,
     /// The address that services listen on whose line has none, instead of the wildcard.

@@ -124,6 +124,7 @@ pub fn defaults() -> Defaults {
         sessions: 8,
         backlog: 128,
         ucspi: false,
+        names: false,
         stderr: Stderr::Connection,
         bind: None,
     }

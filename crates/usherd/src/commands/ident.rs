@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags, fstat, open};
+use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_acceptconn;
 use rustix::net::{RecvFlags, SendFlags, getpeername, getsockname, recv, send};
 use rustix::rand::{GetRandomFlags, getrandom};
-use rustix::stdio::{stderr, stdin, stdout};
+use rustix::stdio::{stdin, stdout};
 use usherd_model::ident::{
     Answer, Connection, Fakeid, Field, Form, Machine, Noident, Options, Ports, Progress, Query, Random,
     Subject, Table, Uid, Unknown, User, answer,
@@ -27,15 +27,12 @@ use usherd_model::ident::{
 use usherd_sys::names::{self, c_name};
 use usherd_sys::process;
 
+use crate::caller::{complain, stderr_is_the_caller};
 use crate::clock;
 use crate::exit_code::Exit;
-use crate::log::{Format, Level, Logger, Record, Sink, Syslog};
-use crate::output;
 use crate::privileges::{Keep, PrivilegeError, become_nobody, look_as};
 
 const NAME: &str = "usherd ident";
-/// The same as one word.
-const TAG: &str = "usherd-ident";
 
 pub(super) fn run(matches: &ArgMatches) -> Exit {
     let options = options(matches);
@@ -43,7 +40,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     match serve(&options, time) {
         Ok(()) => Exit::Success,
         Err(error) => {
-            complain(&super::words(&error));
+            complain(NAME, &super::words(&error));
             error.exit()
         }
     }
@@ -51,8 +48,8 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
 
 /// Says what is wrong with the command line, if not to a caller.
 pub(super) fn misused(error: &clap::Error) -> Exit {
-    if error.use_stderr() && stderr_is_the_connection() {
-        complain(error.to_string().lines().next().unwrap_or_default());
+    if error.use_stderr() && stderr_is_the_caller() {
+        complain(NAME, error.to_string().lines().next().unwrap_or_default());
         return Exit::Usage;
     }
     super::say_usage(error)
@@ -268,20 +265,4 @@ fn read_own(path: &Path, owner: Uid) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(MOST).read_to_end(&mut bytes).ok()?;
     Some(bytes)
-}
-
-/// Says why there is no answer: in the system's log where standard error is the caller.
-fn complain(text: &str) {
-    if !stderr_is_the_connection() {
-        output::complain(&format!("{NAME}: {text}"));
-        return;
-    }
-    let mut logger = Logger::new(Sink::Syslog(Syslog::new(TAG)), Format::Original);
-    logger.log(&Record::new(Level::Error, "ident", text));
-}
-
-fn stderr_is_the_connection() -> bool {
-    let file = |about: rustix::fs::Stat| (about.st_dev, about.st_ino);
-    let [input, error] = [fstat(stdin()), fstat(stderr())].map(|about| about.map(file).ok());
-    input == error
 }

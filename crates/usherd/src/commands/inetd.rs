@@ -162,7 +162,8 @@ fn numbers(matches: &ArgMatches, dialect: DialectName) -> Defaults {
         let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
         defaults.backlog = digits.parse::<u32>().unwrap_or_default().max(least_backlog(dialect));
     }
-    defaults.ucspi = matches.get_flag("environment");
+    defaults.names = matches.get_flag("resolve");
+    defaults.ucspi = matches.get_flag("environment") || defaults.names;
     defaults.bind = matches.get_one::<String>("address").cloned();
     defaults
 }

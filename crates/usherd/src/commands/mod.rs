@@ -8,6 +8,7 @@ mod load;
 mod run;
 mod serve;
 mod status;
+mod with_names;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -50,6 +51,7 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
         Some(("status", matches)) => status::run(matches),
         Some(("inetd", matches)) => inetd::run_matches(matches),
         Some(("ident", matches)) => ident::run(matches),
+        Some(("with-names", matches)) => with_names::run(matches),
         _ => Exit::Usage,
     }
 }
@@ -103,6 +105,7 @@ fn defaults(dialect: DialectName) -> Defaults {
         sessions: max_sessions() / SERVICES_SHARE,
         backlog: dialect.backlog,
         ucspi: false,
+        names: false,
         stderr: Stderr::Connection,
         bind: None,
     }

@@ -186,6 +186,26 @@ fn ucspi_variables_are_those_of_the_connection_and_never_stale() {
 }
 
 #[test]
+fn inetd_resolves_names_beside_the_daemon() {
+    sandbox::run(|| {
+        let lines = [
+            daemon::line("127.0.0.2:2001", "stream tcp4", "nowait", "report"),
+            format!("2003 stream tcp4 nowait {} /no/such/program x\n", sandbox::user()),
+        ];
+        configure(&lines.concat());
+        let mut command = daemon::inetd(&["-i", "-e", "--resolve", CONFIG]);
+        command.env("XDG_RUNTIME_DIR", "/run");
+        let _daemon = Daemon::start(command);
+        let report = report("127.0.0.2:2001".parse().expect("an address"));
+        let all = environment(&report);
+        assert!(all.contains(&"TCPLOCALHOST=second".to_owned()), "{all:?}");
+        assert!(all.contains(&"TCPREMOTEHOST=localhost".to_owned()), "{all:?}");
+        assert_eq!(report["argv"][0], "probe");
+        assert_eq!(crate::client::listen(at(2003)), "", "a caller hears nothing of what is wrong here");
+    });
+}
+
+#[test]
 fn arguments_are_passed_as_they_stand() {
     sandbox::run(|| {
         let user = sandbox::user();
