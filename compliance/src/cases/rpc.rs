@@ -8,11 +8,11 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 
 use crate::cases::{Case, Reasons, case};
-use crate::sandbox::library_path;
 use crate::deadline;
 use crate::lab::Lab;
 use crate::report::Report;
 use crate::sandbox::ORIGINALS;
+use crate::sandbox::library_path;
 use crate::server::Server::{self, Busybox, Inetutils, Openbsd};
 
 const NO_RPC_IN_GNU: (Server, &str) = (Inetutils, "GNU knows no RPC");

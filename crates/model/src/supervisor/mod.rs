@@ -6,29 +6,24 @@
 //!
 //! What this module must never do: end the daemon, or forget a listener, because of anything that a caller did.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::hash::Hash;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+mod configure;
+mod rpcbind;
+mod trouble;
 
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use self::trouble::Holding;
 use crate::admission::{Admission, Claim, Gate, Limit, Pool, Usage};
 use crate::children::{Child, Children, Pid, Session, SessionId};
 use crate::episode::{Episodes, Held};
-use crate::event::{
-    AcceptError, Action, BUSY_RETRY, Changes, ConnectionId, Event, Exit, Handed, IDLE, Log, NotStarted,
-    OpenError, Start,
-};
+use crate::event::{Action, ConnectionId, Event, Exit, Handed, IDLE, Log, NotStarted, OpenError, Start};
 use crate::failure::{Errno, Failures, StartError, Step};
 use crate::lifecycle::{ListenerState, Pause, Phase};
 use crate::queue::Queue;
-use crate::registry::{News, Registry, Standing, Tidings};
-use crate::reload::{self, Successor};
-use crate::service::{
-    AtLimit, Builtin, Config, Credentials, Handover, Identity, Limits, ListenAddress, Listener, ListenerKey,
-    Origin, Program, Service, SocketKind, Task,
-};
+use crate::registry::{Registry, Standing, Tidings};
+use crate::service::{AtLimit, Builtin, Handover, Identity, ListenAddress, Listener, Service, Task};
 use crate::slots::{Key, Slots};
 use crate::tcpmux::{self, Request};
 use crate::time::Tick;
@@ -77,29 +72,6 @@ pub struct Settings {
     pub max_sessions: u32,
     /// Whether each connection is logged.
     pub log_connections: bool,
-}
-
-/// A limit that was met, as what is noted and said of it.
-#[derive(Clone, Copy, Debug)]
-struct Holding {
-    limit: Limit,
-    held: Held,
-    /// The caller, where one is known.
-    peer: Option<SocketAddr>,
-    /// How long callers wait at the most, where that is known.
-    pause: Option<Duration>,
-    /// The kernel's error, when it is resources that have run out.
-    errno: Option<Errno>,
-}
-
-impl Holding {
-    fn waits(limit: Limit, pause: Option<Duration>) -> Self {
-        Self { limit, held: Held::Waits, peer: None, pause, errno: None }
-    }
-
-    fn refused(limit: Limit, count: u32, peer: Option<SocketAddr>) -> Self {
-        Self { limit, held: Held::Refused(count), peer, pause: None, errno: None }
-    }
 }
 
 /// Something that ends by itself.
@@ -636,110 +608,6 @@ impl Supervisor {
         }
     }
 
-    fn accept_failed(&mut self, id: ListenerId, error: AcceptError, now: Tick, actions: &mut Vec<Action>) {
-        self.answer_offer(id);
-        match error {
-            AcceptError::Nobody => {}
-            AcceptError::Busy => self.wait_until_not_busy(id, now, actions),
-            AcceptError::Exhausted(errno) => self.rest(id, Held::Waits, errno, now, actions),
-            AcceptError::Failed(errno) => {
-                actions.push(Action::Log(Log::AcceptFailed(id, errno)));
-                self.pause_for_resources(id, now, actions);
-            }
-        }
-    }
-
-    /// The listener is not looked at for so long; that is nothing to speak of.
-    fn wait_until_not_busy(&mut self, id: ListenerId, now: Tick, actions: &mut Vec<Action>) {
-        self.set_phase(id, Phase::Paused(Pause::Resources(now.after(BUSY_RETRY))), actions);
-    }
-
-    /// Something has run out: the listener rests, and says so once.
-    fn rest(&mut self, id: ListenerId, held: Held, errno: Errno, now: Tick, actions: &mut Vec<Action>) {
-        let pause = self.pause_for_resources(id, now, actions);
-        let holding = Holding { held, errno: Some(errno), ..Holding::waits(Limit::Resources, pause) };
-        self.hold_back(id, holding, now, actions);
-    }
-
-    fn pause_for_resources(
-        &mut self,
-        id: ListenerId,
-        now: Tick,
-        actions: &mut Vec<Action>,
-    ) -> Option<Duration> {
-        let pause = self.listeners.get_mut(id)?.resources.fail();
-        self.set_phase(id, Phase::Paused(Pause::Resources(now.after(pause))), actions);
-        Some(pause)
-    }
-
-    /// A start failed that was granted. Where that costs no caller, the next would follow at once.
-    fn start_failed(&mut self, start: &Start, error: StartError, now: Tick, actions: &mut Vec<Action>) {
-        let Start { service, listener, .. } = *start;
-        match start.handed {
-            Handed::Connection(_) => self.note_failure(service, listener, error, None, now, actions),
-            Handed::DatagramPeer | Handed::Listener => {
-                self.rest_after_failure(service, listener, error, now, actions);
-            }
-        }
-    }
-
-    /// A start failed of which the next would follow at once, since the listener stays readable: it rests.
-    fn rest_after_failure(
-        &mut self,
-        service: ServiceId,
-        id: ListenerId,
-        error: StartError,
-        now: Tick,
-        actions: &mut Vec<Action>,
-    ) {
-        let pause = self.listeners.get_mut(id).map(|listener| listener.starting.fail());
-        if let Some(pause) = pause {
-            self.set_phase(id, Phase::Paused(Pause::StartFailed(now.after(pause))), actions);
-        }
-        self.note_failure(service, id, error, pause, now, actions);
-    }
-
-    fn note_failure(
-        &mut self,
-        service: ServiceId,
-        listener: ListenerId,
-        error: StartError,
-        pause: Option<Duration>,
-        now: Tick,
-        actions: &mut Vec<Action>,
-    ) {
-        let Some(state) = self.services.get_mut(service) else { return };
-        if state.troubles().failures.add(error.clone(), now) {
-            actions.push(Action::Log(Log::StartFailed { service, listener, error, pause }));
-        }
-    }
-
-    /// Notes that a limit held a caller back, and says so when that began.
-    fn hold_back(&mut self, id: ListenerId, holding: Holding, now: Tick, actions: &mut Vec<Action>) {
-        let Holding { limit, held, peer, pause, errno } = holding;
-        let Some(service) = self.listeners.get(id).map(|listener| listener.service) else { return };
-        let Some(state) = self.services.get_mut(service) else { return };
-        let episodes = &mut state.troubles().episodes;
-        let timed = episodes.next_end().is_some();
-        if episodes.hit(limit, held, now) {
-            let listener = id;
-            let began = Log::LimitBegan { service, listener, limit, held, peer, pause, errno };
-            actions.push(Action::Log(began));
-        }
-        if let (false, Some(end)) = (timed, episodes.next_end()) {
-            self.timers.insert((end, Timer::Episodes(service)));
-        }
-    }
-
-    fn wait_for(&mut self, id: ListenerId, limit: Limit, until: Option<Tick>, actions: &mut Vec<Action>) {
-        self.set_phase(id, Phase::Paused(Pause::Limit(limit, until)), actions);
-        if limit == Limit::Children
-            && let Some((_, state)) = self.both(id)
-        {
-            state.troubles().waiting = true;
-        }
-    }
-
     fn opened(&mut self, id: ListenerId, actions: &mut Vec<Action>) {
         let Some(listener) = self.listeners.get_mut(id) else { return };
         if listener.opening.is_failing() {
@@ -776,71 +644,6 @@ impl Supervisor {
         }
     }
 
-    /// Something has changed that rpcbind is to know. It is told when all that happens now has happened.
-    fn tell_rpcbind(&mut self, now: Tick) {
-        if self.registry.is_asking() {
-            self.registry.has_changed = true;
-        } else if !self.registry.is_idle() {
-            self.tell_rpcbind_at(now);
-        }
-    }
-
-    fn tell_rpcbind_at(&mut self, at: Tick) {
-        if let Some(before) = self.registry.due.replace(at) {
-            self.timers.remove(&(before, Timer::Registry));
-        }
-        self.timers.insert((at, Timer::Registry));
-    }
-
-    fn ask_rpcbind(&mut self, actions: &mut Vec<Action>) {
-        self.registry.due = None;
-        self.registry.has_changed = false;
-        let (listeners, services) = (&self.listeners, &self.services);
-        let tidings = self.registry.ask(|id| {
-            let listener = listeners.get(id)?;
-            services.get(listener.service)?.service.listeners.get(listener.place as usize)
-        });
-        actions.extend(tidings.map(Action::Register));
-    }
-
-    fn rpcbind_answered(&mut self, news: Vec<News>, now: Tick, actions: &mut Vec<Action>) {
-        if self.registry.has_failures() {
-            self.rpcbind_failed(news, now, actions);
-            return;
-        }
-        self.registry.backoff.succeed();
-        self.log_news(news, std::time::Duration::ZERO, actions);
-        if self.registry.has_changed {
-            self.tell_rpcbind_at(now);
-        }
-    }
-
-    fn rpcbind_failed(&mut self, news: Vec<News>, now: Tick, actions: &mut Vec<Action>) {
-        let wait = self.registry.backoff.fail();
-        self.log_news(news, wait, actions);
-        if self.registry.has_changed {
-            self.tell_rpcbind_at(now);
-        } else if !self.registry.is_idle() {
-            self.tell_rpcbind_at(now.after(wait));
-        }
-    }
-
-    /// The same about several listeners of a service is said once.
-    fn log_news(&self, news: Vec<News>, wait: std::time::Duration, actions: &mut Vec<Action>) {
-        let mut said = HashSet::new();
-        for news in news {
-            let (listener, why, log) = match news {
-                News::Failed(listener, refusal) => {
-                    (listener, Some(refusal.why.clone()), Log::NotRegistered(listener, refusal, wait))
-                }
-                News::Registered(listener) => (listener, None, Log::RegisteredAtLast(listener)),
-            };
-            if said.insert((self.listeners.get(listener).map(|listener| listener.service), why)) {
-                actions.push(Action::Log(log));
-            }
-        }
-    }
-
     /// A phase has come to its end.
     fn wake(&mut self, id: ListenerId, actions: &mut Vec<Action>) {
         let Some(listener) = self.listeners.get(id) else { return };
@@ -848,19 +651,6 @@ impl Supervisor {
             Phase::Closed { .. } => actions.push(Action::Open(id)),
             Phase::Paused(_) => self.set_phase(id, Phase::Polled, actions),
             Phase::Opening | Phase::Polled | Phase::HandedOver(_) => {}
-        }
-    }
-
-    fn end_episodes(&mut self, service: ServiceId, now: Tick, actions: &mut Vec<Action>) {
-        let Some(state) = self.services.get_mut(service) else { return };
-        let Some(troubles) = &mut state.troubles else { return };
-        while let Some((limit, episode)) = troubles.episodes.take_ended(now) {
-            let lasted = episode.last.since(episode.began);
-            let refused = episode.refused;
-            actions.push(Action::Log(Log::LimitEnded { service, limit, lasted, refused }));
-        }
-        if let Some(end) = troubles.episodes.next_end() {
-            self.timers.insert((end, Timer::Episodes(service)));
         }
     }
 
@@ -877,269 +667,6 @@ impl Supervisor {
         if listener.phase.deadline().is_some() {
             self.wake(id, actions);
         }
-    }
-
-    /// Takes up a new configuration.
-    fn configure(&mut self, mut new: Config, actions: &mut Vec<Action>) {
-        if reload::has_unusable(&new) {
-            self.keep_unusable(&mut new, actions);
-        }
-        let configured = self.services.iter().filter(|(_, state)| !state.listeners.is_empty());
-        let plan = reload::plan(configured.map(|(id, state)| (id, &state.service)), &new);
-        let mut changes = Changes {
-            removed: crate::source::offset(plan.remove.len()),
-            unread: crate::source::offset(new.unreadable.len()),
-            ..Changes::default()
-        };
-        let mut equals = Equals::default();
-        let mut open = self.open_listeners(&plan.contested);
-        for key in &plan.close {
-            if let Some((id, _)) = open.remove(key) {
-                self.close(id, actions);
-            }
-        }
-        self.files = new.files;
-        self.services.reserve(new.services.len());
-        self.listeners.reserve(new.services.iter().map(|service| service.listeners.len()).sum());
-        for (mut service, successor) in new.services.into_iter().zip(plan.successors) {
-            match successor {
-                Successor::Same(id) if self.is_unchanged(id, &service) => {
-                    changes.kept += 1;
-                    self.keep(id, service.origin, actions);
-                }
-                Successor::Same(id) => {
-                    equals.share(&mut service);
-                    self.change(id, service, None, &mut changes, actions);
-                }
-                Successor::Takes(id) => {
-                    equals.share(&mut service);
-                    self.change(id, service, Some(&open), &mut changes, actions);
-                }
-                Successor::New => {
-                    changes.added += 1;
-                    equals.share(&mut service);
-                    self.add(service, &open, actions);
-                }
-            }
-        }
-        for id in plan.remove {
-            actions.push(Action::Discard(id));
-            if let Some(state) = self.services.get_mut(id) {
-                state.listeners.clear();
-                if state.usage.running() == 0 {
-                    self.services.remove(id);
-                }
-            }
-        }
-        self.recount();
-        self.behind_tcpmux = self.behind_tcpmux();
-        self.builtin_ports =
-            self.services.iter().flat_map(|(_, state)| builtin_ports(&state.service)).collect();
-        actions.push(Action::Log(Log::Configured(changes)));
-        actions.push(Action::Ready);
-    }
-
-    fn behind_tcpmux(&self) -> BTreeMap<Box<[u8]>, ListenerId> {
-        let name = |id| match &self.spec(id)?.key.address {
-            ListenAddress::Mux { name, .. } => Some((name.clone(), id)),
-            ListenAddress::Inet { .. } | ListenAddress::Rpc { .. } | ListenAddress::Unix(_) => None,
-        };
-        self.listeners.iter().filter_map(|(id, _)| name(id)).collect()
-    }
-
-    /// Puts into a new configuration what has to go on because it says nothing usable of it.
-    fn keep_unusable(&self, new: &mut Config, actions: &mut Vec<Action>) {
-        let states = self.services.iter().map(|(_, state)| state);
-        let configured = states.filter(|state| !state.listeners.is_empty());
-        let services = configured.map(|state| state.service.clone()).collect();
-        let old = Config { files: self.files.clone(), services, ..Config::default() };
-        let kept = reload::keep_unusable(&old, new);
-        let lines = kept.lines.into_iter().map(|service| Log::Kept { service });
-        let files = kept.unread.into_iter().map(|(path, services)| Log::KeptAll { path, services });
-        actions.extend(lines.chain(files).map(Action::Log));
-    }
-
-    /// The listeners of these services, with what was configured of them so far.
-    fn open_listeners(&self, services: &[ServiceId]) -> HashMap<ListenerKey, (ListenerId, Listener)> {
-        let states = services.iter().filter_map(|id| self.services.get(*id));
-        let all = states.flat_map(|state| state.listeners.iter().zip(&state.service.listeners));
-        all.map(|(id, spec)| (spec.key.clone(), (*id, spec.clone()))).collect()
-    }
-
-    fn is_unchanged(&self, id: ServiceId, service: &Service) -> bool {
-        self.services.get(id).is_some_and(|state| says_the_same(&state.service, service))
-    }
-
-    /// A service goes on as it was; only its line may have moved.
-    fn keep(&mut self, id: ServiceId, origin: Origin, actions: &mut Vec<Action>) {
-        let Some(state) = self.services.get_mut(id) else { return };
-        state.service.origin = origin;
-        self.retry_closed(id, actions);
-    }
-
-    fn add(
-        &mut self,
-        service: Service,
-        open: &HashMap<ListenerKey, (ListenerId, Listener)>,
-        actions: &mut Vec<Action>,
-    ) {
-        let id = self.services.insert(ServiceState {
-            service,
-            listeners: Vec::new(),
-            usage: Usage::default(),
-            counters: Counters::default(),
-            troubles: None,
-        });
-        actions.push(Action::Prepare(id));
-        self.attach(id, open, true, actions);
-    }
-
-    /// A running service is what this one says from now on. Without `open` it has the same sockets.
-    fn change(
-        &mut self,
-        id: ServiceId,
-        service: Service,
-        open: Option<&HashMap<ListenerKey, (ListenerId, Listener)>>,
-        changes: &mut Changes,
-        actions: &mut Vec<Action>,
-    ) {
-        let Some(state) = self.services.get_mut(id) else { return };
-        let old = std::mem::replace(&mut state.service, service);
-        let unchanged = says_the_same(&old, &state.service);
-        let task_changed = old.task != state.service.task;
-        if unchanged {
-            changes.kept += 1;
-        } else {
-            changes.changed += 1;
-        }
-        if task_changed {
-            actions.push(Action::Prepare(id));
-        }
-        match open {
-            Some(open) => self.attach(id, open, task_changed, actions),
-            None => self.adjust(id, &old, task_changed, actions),
-        }
-        if !unchanged {
-            let listeners = self.services.get(id).map(|state| state.listeners.clone()).unwrap_or_default();
-            for listener in listeners {
-                self.apply_change(listener, actions);
-            }
-        }
-        self.retry_closed(id, actions);
-    }
-
-    /// Gives a service its listeners: those that are there already, whoever had them, and new ones.
-    fn attach(
-        &mut self,
-        id: ServiceId,
-        open: &HashMap<ListenerKey, (ListenerId, Listener)>,
-        task_changed: bool,
-        actions: &mut Vec<Action>,
-    ) {
-        let Some(state) = self.services.get_mut(id) else { return };
-        let mut moved = Vec::new();
-        let mut ids = Vec::with_capacity(state.service.listeners.len());
-        for (spec, place) in state.service.listeners.iter().zip(0..) {
-            let there =
-                open.get(&spec.key).and_then(|(id, old)| Some((*id, old, self.listeners.get_mut(*id)?)));
-            let Some((listener, old, listener_state)) = there else {
-                let listener = match &spec.key.address {
-                    ListenAddress::Mux { .. } => {
-                        self.listeners.insert(ListenerState::behind_tcpmux(id, place))
-                    }
-                    ListenAddress::Inet { .. } | ListenAddress::Rpc { .. } | ListenAddress::Unix(_) => {
-                        let listener = self.listeners.insert(ListenerState::new(id, place));
-                        actions.push(Action::Open(listener));
-                        listener
-                    }
-                };
-                ids.push(listener);
-                continue;
-            };
-            if (old != spec || task_changed) && listener_state.phase.is_open() && listener_state.has_socket {
-                actions.push(Action::Adjust(listener));
-            }
-            if listener_state.service != id {
-                moved.push(listener);
-            }
-            (listener_state.service, listener_state.place) = (id, place);
-            ids.push(listener);
-        }
-        state.listeners = ids;
-        for listener in moved {
-            self.apply_change(listener, actions);
-        }
-    }
-
-    /// Has the sockets of a service follow what is configured of them now.
-    fn adjust(&self, id: ServiceId, old: &Service, task_changed: bool, actions: &mut Vec<Action>) {
-        let Some(state) = self.services.get(id) else { return };
-        for (listener, (before, now)) in
-            state.listeners.iter().zip(old.listeners.iter().zip(&state.service.listeners))
-        {
-            let is_open = |listener: &ListenerState| listener.phase.is_open() && listener.has_socket;
-            if (before != now || task_changed) && self.listeners.get(*listener).is_some_and(is_open) {
-                actions.push(Action::Adjust(*listener));
-            }
-        }
-    }
-
-    /// A listener's service is another than before: what held it back may hold no longer. If it does, the next caller
-    /// finds out.
-    fn apply_change(&mut self, id: ListenerId, actions: &mut Vec<Action>) {
-        let Some(listener) = self.listeners.get_mut(id) else { return };
-        listener.starting.succeed();
-        let phase = listener.phase;
-        let waits = self
-            .service_of(id)
-            .and_then(Service::program)
-            .is_some_and(|program| program.handover == Handover::Listener);
-        match phase {
-            Phase::Paused(_) => self.set_phase(id, Phase::Polled, actions),
-            // The program that has the listener goes on; but who says "nowait" now wants callers served now.
-            Phase::HandedOver(_) if !waits => self.set_phase(id, Phase::Polled, actions),
-            Phase::HandedOver(_) | Phase::Polled | Phase::Opening | Phase::Closed { .. } => {}
-        }
-    }
-
-    /// Tries the listeners of a service again that could not be opened.
-    fn retry_closed(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
-        let is_closed = |listener: &ListenerState| matches!(listener.phase, Phase::Closed { .. });
-        let mut place = 0;
-        while let Some(listener) = self.services.get(id).and_then(|state| state.listeners.get(place).copied())
-        {
-            place += 1;
-            if self.listeners.get(listener).is_some_and(is_closed) {
-                self.retry(listener, actions);
-            }
-        }
-    }
-
-    fn close(&mut self, id: ListenerId, actions: &mut Vec<Action>) {
-        let Some(listener) = self.listeners.remove(id) else { return };
-        self.registry.closed(id);
-        if let Some(at) = listener.phase.deadline() {
-            self.timers.remove(&(at, Timer::Listener(id)));
-        }
-        if listener.phase.is_open() && listener.has_socket {
-            actions.push(Action::Close(id));
-        }
-        if let Some(queue) = self.queue(listener.phase) {
-            queue.remove(id);
-        }
-        self.answer_offer(id);
-    }
-
-    /// Counts what runs for each source again, since limits and what counts as one source may have changed.
-    fn recount(&mut self) {
-        let services = &self.services;
-        let programs = self.children.iter().map(|(_, child)| child.claim);
-        let sessions = self.sessions.iter().map(|(_, session)| session.claim);
-        let running = programs.chain(sessions).filter_map(|Claim { service, source, .. }| {
-            let limits = &*services.get(service)?.service.limits;
-            Some((service, limits, source?))
-        });
-        self.admission.recount(running);
     }
 
     /// The one place where a listener's phase changes: polling, timers and queues follow it.
@@ -1232,44 +759,6 @@ impl ServiceState {
 
 /// The port that FTP servers call back from: a caller from there was sent by somebody else.
 const FTP_DATA: u16 = 20;
-
-/// Services of the same user share what is known about that user, and services with equal limits their limits.
-/// Whether two configurations of a service mean the same, wherever they stand.
-fn says_the_same(a: &Service, b: &Service) -> bool {
-    (&a.task, &a.limits, &a.listeners, &a.name) == (&b.task, &b.limits, &b.listeners, &b.name)
-}
-
-/// What many services of a configuration have alike, which is kept once.
-#[derive(Default)]
-struct Equals {
-    users: HashSet<Arc<Credentials>>,
-    limits: HashSet<Arc<Limits>>,
-}
-
-impl Equals {
-    fn share(&mut self, service: &mut Service) {
-        share(&mut service.limits, &mut self.limits);
-        if let Task::Program(Program { identity: Identity::User(credentials), .. }) = &mut service.task {
-            share(credentials, &mut self.users);
-        }
-    }
-}
-
-fn share<T: Eq + Hash>(value: &mut Arc<T>, known: &mut HashSet<Arc<T>>) {
-    match known.get(value) {
-        Some(same) => *value = Arc::clone(same),
-        None => drop(known.insert(Arc::clone(value))),
-    }
-}
-
-fn builtin_ports(service: &Service) -> impl Iterator<Item = u16> {
-    let listeners = if service.program().is_none() { &*service.listeners } else { &[] };
-    let datagrams = listeners.iter().filter(|listener| listener.key.kind == SocketKind::Datagram);
-    datagrams.filter_map(|listener| match &listener.key.address {
-        ListenAddress::Inet { address, .. } => Some(address.port()),
-        ListenAddress::Rpc { .. } | ListenAddress::Unix(_) | ListenAddress::Mux { .. } => None,
-    })
-}
 
 fn pool(task: &Task) -> Pool {
     match task {

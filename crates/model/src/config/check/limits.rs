@@ -1,0 +1,74 @@
+//! How much of a service may run.
+
+use super::{Checker, quoted};
+use crate::config::STARTS_WINDOW;
+use crate::config::syntax::{Entry, LimitWord, Zero};
+use crate::diagnostic::printable;
+use crate::service::{Limits, Rate, Task};
+
+impl Checker<'_> {
+    pub(super) fn limits(&mut self, entry: &Entry, task: Option<&Task>) -> Limits {
+        let mut limits = self.defaults.limits.clone();
+        if let Some(Task::Builtin(builtin)) = task {
+            // A built-in makes no process; it is limited in its sessions, and in the rest when its line says so.
+            limits.starts = None;
+            limits.source_starts = None;
+            limits.source_children = None;
+            limits.children = if builtin.is_momentary() { None } else { Some(self.defaults.sessions) };
+        }
+        let rate = |count| Rate { count, window: STARTS_WINDOW };
+        let count = |rate: Option<Rate>| rate.map(|rate| rate.count);
+        let words = &entry.limits;
+        if let Some(word) = &words.starts {
+            limits.starts = self.limit(entry, word, count(limits.starts)).map(rate);
+        }
+        if let Some(word) = &words.children {
+            limits.children = self.limit(entry, word, limits.children);
+        }
+        if let Some(word) = &words.source_starts {
+            limits.source_starts = self.limit(entry, word, count(limits.source_starts)).map(rate);
+        }
+        if let Some(word) = &words.source_children {
+            limits.source_children = self.limit(entry, word, limits.source_children);
+        }
+        limits
+    }
+
+    /// A program that accepts its callers itself is the only one to see who they are.
+    pub(super) fn sources_are_unseen(&mut self, entry: &Entry, limits: &mut Limits) {
+        let words = [&entry.limits.source_starts, &entry.limits.source_children];
+        let is_limit = |limit: &&LimitWord| limit.zero == Zero::Never || limit.number() != Some(0);
+        if let Some(limit) = words.into_iter().flatten().find(is_limit) {
+            self.warning("source-limit", &limit.word, "a limit for sources has no effect with wait").hint =
+                "the program accepts its callers itself, and only it sees who they are".to_owned();
+        }
+        // Nobody is nobody, from wherever.
+        if limits.source_starts.is_some_and(|rate| rate.count == 0) {
+            limits.starts = limits.source_starts;
+        }
+    }
+
+    /// `None` for no limit.
+    fn limit(&mut self, entry: &Entry, limit: &LimitWord, default: Option<u32>) -> Option<u32> {
+        match (limit.number(), limit.zero) {
+            (Some(0), Zero::Never) => Some(0),
+            (Some(0), Zero::Unlimited) => None,
+            (Some(0), Zero::Default) => default,
+            (Some(count @ 1..), _) => Some(count),
+            (Some(0), Zero::Wrong) | (None, _) => {
+                let word = &limit.word;
+                let message = format!("{} is not a limit", quoted(word));
+                let diagnostic = self.warning("bad-max", word, message);
+                diagnostic.expected = "a number of 1 or more".to_owned();
+                diagnostic.hint = "the default is used".to_owned();
+                diagnostic.original = format!(
+                    "{}: illegal max field \"{}\", setting to {}",
+                    printable(&entry.name.value),
+                    printable(&word.value),
+                    default.unwrap_or_default()
+                );
+                default
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Syntax tree → typed configuration.
+//!
+//! Names are looked up, defaults resolved, every wrong word gets its diagnostic. An entry with an error is left out
+//! and remembered as broken, so that a reload can go on with what it replaced.
+
+mod limits;
+mod sockets;
+mod task;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use self::task::look_names_up;
+use super::facts::Facts;
+use super::syntax::{Entry, Tree, Word};
+use super::{Defaults, lints, mux};
+use crate::diagnostic::{Diagnostic, Place, printable};
+use crate::service::{Broken, Config, Handover, ListenerKey, Origin, Service, SocketKind, Task};
+use crate::source::{Sources, Span};
+
+/// Makes the typed configuration of a tree.
+pub fn check(
+    sources: &Sources,
+    tree: &Tree,
+    defaults: &Defaults,
+    facts: &mut dyn Facts,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Config {
+    let mut checker = Checker {
+        sources,
+        defaults,
+        facts,
+        diagnostics,
+        seen: HashMap::with_capacity(2 * tree.entries.len()),
+    };
+    let mut config = Config { files: sources.paths().map(str::to_owned).collect(), ..Config::default() };
+    for name in &tree.broken {
+        config.broken.push(checker.broken(name));
+    }
+    for entry in &tree.entries {
+        match checker.service(entry) {
+            Some(mut service) => {
+                checker.forget_duplicates(entry, &service, &mut config);
+                lints::run(entry, &service, checker.facts, checker.diagnostics);
+                if defaults.names {
+                    look_names_up(&mut service);
+                }
+                config.services.push(service);
+            }
+            None => config.broken.push(checker.broken(&entry.name)),
+        }
+    }
+    config.services.retain(|service| !service.listeners.is_empty());
+    let has_ipv6 = checker.facts.has_ipv6();
+    mux::complete(tree, &mut config, defaults, has_ipv6, diagnostics);
+    config
+}
+
+struct Checker<'a> {
+    sources: &'a Sources,
+    defaults: &'a Defaults,
+    facts: &'a mut dyn Facts,
+    diagnostics: &'a mut Vec<Diagnostic>,
+    /// Which service of the result, and which text, has a socket already.
+    seen: HashMap<ListenerKey, (usize, Span)>,
+}
+
+impl Checker<'_> {
+    /// `None` when a diagnostic says why the entry cannot be used.
+    fn service(&mut self, entry: &Entry) -> Option<Service> {
+        // All columns are looked at before giving up, so that one run shows all that is wrong with a line.
+        let kind = self.socket_kind(entry);
+        let handover = self.handover(entry, kind);
+        let is_internal = entry.program.value == b"internal";
+        let task = if is_internal {
+            kind.and_then(|kind| self.internal(entry, kind, handover))
+        } else {
+            self.program(entry, handover).map(Task::Program)
+        };
+        // The name of a built-in that there is not is not looked for in /etc/services: it would be wrong twice.
+        let is_nothing = is_internal && task.is_none();
+        let listeners = kind.filter(|_| !is_nothing).and_then(|kind| self.listeners(entry, kind));
+        if let Some(class) = &entry.class {
+            self.warning("login-class", class, "login classes are FreeBSD's and are ignored").hint =
+                "set what the class sets in the program's own configuration".to_owned();
+        }
+        let mut limits = self.limits(entry, task.as_ref());
+        let accepts = kind.is_some_and(SocketKind::has_connections) && handover == Some(Handover::Listener);
+        if accepts && matches!(task, Some(Task::Program(_))) {
+            self.sources_are_unseen(entry, &mut limits);
+        }
+        handover?;
+        Some(Service {
+            name: entry.name.value.as_slice().into(),
+            origin: self.origin(entry.span),
+            listeners: listeners?.into(),
+            task: task?,
+            limits: Arc::new(limits),
+        })
+    }
+
+    /// An entry that stands twice: the last one wins, as with the originals.
+    fn forget_duplicates(&mut self, entry: &Entry, service: &Service, config: &mut Config) {
+        let index = config.services.len();
+        for listener in &service.listeners {
+            let Some((earlier, span)) = self.seen.insert(listener.key.clone(), (index, entry.span)) else {
+                continue;
+            };
+            if earlier == index {
+                continue;
+            }
+            let others = &mut config.services[earlier].listeners;
+            *others = others.iter().filter(|other| other.key != listener.key).cloned().collect();
+            let first = self.sources.locate(span);
+            let message =
+                format!("{} on {} stands twice", service.label(listener), listener.key.address.display());
+            let hint = format!("this line is followed, not {}:{}", first.path, first.line);
+            self.diagnostics
+                .push(Diagnostic::warning("duplicate", Place::Text(entry.name.span), message).hint(hint));
+        }
+    }
+
+    fn broken(&self, name: &Word) -> Broken {
+        Broken { origin: self.origin(name.span), name: name.value.as_slice().into() }
+    }
+
+    fn origin(&self, span: Span) -> Origin {
+        Origin { file: self.sources.position(span.file), line: self.sources.locate(span).line }
+    }
+
+    fn error(&mut self, code: &'static str, word: &Word, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Diagnostic::error(code, Place::Text(word.span), message))
+    }
+
+    fn warning(&mut self, code: &'static str, word: &Word, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Diagnostic::warning(code, Place::Text(word.span), message))
+    }
+
+    fn push(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
+        self.diagnostics.push(diagnostic);
+        self.diagnostics.last_mut().expect("one was just pushed")
+    }
+}
+
+/// A word in quotes, shortened when somebody wrote a novel.
+fn quoted(word: &Word) -> String {
+    const SHOWN: usize = 60;
+    let text = printable(&word.value);
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{:?} and more", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}

@@ -1,0 +1,230 @@
+//! What runs when somebody calls, and whom it runs as.
+
+use std::sync::Arc;
+
+use super::{Checker, quoted};
+use crate::config::mux;
+use crate::config::syntax::{Account, Entry, Transport, WaitMeaning, Word};
+use crate::diagnostic::printable;
+use crate::service::{
+    Builtin, CommandLine, Credentials, Handover, Identity, ListenAddress, Listener, Program, Service,
+    SocketKind, Task, Unavailable,
+};
+
+impl Checker<'_> {
+    pub(super) fn handover(&mut self, entry: &Entry, kind: Option<SocketKind>) -> Option<Handover> {
+        let wait = &entry.wait;
+        let handover = match entry.handover {
+            WaitMeaning::Known(handover) => handover,
+            WaitMeaning::TakenFor(handover) => {
+                let message = format!("{} is neither wait nor nowait", quoted(wait));
+                self.warning("bad-wait", wait, message).hint =
+                    format!("taken as {}, as the original does", handover.word());
+                handover
+            }
+            WaitMeaning::Unknown => {
+                let message = format!("{} is neither wait nor nowait", quoted(wait));
+                self.error("bad-wait", wait, message).expected = "wait or nowait".to_owned();
+                return None;
+            }
+        };
+        let is_unix_datagram = entry.transport == Some(Transport::Unix) && kind == Some(SocketKind::Datagram);
+        if handover == Handover::Connection && is_unix_datagram {
+            self.warning("unix-datagrams-wait", wait, "a Unix datagram socket cannot be had twice").hint =
+                "served as wait: one program at a time gets the socket".to_owned();
+            return Some(Handover::Listener);
+        }
+        if handover == Handover::Listener && mux::name(&entry.name).is_some() {
+            self.warning("tcpmux-waits", wait, "tcpmux hands over the caller's connection").hint =
+                "served as nowait".to_owned();
+            return Some(Handover::Connection);
+        }
+        Some(handover)
+    }
+
+    pub(super) fn internal(
+        &mut self,
+        entry: &Entry,
+        kind: SocketKind,
+        handover: Option<Handover>,
+    ) -> Option<Task> {
+        if let Some(Transport::Rpc { .. }) = entry.transport {
+            self.error("rpc-internal", &entry.program, "no internal service speaks RPC").expected =
+                "a program".to_owned();
+            return None;
+        }
+        // The service's name says which, and arguments are ignored. On a port of another name, which every original
+        // refuses, the first argument says it.
+        let mux = mux::name(&entry.name).map(|(name, _)| name);
+        let words = std::iter::once(mux.unwrap_or(&entry.name.value))
+            .chain(entry.arguments.first().map(|word| word.value.as_slice()));
+        // tcpmux behind itself would be a way to ask for ever.
+        let known = words.into_iter().find_map(Internal::by_name).or_else(|| self.internal_of_alias(entry));
+        let known = known.filter(|known| mux.is_none() || !known.is_tcpmux());
+        match known {
+            Some(Internal::Builtin(builtin)) if builtin.speaks(kind) => Some(Task::Builtin(builtin)),
+            Some(Internal::Auth) if kind == SocketKind::Stream => {
+                self.auth(entry, handover).map(Task::Program)
+            }
+            Some(Internal::Builtin(_) | Internal::Auth) | None => {
+                let name = entry.arguments.first().filter(|_| known.is_none()).unwrap_or(&entry.name);
+                let message = format!("internal service {} unknown", printable(&name.value));
+                let diagnostic = self.error("unknown-internal", name, message);
+                diagnostic.original = format!("internal service {} unknown", printable(&entry.name.value));
+                diagnostic.expected =
+                    "echo, discard, chargen, daytime or time, over stream or dgram; or auth or tcpmux, over stream"
+                        .to_owned();
+                diagnostic.hint = "on another port, name it behind the word: internal echo".to_owned();
+                None
+            }
+        }
+    }
+
+    /// FreeBSD goes by the aliases of /etc/services too, and for a Unix socket by the last part of its path.
+    fn internal_of_alias(&mut self, entry: &Entry) -> Option<Internal> {
+        let name = entry.name.value.rsplit(|byte| *byte == b'/').next()?;
+        match entry.transport? {
+            Transport::Unix => Internal::by_name(name),
+            Transport::Inet { protocol, .. } => {
+                let port = self.facts.port(std::str::from_utf8(name).ok()?, protocol)?;
+                let mut all = Builtin::ALL.into_iter();
+                let builtin = all.find(|one| self.facts.port(one.name(), protocol) == Some(port))?;
+                Some(Internal::Builtin(builtin))
+            }
+            Transport::Rpc { .. } => None,
+        }
+    }
+
+    /// FreeBSD's `auth` is a program of ours: what callers write is not read in the daemon.
+    fn auth(&mut self, entry: &Entry, handover: Option<Handover>) -> Option<Program> {
+        let arguments: Vec<&[u8]> =
+            entry.arguments.iter().skip(1).map(|argument| argument.value.as_slice()).collect();
+        if let Some(fault) = self.facts.auth_fault(&arguments) {
+            let first = entry.arguments.get(1).unwrap_or(&entry.program);
+            self.error("bad-auth-option", first, fault).expected =
+                "the options of usherd ident: -d -f -F -g -i -n -o -r -t".to_owned();
+            return None;
+        }
+        if handover == Some(Handover::Listener) {
+            self.warning("auth-waits", &entry.wait, "auth answers one caller").hint =
+                "served as nowait".to_owned();
+        }
+        let command = [b"usherd" as &[u8], b"ident"].into_iter().chain(arguments);
+        let program = self.program(entry, handover.and(Some(Handover::Connection)))?;
+        Some(Program { command: CommandLine::new(OURSELVES, command), ..program })
+    }
+
+    pub(super) fn program(&mut self, entry: &Entry, handover: Option<Handover>) -> Option<Program> {
+        let arguments = entry.arguments.iter().map(|argument| argument.value.as_slice());
+        let command = CommandLine::new(&entry.program.value, arguments);
+        if let Some(long) = entry.arguments.iter().find(|argument| argument.value.len() > MAX_ARGUMENT) {
+            let message = format!("an argument of {} bytes", long.value.len());
+            self.error("argument-too-long", long, message).expected =
+                format!("at most {MAX_ARGUMENT} bytes: the kernel passes no longer one");
+            return None;
+        }
+        let identity = self.identity(&entry.owner, &entry.accounts);
+        Some(Program {
+            command,
+            handover: handover?,
+            identity,
+            ucspi: self.defaults.ucspi,
+            stderr: self.defaults.stderr,
+        })
+    }
+
+    fn identity(&mut self, owner: &Word, accounts: &[Account]) -> Identity {
+        // A command line may leave the user out; a file cannot.
+        if owner.value.is_empty() {
+            return Identity::Daemon;
+        }
+        let text = |word: &Word| printable(&word.value);
+        let known = accounts.iter().find_map(|account| {
+            let name = std::str::from_utf8(&account.user.value).ok()?;
+            Some((self.facts.user(name)?, account.group.as_ref().map(text)))
+        });
+        let Some((user, group)) = known else {
+            // The shortest reading: a group behind a user is no part of the user's name.
+            let shortest = accounts.iter().map(|account| &account.user).min_by_key(|user| user.value.len());
+            return self.unavailable(owner, Unavailable::NoSuchUser(text(shortest.unwrap_or(owner))));
+        };
+        let gid = match group.as_deref().map(|group| (group, self.facts.group(group))) {
+            None => user.gid,
+            Some((_, Some(gid))) => gid,
+            Some((group, None)) => {
+                return self.unavailable(owner, Unavailable::NoSuchGroup(group.to_owned()));
+            }
+        };
+        match self.facts.unprivileged_as() {
+            None => {
+                let groups = self.facts.groups_of(&user.name, gid);
+                Identity::User(Arc::new(Credentials { user: user.name, uid: user.uid, gid, groups }))
+            }
+            Some(own) if own.uid == user.uid && (group.is_none() || gid == own.gid) => Identity::Daemon,
+            Some(_) => self.unavailable(owner, Unavailable::NotPermitted(user.name)),
+        }
+    }
+
+    fn unavailable(&mut self, owner: &Word, why: Unavailable) -> Identity {
+        let (code, message, hint) = match &why {
+            Unavailable::NoSuchUser(name) => (
+                "unknown-user",
+                format!("no such user {name:?}"),
+                "callers are turned away until a reload finds the user",
+            ),
+            Unavailable::NoSuchGroup(name) => (
+                "unknown-group",
+                format!("no such group {name:?}"),
+                "callers are turned away until a reload finds the group",
+            ),
+            Unavailable::NotPermitted(name) => (
+                "not-permitted",
+                format!("only root can start programs as {name:?}"),
+                "run as root, or write the user that usherd runs as",
+            ),
+        };
+        self.error(code, owner, message).hint = hint.to_owned();
+        Identity::Unavailable(Box::new(why))
+    }
+}
+
+/// Puts `usherd with-names` in front of a program that is started for TCP connections.
+pub(super) fn look_names_up(service: &mut Service) {
+    let is_tcp = |listener: &Listener| {
+        listener.key.kind == SocketKind::Stream && !matches!(listener.key.address, ListenAddress::Unix(_))
+    };
+    if let Task::Program(program) = &mut service.task
+        && program.handover == Handover::Connection
+        && service.listeners.iter().all(is_tcp)
+    {
+        let words = [b"usherd" as &[u8], b"with-names", b"--", program.command.path()];
+        let command = CommandLine::new(OURSELVES, words.into_iter().chain(program.command.arguments()));
+        program.command = command;
+    }
+}
+
+/// What `internal` can mean.
+enum Internal {
+    Builtin(Builtin),
+    Auth,
+}
+
+impl Internal {
+    fn by_name(name: &[u8]) -> Option<Internal> {
+        match name {
+            // Both are names of port 113.
+            b"auth" | b"ident" => Some(Internal::Auth),
+            name => Builtin::by_name(name).map(Internal::Builtin),
+        }
+    }
+
+    fn is_tcpmux(&self) -> bool {
+        matches!(self, Internal::Builtin(Builtin::Tcpmux))
+    }
+}
+
+/// The program that this process is, whatever has become of its file. The child that executes it is one too.
+const OURSELVES: &[u8] = b"/proc/self/exe";
+
+/// The longest single argument that the kernel takes: `MAX_ARG_STRLEN`, 32 pages, with its end.
+const MAX_ARGUMENT: usize = 32 * 4096 - 1;

@@ -1,0 +1,186 @@
+//! What does not go well: limits, failed starts, and resources that have run out. Each is said when it begins and when it
+//! ends, and none of it is for ever.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::{ListenerId, ServiceId, Supervisor, Timer};
+use crate::admission::Limit;
+use crate::episode::Held;
+use crate::event::{AcceptError, Action, BUSY_RETRY, Handed, Log, Start};
+use crate::failure::{Errno, StartError};
+use crate::lifecycle::{Pause, Phase};
+use crate::time::Tick;
+
+impl Supervisor {
+    pub(super) fn accept_failed(
+        &mut self,
+        id: ListenerId,
+        error: AcceptError,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) {
+        self.answer_offer(id);
+        match error {
+            AcceptError::Nobody => {}
+            AcceptError::Busy => self.wait_until_not_busy(id, now, actions),
+            AcceptError::Exhausted(errno) => self.rest(id, Held::Waits, errno, now, actions),
+            AcceptError::Failed(errno) => {
+                actions.push(Action::Log(Log::AcceptFailed(id, errno)));
+                self.pause_for_resources(id, now, actions);
+            }
+        }
+    }
+
+    /// The listener is not looked at for so long; that is nothing to speak of.
+    pub(super) fn wait_until_not_busy(&mut self, id: ListenerId, now: Tick, actions: &mut Vec<Action>) {
+        self.set_phase(id, Phase::Paused(Pause::Resources(now.after(BUSY_RETRY))), actions);
+    }
+
+    /// Something has run out: the listener rests, and says so once.
+    pub(super) fn rest(
+        &mut self,
+        id: ListenerId,
+        held: Held,
+        errno: Errno,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) {
+        let pause = self.pause_for_resources(id, now, actions);
+        let holding = Holding { held, errno: Some(errno), ..Holding::waits(Limit::Resources, pause) };
+        self.hold_back(id, holding, now, actions);
+    }
+
+    pub(super) fn pause_for_resources(
+        &mut self,
+        id: ListenerId,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) -> Option<Duration> {
+        let pause = self.listeners.get_mut(id)?.resources.fail();
+        self.set_phase(id, Phase::Paused(Pause::Resources(now.after(pause))), actions);
+        Some(pause)
+    }
+
+    /// A start failed that was granted. Where that costs no caller, the next would follow at once.
+    pub(super) fn start_failed(
+        &mut self,
+        start: &Start,
+        error: StartError,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) {
+        let Start { service, listener, .. } = *start;
+        match start.handed {
+            Handed::Connection(_) => self.note_failure(service, listener, error, None, now, actions),
+            Handed::DatagramPeer | Handed::Listener => {
+                self.rest_after_failure(service, listener, error, now, actions);
+            }
+        }
+    }
+
+    /// A start failed of which the next would follow at once, since the listener stays readable: it rests.
+    pub(super) fn rest_after_failure(
+        &mut self,
+        service: ServiceId,
+        id: ListenerId,
+        error: StartError,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) {
+        let pause = self.listeners.get_mut(id).map(|listener| listener.starting.fail());
+        if let Some(pause) = pause {
+            self.set_phase(id, Phase::Paused(Pause::StartFailed(now.after(pause))), actions);
+        }
+        self.note_failure(service, id, error, pause, now, actions);
+    }
+
+    pub(super) fn note_failure(
+        &mut self,
+        service: ServiceId,
+        listener: ListenerId,
+        error: StartError,
+        pause: Option<Duration>,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(state) = self.services.get_mut(service) else { return };
+        if state.troubles().failures.add(error.clone(), now) {
+            actions.push(Action::Log(Log::StartFailed { service, listener, error, pause }));
+        }
+    }
+
+    /// Notes that a limit held a caller back, and says so when that began.
+    pub(super) fn hold_back(
+        &mut self,
+        id: ListenerId,
+        holding: Holding,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) {
+        let Holding { limit, held, peer, pause, errno } = holding;
+        let Some(service) = self.listeners.get(id).map(|listener| listener.service) else { return };
+        let Some(state) = self.services.get_mut(service) else { return };
+        let episodes = &mut state.troubles().episodes;
+        let timed = episodes.next_end().is_some();
+        if episodes.hit(limit, held, now) {
+            let listener = id;
+            let began = Log::LimitBegan { service, listener, limit, held, peer, pause, errno };
+            actions.push(Action::Log(began));
+        }
+        if let (false, Some(end)) = (timed, episodes.next_end()) {
+            self.timers.insert((end, Timer::Episodes(service)));
+        }
+    }
+
+    pub(super) fn wait_for(
+        &mut self,
+        id: ListenerId,
+        limit: Limit,
+        until: Option<Tick>,
+        actions: &mut Vec<Action>,
+    ) {
+        self.set_phase(id, Phase::Paused(Pause::Limit(limit, until)), actions);
+        if limit == Limit::Children
+            && let Some((_, state)) = self.both(id)
+        {
+            state.troubles().waiting = true;
+        }
+    }
+
+    pub(super) fn end_episodes(&mut self, service: ServiceId, now: Tick, actions: &mut Vec<Action>) {
+        let Some(state) = self.services.get_mut(service) else { return };
+        let Some(troubles) = &mut state.troubles else { return };
+        while let Some((limit, episode)) = troubles.episodes.take_ended(now) {
+            let lasted = episode.last.since(episode.began);
+            let refused = episode.refused;
+            actions.push(Action::Log(Log::LimitEnded { service, limit, lasted, refused }));
+        }
+        if let Some(end) = troubles.episodes.next_end() {
+            self.timers.insert((end, Timer::Episodes(service)));
+        }
+    }
+}
+
+/// A limit that was met, as what is noted and said of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Holding {
+    limit: Limit,
+    held: Held,
+    /// The caller, where one is known.
+    peer: Option<SocketAddr>,
+    /// How long callers wait at the most, where that is known.
+    pause: Option<Duration>,
+    /// The kernel's error, when it is resources that have run out.
+    errno: Option<Errno>,
+}
+
+impl Holding {
+    pub(super) fn waits(limit: Limit, pause: Option<Duration>) -> Self {
+        Self { limit, held: Held::Waits, peer: None, pause, errno: None }
+    }
+
+    pub(super) fn refused(limit: Limit, count: u32, peer: Option<SocketAddr>) -> Self {
+        Self { limit, held: Held::Refused(count), peer, pause: None, errno: None }
+    }
+}
