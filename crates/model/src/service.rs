@@ -499,6 +499,8 @@ pub enum Unavailable {
     NoSuchGroup(String),
     /// The daemon is not root and may only start programs as itself.
     NotPermitted(String),
+    /// A data base has not said whether there is such a user or group; its own words.
+    NotLookedUp(String, String),
 }
 
 /// How much of a service may run. `None` is "no limit".

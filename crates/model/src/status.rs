@@ -167,6 +167,9 @@ pub fn describe(error: &StartError, strerror: Strerror<'_>) -> String {
         StartError::Identity(Unavailable::NoSuchUser(user)) => format!("no such user: {user}"),
         StartError::Identity(Unavailable::NoSuchGroup(group)) => format!("no such group: {group}"),
         StartError::Identity(Unavailable::NotPermitted(user)) => format!("only root can start it as {user}"),
+        StartError::Identity(Unavailable::NotLookedUp(name, why)) => {
+            format!("{name} could not be looked up: {why}")
+        }
         StartError::Refused { step, errno } => format!("{}: {}", step.word(), strerror(*errno)),
     }
 }

@@ -224,6 +224,11 @@ fn who_is_unknown_keeps_the_service_from_starting_programs() {
         Identity::Unavailable(why) => *why,
         other @ (Identity::Daemon | Identity::User(_)) => panic!("{owner}: {other:?}"),
     };
+    let silent =
+        |name: &str| Unavailable::NotLookedUp(name.to_owned(), "the directory does not answer".to_owned());
+    assert_eq!(unavailable("slow"), silent("slow"));
+    // Another reading of the word would be another user.
+    assert_eq!(unavailable("slow.www-data"), silent("slow.www-data"));
     assert_eq!(unavailable("nosuch"), Unavailable::NoSuchUser("nosuch".to_owned()));
     assert_eq!(unavailable("nosuch.tty"), Unavailable::NoSuchUser("nosuch".to_owned()));
     assert_eq!(unavailable("nobody.nosuch"), Unavailable::NoSuchGroup("nosuch".to_owned()));

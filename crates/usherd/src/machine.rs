@@ -12,14 +12,14 @@ use std::path::Path;
 
 use rustix::net::{AddressFamily, SocketType, socket};
 use rustix::process::geteuid;
-use usherd_model::config::{Facts, HostError, ProgramFault, User};
+use usherd_model::config::{Facts, HostError, NoAnswer, ProgramFault, User};
 use usherd_sys::names;
 
 /// The machine that this process runs on.
 #[derive(Debug, Default)]
 pub struct Machine {
-    users: HashMap<String, Option<User>>,
-    groups: HashMap<String, Option<u32>>,
+    users: HashMap<String, Result<Option<User>, NoAnswer>>,
+    groups: HashMap<String, Result<Option<u32>, NoAnswer>>,
     memberships: HashMap<(String, u32), Vec<u32>>,
     ports: HashMap<(String, String), Option<u16>>,
     hosts: HashMap<(String, bool), Result<Vec<SocketAddr>, HostError>>,
@@ -30,17 +30,21 @@ pub struct Machine {
 }
 
 impl Facts for Machine {
-    fn user(&mut self, name: &str) -> Option<User> {
+    fn user(&mut self, name: &str) -> Result<Option<User>, NoAnswer> {
         let look_up = |name: &str| {
-            let found = names::user(&names::c_name(name)?).ok().flatten()?;
-            Some(User { name: found.name, uid: found.uid, gid: found.gid })
+            let Some(name) = names::c_name(name) else { return Ok(None) };
+            let found = names::user(&name).map_err(|error| NoAnswer(error.to_string()))?;
+            Ok(found.map(|found| User { name: found.name, uid: found.uid, gid: found.gid }))
         };
         self.users.entry(name.to_owned()).or_insert_with_key(|name| look_up(name)).clone()
     }
 
-    fn group(&mut self, name: &str) -> Option<u32> {
-        let look_up = |name: &str| names::group(&names::c_name(name)?).ok().flatten();
-        *self.groups.entry(name.to_owned()).or_insert_with_key(|name| look_up(name))
+    fn group(&mut self, name: &str) -> Result<Option<u32>, NoAnswer> {
+        let look_up = |name: &str| match names::c_name(name) {
+            Some(name) => names::group(&name).map_err(|error| NoAnswer(error.to_string())),
+            None => Ok(None),
+        };
+        self.groups.entry(name.to_owned()).or_insert_with_key(|name| look_up(name)).clone()
     }
 
     fn groups_of(&mut self, user: &str, gid: u32) -> Vec<u32> {

@@ -2,12 +2,16 @@
 
 use std::net::SocketAddr;
 
+/// A data base has not answered, in its own words. That is not "no": what is meant by a name may hang on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoAnswer(pub String);
+
 /// Answers from the machine's data bases. Each answer is looked up when it is asked for and may be remembered.
 pub trait Facts {
-    /// The user of that name, with the groups that the group data base gives it.
-    fn user(&mut self, name: &str) -> Option<User>;
-    /// The number of the group of that name.
-    fn group(&mut self, name: &str) -> Option<u32>;
+    /// The user of that name, if there is one.
+    fn user(&mut self, name: &str) -> Result<Option<User>, NoAnswer>;
+    /// The number of the group of that name, if there is one.
+    fn group(&mut self, name: &str) -> Result<Option<u32>, NoAnswer>;
     /// All groups of a user whose primary group is `gid`, `gid` included.
     fn groups_of(&mut self, user: &str, gid: u32) -> Vec<u32>;
     /// The port of a service by its name or alias.

@@ -20,4 +20,4 @@ pub mod syntax;
 
 pub use check::check;
 pub use defaults::{Defaults, STARTS_WINDOW};
-pub use facts::{Facts, HostError, ProgramFault, User};
+pub use facts::{Facts, HostError, NoAnswer, ProgramFault, User};

@@ -11,7 +11,7 @@ use usherd_model::children::Pid;
 use usherd_model::config::inetd::{DialectName, Includes, parse};
 use usherd_model::config::syntax::{Tree, Word};
 use usherd_model::config::{Defaults, STARTS_WINDOW};
-use usherd_model::config::{Facts, HostError, ProgramFault, User, check};
+use usherd_model::config::{Facts, HostError, NoAnswer, ProgramFault, User, check};
 use usherd_model::diagnostic::Diagnostic;
 use usherd_model::event::{Action, ConnectionId, Event, Exit, Handed, Log, NotStarted, OpenError, Start};
 use usherd_model::failure::{Errno, Step};
@@ -40,16 +40,20 @@ impl Default for Table {
 }
 
 impl Facts for Table {
-    fn user(&mut self, name: &str) -> Option<User> {
-        let (name, uid, gid) = self.users.iter().find(|(user, ..)| *user == name)?;
-        Some(User { name: (*name).to_owned(), uid: *uid, gid: *gid })
+    fn user(&mut self, name: &str) -> Result<Option<User>, NoAnswer> {
+        if name.starts_with("slow") {
+            return Err(NoAnswer("the directory does not answer".to_owned()));
+        }
+        let found = self.users.iter().find(|(user, ..)| *user == name);
+        Ok(found.map(|(name, uid, gid)| User { name: (*name).to_owned(), uid: *uid, gid: *gid }))
     }
 
-    fn group(&mut self, name: &str) -> Option<u32> {
-        [("root", 0), ("tty", 5), ("mail", 8), ("nogroup", 65534), ("www-data", 33)]
+    fn group(&mut self, name: &str) -> Result<Option<u32>, NoAnswer> {
+        let found = [("root", 0), ("tty", 5), ("mail", 8), ("nogroup", 65534), ("www-data", 33)]
             .into_iter()
             .find(|(group, _)| *group == name)
-            .map(|(_, gid)| gid)
+            .map(|(_, gid)| gid);
+        Ok(found)
     }
 
     fn groups_of(&mut self, user: &str, gid: u32) -> Vec<u32> {

@@ -329,7 +329,9 @@ fn original_of_start_failure(
         StartError::Identity(Unavailable::NoSuchGroup(group)) => {
             return format!("getgrnam: {group}: No such group");
         }
-        StartError::Identity(Unavailable::NotPermitted(_)) => return String::new(),
+        StartError::Identity(Unavailable::NotPermitted(_) | Unavailable::NotLookedUp(..)) => {
+            return String::new();
+        }
         StartError::Refused { step, errno } => (*step, errno::words(*errno)),
     };
     let credentials = service.and_then(Service::program).and_then(|program| match &program.identity {

@@ -157,8 +157,9 @@ impl Checker<'_> {
                 mode
             }
         };
-        let user = self.named(words.user.as_ref(), "user", |facts, name| Some(facts.user(name)?.uid))?;
-        let group = self.named(words.group.as_ref(), "group", |facts, name| facts.group(name))?;
+        let user =
+            self.named(words.user.as_ref(), "user", |facts, name| Some(facts.user(name).ok()??.uid))?;
+        let group = self.named(words.group.as_ref(), "group", |facts, name| facts.group(name).ok()?)?;
         Some(FileAccess { mode, user, group })
     }
 

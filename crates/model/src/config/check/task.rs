@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Checker, quoted};
+use crate::config::facts::NoAnswer;
 use crate::config::mux;
 use crate::config::syntax::{Account, Entry, Transport, WaitMeaning, Word};
 use crate::diagnostic::printable;
@@ -139,10 +140,21 @@ impl Checker<'_> {
             return Identity::Daemon;
         }
         let text = |word: &Word| printable(&word.value);
-        let known = accounts.iter().find_map(|account| {
-            let name = std::str::from_utf8(&account.user.value).ok()?;
-            Some((self.facts.user(name)?, account.group.as_ref().map(text)))
-        });
+        let mut known = None;
+        for account in accounts {
+            let Ok(name) = std::str::from_utf8(&account.user.value) else { continue };
+            match self.facts.user(name) {
+                Ok(Some(user)) => {
+                    known = Some((user, account.group.as_ref().map(text)));
+                    break;
+                }
+                Ok(None) => {}
+                // The next reading could be another user.
+                Err(NoAnswer(why)) => {
+                    return self.unavailable(owner, Unavailable::NotLookedUp(name.to_owned(), why));
+                }
+            }
+        }
         let Some((user, group)) = known else {
             // The shortest reading: a group behind a user is no part of the user's name.
             let shortest = accounts.iter().map(|account| &account.user).min_by_key(|user| user.value.len());
@@ -150,9 +162,12 @@ impl Checker<'_> {
         };
         let gid = match group.as_deref().map(|group| (group, self.facts.group(group))) {
             None => user.gid,
-            Some((_, Some(gid))) => gid,
-            Some((group, None)) => {
+            Some((_, Ok(Some(gid)))) => gid,
+            Some((group, Ok(None))) => {
                 return self.unavailable(owner, Unavailable::NoSuchGroup(group.to_owned()));
+            }
+            Some((group, Err(NoAnswer(why)))) => {
+                return self.unavailable(owner, Unavailable::NotLookedUp(group.to_owned(), why));
             }
         };
         match self.facts.unprivileged_as() {
@@ -181,6 +196,11 @@ impl Checker<'_> {
                 "not-permitted",
                 format!("only root can start programs as {name:?}"),
                 "run as root, or write the user that usherd runs as",
+            ),
+            Unavailable::NotLookedUp(name, why) => (
+                "not-looked-up",
+                format!("{name:?} could not be looked up: {why}"),
+                "callers are turned away until a reload finds it",
             ),
         };
         self.error(code, owner, message).hint = hint.to_owned();
