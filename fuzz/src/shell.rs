@@ -222,7 +222,9 @@ impl<'a> Shell<'a> {
                 assert!(self.pending.remove(&connection), "a session with a connection that is not there");
                 let source = self.last_source;
                 self.check_source(service, source);
-                if builtin.is_momentary() || self.fate.below(8) == 0 {
+                // In the end callers of tcpmux say nothing and leave, or there would be one after the other for ever.
+                let leaves = builtin == Builtin::Tcpmux && self.fate.is_kind;
+                if builtin.is_momentary() || leaves || self.fate.below(8) == 0 {
                     self.events.push_back(Event::SessionEnded(session));
                 } else if builtin == Builtin::Tcpmux && self.fate.below(2) == 0 {
                     let (connection, peer) = (self.connect(), self.fate.peer());

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::cases::{Case, Reasons, case};
+use crate::cases::{Case, Reasons, V4_DIALECTS, case};
 use crate::deadline;
 use crate::lab::Lab;
 use crate::report::Report;
@@ -39,7 +39,8 @@ pub const CASES: &[Case] = &[
             (Openbsd, "asks /etc/protocols for `udp6`, and registers IPv4 only"),
             NO_RPC_IN_GNU,
             NO_RPC_IN_BUSYBOX,
-        ]),
+        ])
+        .other_dialects(V4_DIALECTS),
     case("one_family_is_registered", "`rpc/udp4` is `rpc/udp` for IPv4", one_family_is_registered).ignored(
         &[
             (Openbsd, "asks /etc/protocols for `udp4`, and registers nothing"),

@@ -182,6 +182,11 @@ impl Registry {
         }
         let set: Vec<(Registration, ListenerId)> = places.into_values().collect();
         let wanted: BTreeSet<Registration> = set.iter().map(|(registration, _)| *registration).collect();
+        // rpcbind has one place for both of two addresses: whose it is not has nothing to wait for.
+        let asked: BTreeSet<ListenerId> = set.iter().map(|(_, id)| *id).collect();
+        for (_, open) in self.open.iter_mut().filter(|(id, _)| !asked.contains(id)) {
+            open.standing = Standing::Waiting;
+        }
         let unset: Vec<Registration> = self.told.difference(&wanted).copied().collect();
         if set.is_empty() && unset.is_empty() {
             return None;
@@ -263,7 +268,7 @@ fn registrations(spec: &Listener, port: u16) -> impl Iterator<Item = Registratio
             let v4 = if both { Some(IpAddr::from(Ipv4Addr::UNSPECIFIED)) } else { None };
             ([Some(address.ip()), v4], *program)
         }
-        ListenAddress::Inet { .. } | ListenAddress::Unix(_) | ListenAddress::Mux { .. } => ([None, None], 0),
+        ListenAddress::Inet { .. } | ListenAddress::Unix(_) | ListenAddress::Mux(_) => ([None, None], 0),
     };
     let kind = spec.key.kind;
     let versions = spec.versions.into_iter().flat_map(|versions| versions.iter());

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::service::{Config, Identity, Listener, ListenerKey, Service, Task};
+use crate::service::{Config, Identity, Listener, ListenerKey, Service, SocketKind, Task};
 
 /// What becomes of each service; indices count the services of the new configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,9 +46,12 @@ pub struct Kept {
 ///
 /// A new service takes over the running one that has the first of its sockets that is open, unless another new
 /// service has taken it over before. Most reloads change a few lines: what stands before and behind them, in the same
-/// order, is paired without looking anything up.
+/// order, is paired without looking anything up. A service that has other sockets than before takes over the one of its
+/// name, among those that run and those of which only programs are `left`: what it has started and what still runs
+/// counts against its limits.
 pub fn plan<'a, Id: Copy + Eq + std::hash::Hash>(
     running: impl Iterator<Item = (Id, &'a Service)>,
+    left: impl Iterator<Item = (Id, &'a Service)>,
     new: &Config,
 ) -> Plan<Id> {
     let running: Vec<(Id, &Service)> = running.collect();
@@ -58,7 +61,7 @@ pub fn plan<'a, Id: Copy + Eq + std::hash::Hash>(
     let wanted = &new.services[before..new.services.len() - behind];
     let same =
         |running: &[(Id, &Service)]| running.iter().map(|(id, _)| Successor::Same(*id)).collect::<Vec<_>>();
-    let mut plan = plan_contested(contested, wanted);
+    let mut plan = plan_contested(contested, left, wanted);
     plan.successors = [
         same(&running[..before]),
         std::mem::take(&mut plan.successors),
@@ -81,7 +84,11 @@ fn paired<'a, 'b: 'a, Id: 'a>(
     running.zip(new).take_while(|((_, running), new)| same((running, new))).count()
 }
 
-fn plan_contested<Id: Copy + Eq + std::hash::Hash>(running: &[(Id, &Service)], new: &[Service]) -> Plan<Id> {
+fn plan_contested<'a, Id: Copy + Eq + std::hash::Hash>(
+    running: &[(Id, &'a Service)],
+    left: impl Iterator<Item = (Id, &'a Service)>,
+    new: &[Service],
+) -> Plan<Id> {
     let mut owners: HashMap<&ListenerKey, Id> = HashMap::new();
     for (id, service) in running {
         owners.extend(service.listeners.iter().map(|listener| (&listener.key, *id)));
@@ -95,6 +102,19 @@ fn plan_contested<Id: Copy + Eq + std::hash::Hash>(running: &[(Id, &Service)], n
         let taken_over = owner.filter(|owner| taken.insert(*owner));
         successors.push(taken_over.map_or(Successor::New, Successor::Takes));
     }
+    let free = running.iter().copied().filter(|(id, _)| !taken.contains(id)).chain(left);
+    let mut free: Vec<(Id, &Service)> = free.collect();
+    for (successor, service) in successors.iter_mut().zip(new) {
+        let same_name =
+            |(_, other): &(Id, &Service)| other.name == service.name && kind(other) == kind(service);
+        if *successor == Successor::New
+            && let Some(place) = free.iter().position(same_name)
+        {
+            let (id, _) = free.swap_remove(place);
+            taken.insert(id);
+            *successor = Successor::Takes(id);
+        }
+    }
     let contested: Vec<Id> = running.iter().map(|(id, _)| *id).collect();
     let remove = contested.iter().copied().filter(|id| !taken.contains(id)).collect();
     let mut close: Vec<ListenerKey> =
@@ -103,12 +123,19 @@ fn plan_contested<Id: Copy + Eq + std::hash::Hash>(running: &[(Id, &Service)], n
     Plan { successors, remove, contested, close }
 }
 
+fn kind(service: &Service) -> Option<SocketKind> {
+    service.listeners.first().map(|listener| listener.key.kind)
+}
+
 /// Whether something of a new configuration could not be used, so that [`keep_unusable`] has to look at the old one.
 pub fn has_unusable(new: &Config) -> bool {
     let unavailable = |service: &Service| {
         service.program().is_some_and(|program| matches!(program.identity, Identity::Unavailable(_)))
     };
-    !new.broken.is_empty() || !new.unreadable.is_empty() || new.services.iter().any(unavailable)
+    !new.broken.is_empty()
+        || !new.unreadable.is_empty()
+        || !new.garbled.is_empty()
+        || new.services.iter().any(unavailable)
 }
 
 /// Puts into `new` what has to go on from `old`: services of files that could not be read, services whose line is
@@ -150,7 +177,7 @@ pub fn keep_unusable(old: &Config, new: &mut Config) -> Kept {
 
 /// The file or folder that could not be read, if this file is that or lies in it.
 fn unread<'a>(path: &str, new: &'a Config) -> Option<&'a String> {
-    new.unreadable.iter().find(|unreadable| {
+    new.unreadable.iter().chain(&new.garbled).find(|unreadable| {
         *unreadable == path
             || path.strip_prefix(unreadable.as_str()).is_some_and(|rest| rest.starts_with('/'))
     })
@@ -203,6 +230,7 @@ mod tests {
             receive_buffer: None,
             backlog: 128,
             file: None,
+            greets: false,
             versions: None,
         });
         Service {
@@ -296,7 +324,7 @@ mod tests {
         /// After the plan exactly the new sockets are open, none that stays was closed, and no service has two heirs.
         #[test]
         fn the_plan_leads_from_the_old_to_the_new(old in any_config(), new in any_config()) {
-            let plan = plan(old.services.iter().enumerate(), &new);
+            let plan = plan(old.services.iter().enumerate(), std::iter::empty(), &new);
             let keys = |config: &Config| -> HashSet<ListenerKey> {
                 config.services.iter().flat_map(|service| &service.listeners).map(|l| l.key.clone()).collect()
             };
@@ -315,7 +343,7 @@ mod tests {
             prop_assert_eq!(removed.len() + distinct.len(), old.services.len());
             // A short cut leads where the long way leads.
             let running: Vec<(usize, &Service)> = old.services.iter().enumerate().collect();
-            let long = plan_contested(&running, &new.services);
+            let long = plan_contested(&running, std::iter::empty(), &new.services);
             let heirs_of = |successors: &[Successor<usize>]| successors.iter().map(heir).collect::<Vec<_>>();
             prop_assert_eq!(heirs_of(&plan.successors), heirs_of(&long.successors));
             prop_assert_eq!((plan.close, plan.remove), (long.close, long.remove));
@@ -323,7 +351,7 @@ mod tests {
 
         #[test]
         fn the_same_configuration_changes_nothing(config in any_config()) {
-            let plan = plan(config.services.iter().enumerate(), &config);
+            let plan = plan(config.services.iter().enumerate(), std::iter::empty(), &config);
             prop_assert!(plan.close.is_empty() && plan.remove.is_empty());
             let expected: Vec<_> = (0..config.services.len()).map(Successor::Same).collect();
             prop_assert_eq!(plan.successors, expected);

@@ -26,6 +26,8 @@ pub struct Config {
     pub broken: Vec<Broken>,
     /// Files and folders that could not be read: services that came from them go on as they were.
     pub unreadable: Vec<String>,
+    /// Files that hold no service and something that is none: what came from them goes on, too.
+    pub garbled: Vec<String>,
 }
 
 /// A line that was left out, as far as it says which service it meant.
@@ -97,6 +99,8 @@ pub struct Listener {
     pub backlog: u32,
     /// Who may use the file of a Unix socket; nothing for others.
     pub file: Option<Box<FileAccess>>,
+    /// Whether callers of tcpmux are told that the service begins (`+`); otherwise the program does that.
+    pub greets: bool,
     /// The versions that rpcbind is told of; there for [`ListenAddress::Rpc`] and nothing else.
     pub versions: Option<Versions>,
 }
@@ -202,7 +206,7 @@ impl Hash for ListenerKey {
                 state.write_u128(address.ip().to_bits());
                 state.write_u16(address.port());
             }
-            ListenAddress::Rpc { .. } | ListenAddress::Unix(_) | ListenAddress::Mux { .. } => {
+            ListenAddress::Rpc { .. } | ListenAddress::Unix(_) | ListenAddress::Mux(_) => {
                 self.address.hash(state);
             }
         }
@@ -231,12 +235,7 @@ pub enum ListenAddress {
     /// A path; not empty and without NUL.
     Unix(Vec<u8>),
     /// No socket of its own: callers of tcpmux name it, in lower case.
-    Mux {
-        /// The name.
-        name: Box<[u8]>,
-        /// Whether callers are told that it begins (`+`); otherwise the program does that.
-        greets: bool,
-    },
+    Mux(Box<[u8]>),
 }
 
 impl ListenAddress {
@@ -248,7 +247,7 @@ impl ListenAddress {
             }
             ListenAddress::Unix(_) => true,
             // Wherever tcpmux itself listens.
-            ListenAddress::Mux { .. } => false,
+            ListenAddress::Mux(_) => false,
         }
     }
 
@@ -268,7 +267,7 @@ impl ListenAddress {
                 format!("RPC program {program} on {}{too}", address.ip())
             }
             ListenAddress::Unix(path) => printable(path),
-            ListenAddress::Mux { .. } => "through tcpmux".to_owned(),
+            ListenAddress::Mux(_) => "through tcpmux".to_owned(),
         }
     }
 }

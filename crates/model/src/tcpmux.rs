@@ -73,9 +73,9 @@ impl Line {
         }
     }
 
-    /// The caller will say no more. What it wants, if the line was whole but for an LF.
-    pub fn end(&self) -> Option<Request> {
-        if self.ends { Some(self.request()) } else { None }
+    /// The caller will say no more: what has come is the line, as with GNU's inetd.
+    pub fn end(&self) -> Request {
+        self.request()
     }
 
     fn request(&self) -> Request {
@@ -140,8 +140,8 @@ mod tests {
         assert_eq!(line.add(b"date\r"), Progress::GoesOn(5));
         assert_eq!(line.clone().add(b"\nmore"), Progress::Whole(1, service("date")));
         assert_eq!(line.clone().add(b"more"), Progress::Whole(0, service("date")));
-        assert_eq!(line.end(), Some(service("date")));
-        assert_eq!(Line::default().end(), None);
+        assert_eq!(line.end(), service("date"));
+        assert_eq!(Line::default().end(), service(""));
     }
 
     #[test]

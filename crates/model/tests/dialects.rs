@@ -484,10 +484,11 @@ fn tcpmux_services() {
                 tcpmux/+daytime stream tcp nowait root internal\n";
     let (config, diagnostics) = load(Union, text);
     assert_eq!(diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), ["tcpmux-waits"]);
+    let greets: Vec<bool> = config.services.iter().map(|service| service.listeners[0].greets).collect();
+    assert_eq!(greets, [false, true, false, true]);
     let places: Vec<String> =
-        config.services.iter().map(|service| format!("{:?}", service.listeners[0].key.address)).collect();
-    assert!(places[1].contains("Mux") && places[1].contains("greets: true"), "{places:?}");
-    assert!(places[2].contains("greets: false"), "{places:?}");
+        config.services.iter().map(|service| service.listeners[0].key.address.display()).collect();
+    assert_eq!(places[1..], ["through tcpmux"; 3]);
     assert!(config.services[3].program().is_none());
 }
 
@@ -507,4 +508,40 @@ fn tcpmux_lines_that_nobody_could_reach() {
     assert_eq!(codes(Freebsd, "tcpmux/tcpmux stream tcp nowait root internal\n"), ["unknown-internal"]);
     let twice = format!("1 stream tcp4 nowait root internal tcpmux\n{line}{}", line.replace("/x ", "/X "));
     assert_eq!(codes(Freebsd, &twice), ["duplicate"]);
+}
+
+#[test]
+fn a_definition_without_its_end_leaves_other_entries_alone() {
+    let others = "7101 stream tcp4 nowait root /bin/echo echo b\n\
+                  7102 on protocol = tcp4, socktype = stream, wait = no, user = root, exec = /bin/x;\n";
+    for wrong in [
+        "7100 on protocol = tcp4, socktype = stream, wait = no, user = root, exec = /bin/x\n",
+        "7100 on protocol = tcp4, socktype = stream, wait = no, user = root, exec = /bin/x, args = \"x;\n",
+        "7100 on protocol = tcp4, socktype = stream, colour;\n",
+    ] {
+        let (config, diagnostics) = load(Netbsd, &format!("{wrong}{others}"));
+        let names: Vec<&[u8]> = config.services.iter().map(|service| &*service.name).collect();
+        assert_eq!(names, [b"7101", b"7102"], "{wrong} {diagnostics:?}");
+        assert_eq!(&*config.broken[0].name, b"7100", "{wrong}");
+    }
+}
+
+#[test]
+fn what_is_lost_is_named_so_that_it_goes_on() {
+    for dialect in ALL {
+        let (config, _) = load(
+            dialect,
+            "7000 stream tcp4 nowait root /bin/x x\n127.0.0.1:7001 stream tcp4 nowait root /bin/x a\0b\n",
+        );
+        assert_eq!(config.services.len(), 1, "{}", dialect.word());
+        assert_eq!(&*config.broken[0].name, b"7001", "{}", dialect.word());
+        let (config, _) = load(dialect, "<html><head>\n<title>404</title>\n");
+        assert_eq!(config.garbled, ["/etc/inetd.conf"], "{}", dialect.word());
+    }
+}
+
+#[test]
+fn a_broken_tcpmux_service_keeps_tcpmux() {
+    let (config, _) = load(Gnu, "tcpmux/+d strm tcp nowait nobody /bin/date date\n");
+    assert_eq!(config.services[0].listeners[0].key.address.display(), "[::]:1 (IPv4 too)");
 }

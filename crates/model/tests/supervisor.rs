@@ -514,3 +514,17 @@ fn the_end_is_asked_for() {
     world.raise(Event::StopRequested);
     assert!(world.exited);
 }
+
+#[test]
+fn programs_count_for_a_service_that_moves_or_comes_back() {
+    let line = |place: &str| format!("{place}3333 stream,1 tcp4 nowait root /bin/x x\n");
+    let mut world = World::new(&line(""));
+    let Call::Started(pid) = world.call("3333") else { panic!("the first is started") };
+    world.load(&line("127.0.0.1:"));
+    assert_eq!(world.call("3333"), Call::Waits);
+    world.load("");
+    world.load(&line(""));
+    assert_eq!(world.call("3333"), Call::Waits);
+    world.end(pid);
+    assert!(matches!(world.call("3333"), Call::Started(_)));
+}

@@ -120,11 +120,9 @@ impl ConfigFiles {
             ..MatchOptions::new()
         };
         let found = glob_with(pattern, options).map_err(|error| error.to_string())?;
-        let files = found.filter_map(Result::ok).filter(|path| path.is_file());
-        Ok(files
-            .take(MOST_INCLUDED + 1 - self.included)
-            .map(|path| path.to_string_lossy().into_owned())
-            .collect())
+        // What is no file is refused aloud when it is read: a service that came from it goes on.
+        let paths = found.filter_map(Result::ok).take(MOST_INCLUDED + 1 - self.included);
+        Ok(paths.map(|path| path.to_string_lossy().into_owned()).collect())
     }
 }
 
@@ -141,7 +139,8 @@ impl Includes for ConfigFiles {
         let holder = chain.last().map_or("", |file| sources.path(*file));
         let folder = Path::new(holder).parent().unwrap_or(Path::new("/"));
         let name = String::from_utf8_lossy(&pattern.value);
-        let paths = match self.matches(&folder.join(&*name).to_string_lossy()) {
+        let pattern_path = folder.join(&*name).to_string_lossy().into_owned();
+        let paths = match self.matches(&pattern_path) {
             Ok(paths) => paths,
             Err(why) => {
                 diagnostics.push(Diagnostic::error("bad-pattern", place(), why));
@@ -149,13 +148,19 @@ impl Includes for ConfigFiles {
             }
         };
         if paths.is_empty() {
-            diagnostics.push(Diagnostic::warning("include-nothing", place(), "no file matches"));
+            match missing_folder(&pattern_path) {
+                Some(folder) => {
+                    self.refuse(&folder, &Problem::System(ErrorKind::NotFound.into()), diagnostics)
+                }
+                None => diagnostics.push(Diagnostic::warning("include-nothing", place(), "no file matches")),
+            }
         }
         let mut files = Vec::new();
         for path in paths {
             if self.included >= MOST_INCLUDED {
                 let message = format!("more than {MOST_INCLUDED} files are included; the rest is left out");
                 diagnostics.push(Diagnostic::error("too-many-files", place(), message));
+                self.unreadable.extend(folder_of(&pattern_path));
                 break;
             }
             self.included += 1;
@@ -171,6 +176,17 @@ impl Includes for ConfigFiles {
         }
         files
     }
+}
+
+/// The folder of a pattern, up to its first wildcard.
+fn folder_of(pattern: &str) -> Option<String> {
+    let plain = pattern.split(['*', '?', '[']).next()?;
+    plain.rfind('/').map(|at| plain[..at].to_owned()).filter(|folder| !folder.is_empty())
+}
+
+/// The folder of a pattern, when it is not there.
+fn missing_folder(pattern: &str) -> Option<String> {
+    folder_of(pattern).filter(|folder| !Path::new(folder).is_dir())
 }
 
 fn names(folder: &str) -> std::io::Result<Vec<String>> {
@@ -237,6 +253,7 @@ fn not_text(text: &[u8]) -> Option<&'static str> {
         return Some("it is in UTF-16; save it as UTF-8 or ASCII");
     }
     let head = &text[..text.len().min(4096)];
-    let zeroes = head.iter().filter(|byte| **byte == 0).count();
-    if zeroes > head.len() / 10 { Some("it is a binary file") } else { None }
+    let is_odd = |byte: &&u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
+    let odd = head.iter().filter(is_odd).count();
+    if odd > head.len() / 20 { Some("it is a binary file") } else { None }
 }

@@ -55,7 +55,7 @@ impl Listeners {
         let (socket, file) = open(spec, task)?;
         let port = match spec.key.address {
             ListenAddress::Rpc { .. } => Some(bound_to(&socket)?.port()),
-            ListenAddress::Inet { .. } | ListenAddress::Unix(_) | ListenAddress::Mux { .. } => None,
+            ListenAddress::Inet { .. } | ListenAddress::Unix(_) | ListenAddress::Mux(_) => None,
         };
         self.open.insert(id, Open::new(socket, spec, file));
         self.count += 1;
@@ -160,7 +160,7 @@ impl Listeners {
         let address = match spec.key.address {
             ListenAddress::Inet { address, .. } => address,
             // The port that the kernel has chosen.
-            ListenAddress::Rpc { .. } | ListenAddress::Unix(_) | ListenAddress::Mux { .. } => {
+            ListenAddress::Rpc { .. } | ListenAddress::Unix(_) | ListenAddress::Mux(_) => {
                 bound_to(&open.socket).map_err(SplitError::Refused)?
             }
         };
@@ -209,9 +209,7 @@ fn open(spec: &Listener, task: &Task) -> Result<(OwnedFd, Option<Box<SocketFile>
         ListenAddress::Rpc { address, .. } => open_rpc(*address, spec, task),
         ListenAddress::Unix(path) => open_unix(path, spec),
         // The core does not ask for it: it has no socket.
-        ListenAddress::Mux { .. } => {
-            Err(OpenError { call: "socket", errno: from_rustix(Errno::AFNOSUPPORT) })
-        }
+        ListenAddress::Mux(_) => Err(OpenError { call: "socket", errno: from_rustix(Errno::AFNOSUPPORT) }),
     }
 }
 
@@ -267,7 +265,7 @@ fn open_inet(
 ) -> Result<(OwnedFd, Option<Box<SocketFile>>), OpenError> {
     let dual = match spec.key.address {
         ListenAddress::Inet { dual, .. } | ListenAddress::Rpc { dual, .. } => dual,
-        ListenAddress::Unix(_) | ListenAddress::Mux { .. } => false,
+        ListenAddress::Unix(_) | ListenAddress::Mux(_) => false,
     };
     let v6 = address.is_ipv6();
     let socket = new_socket(if v6 { AddressFamily::INET6 } else { AddressFamily::INET }, spec.key.kind)?;
@@ -424,6 +422,7 @@ mod tests {
             receive_buffer: None,
             backlog: 1,
             file: None,
+            greets: false,
             versions: None,
         };
         let id = Key::unpack(0);

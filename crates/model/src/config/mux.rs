@@ -4,15 +4,17 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use super::Defaults;
-use super::syntax::{Entry, Tree, Word};
+use super::syntax::{Tree, Word};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::service::{
     Builtin, Config, Limits, ListenAddress, Listener, ListenerKey, Protocol, Service, SocketKind, Task,
 };
 
+const PREFIX: &[u8] = b"tcpmux/";
+
 /// The name behind `tcpmux/`, in lower case, and whether the daemon says that the service begins (`+`).
 pub(super) fn name(word: &Word) -> Option<(&[u8], bool)> {
-    let name = word.value.strip_prefix(b"tcpmux/")?;
+    let name = word.value.strip_prefix(PREFIX)?;
     Some(match name.strip_prefix(b"+") {
         Some(name) => (name, true),
         None => (name, false),
@@ -20,12 +22,12 @@ pub(super) fn name(word: &Word) -> Option<(&[u8], bool)> {
 }
 
 /// The place where callers of tcpmux find the service; `None` when nobody could ask for it.
-pub(super) fn address(name: &[u8], greets: bool) -> Option<ListenAddress> {
+pub(super) fn address(name: &[u8]) -> Option<ListenAddress> {
     // `help` is the question for the list.
     let asked_for =
         !name.is_empty() && name.len() < crate::tcpmux::MOST && !name.eq_ignore_ascii_case(b"help");
     let name = name.to_ascii_lowercase().into();
-    if asked_for { Some(ListenAddress::Mux { name, greets }) } else { None }
+    if asked_for { Some(ListenAddress::Mux(name)) } else { None }
 }
 
 /// Services behind tcpmux need tcpmux itself. GNU's inetd adds it; where it is not added, its absence is said.
@@ -36,17 +38,16 @@ pub(super) fn complete(
     has_ipv6: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
-    let is_mux = |entry: &&Entry| name(&entry.name).is_some();
-    let Some(entry) = tree.entries.iter().find(is_mux) else { return };
-    let is_behind = |listener: &Listener| matches!(listener.key.address, ListenAddress::Mux { .. });
-    let Some(behind) = config.services.iter().find(|service| service.listeners.iter().any(is_behind)) else {
-        return;
-    };
+    let is_behind = |listener: &Listener| matches!(listener.key.address, ListenAddress::Mux(_));
+    let good = config.services.iter().find(|service| service.listeners.iter().any(is_behind));
+    // What is broken may go on as it was, and is reached as it was.
+    let broken = config.broken.iter().find(|broken| broken.name.starts_with(PREFIX));
+    let origin = good.map(|service| service.origin).or_else(|| broken.map(|broken| broken.origin));
+    let Some(origin) = origin else { return };
     if config.services.iter().any(|service| service.task == Task::Builtin(Builtin::Tcpmux)) {
         return;
     }
     if tree.adds_tcpmux {
-        let origin = behind.origin;
         let ip = if has_ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
         let address = SocketAddr::new(ip, Builtin::Tcpmux.port());
         let listener = Listener {
@@ -59,6 +60,7 @@ pub(super) fn complete(
             receive_buffer: None,
             backlog: defaults.backlog,
             file: None,
+            greets: false,
             versions: None,
         };
         let limits = Limits { starts: None, children: Some(defaults.sessions), ..defaults.limits.clone() };
@@ -69,7 +71,9 @@ pub(super) fn complete(
             task: Task::Builtin(Builtin::Tcpmux),
             limits: Arc::new(limits),
         });
-    } else {
+    } else if let Some(entry) =
+        tree.entries.iter().find(|entry| good.is_some() && name(&entry.name).is_some())
+    {
         diagnostics.push(
             Diagnostic::warning(
                 "no-tcpmux",

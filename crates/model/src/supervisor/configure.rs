@@ -20,8 +20,11 @@ impl Supervisor {
         if reload::has_unusable(&new) {
             self.keep_unusable(&mut new, actions);
         }
-        let configured = self.services.iter().filter(|(_, state)| !state.listeners.is_empty());
-        let plan = reload::plan(configured.map(|(id, state)| (id, &state.service)), &new);
+        let of = |gone: bool| {
+            let states = self.services.iter().filter(move |(_, state)| state.listeners.is_empty() == gone);
+            states.map(|(id, state)| (id, &state.service))
+        };
+        let plan = reload::plan(of(false), of(true), &new);
         let mut changes = Changes {
             removed: crate::source::offset(plan.remove.len()),
             unread: crate::source::offset(new.unreadable.len()),
@@ -77,7 +80,7 @@ impl Supervisor {
 
     fn behind_tcpmux(&self) -> BTreeMap<Box<[u8]>, ListenerId> {
         let name = |id| match &self.spec(id)?.key.address {
-            ListenAddress::Mux { name, .. } => Some((name.clone(), id)),
+            ListenAddress::Mux(name) => Some((name.clone(), id)),
             ListenAddress::Inet { .. } | ListenAddress::Rpc { .. } | ListenAddress::Unix(_) => None,
         };
         self.listeners.iter().filter_map(|(id, _)| name(id)).collect()
@@ -148,7 +151,8 @@ impl Supervisor {
         } else {
             changes.changed += 1;
         }
-        if task_changed {
+        // Of one that was gone everything was forgotten but its programs.
+        if task_changed || state.listeners.is_empty() {
             actions.push(Action::Prepare(id));
         }
         match open {
@@ -180,9 +184,7 @@ impl Supervisor {
                 open.get(&spec.key).and_then(|(id, old)| Some((*id, old, self.listeners.get_mut(*id)?)));
             let Some((listener, old, listener_state)) = there else {
                 let listener = match &spec.key.address {
-                    ListenAddress::Mux { .. } => {
-                        self.listeners.insert(ListenerState::behind_tcpmux(id, place))
-                    }
+                    ListenAddress::Mux(_) => self.listeners.insert(ListenerState::behind_tcpmux(id, place)),
                     ListenAddress::Inet { .. } | ListenAddress::Rpc { .. } | ListenAddress::Unix(_) => {
                         let listener = self.listeners.insert(ListenerState::new(id, place));
                         actions.push(Action::Open(listener));
@@ -312,6 +314,6 @@ fn builtin_ports(service: &Service) -> impl Iterator<Item = u16> {
     let datagrams = listeners.iter().filter(|listener| listener.key.kind == SocketKind::Datagram);
     datagrams.filter_map(|listener| match &listener.key.address {
         ListenAddress::Inet { address, .. } => Some(address.port()),
-        ListenAddress::Rpc { .. } | ListenAddress::Unix(_) | ListenAddress::Mux { .. } => None,
+        ListenAddress::Rpc { .. } | ListenAddress::Unix(_) | ListenAddress::Mux(_) => None,
     })
 }

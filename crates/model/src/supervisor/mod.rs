@@ -23,7 +23,7 @@ use crate::failure::{Errno, Failures, StartError, Step};
 use crate::lifecycle::{ListenerState, Pause, Phase};
 use crate::queue::Queue;
 use crate::registry::{Registry, Standing, Tidings};
-use crate::service::{AtLimit, Builtin, Handover, Identity, ListenAddress, Listener, Service, Task};
+use crate::service::{AtLimit, Builtin, Handover, Identity, Listener, Service, Task};
 use crate::slots::{Key, Slots};
 use crate::tcpmux::{self, Request};
 use crate::time::Tick;
@@ -551,8 +551,7 @@ impl Supervisor {
         self.accepted(listener, connection, peer, now, actions);
         let is_served =
             actions[first..].iter().any(|action| matches!(action, Action::Start(_) | Action::Serve { .. }));
-        let greets = |spec: &Listener| matches!(spec.key.address, ListenAddress::Mux { greets: true, .. });
-        let words = match (is_served, self.spec(listener).is_some_and(greets)) {
+        let words = match (is_served, self.spec(listener).is_some_and(|spec| spec.greets)) {
             (true, true) => tcpmux::GO,
             (true, false) => return,
             (false, _) => tcpmux::NOT_AVAILABLE,

@@ -454,7 +454,7 @@ impl World {
                 let (port, is_rpc) = match &spec.key.address {
                     ListenAddress::Inet { address, .. } => (address.port(), false),
                     ListenAddress::Rpc { .. } => (0, true),
-                    ListenAddress::Unix(_) | ListenAddress::Mux { .. } => (0, false),
+                    ListenAddress::Unix(_) | ListenAddress::Mux(_) => (0, false),
                 };
                 if self.taken.contains(&port) {
                     return Some(Event::NotOpened(listener, OpenError { call: "bind", errno: Errno(98) }));

@@ -238,7 +238,7 @@ enum Asked {
 fn ask(connection: &OwnedFd, line: &mut Line) -> Asked {
     let mut bytes = [0; tcpmux::MOST + 2];
     let length = match recv(connection, &mut bytes, RecvFlags::DONTWAIT | RecvFlags::PEEK) {
-        Ok((_, 0)) => return line.end().map_or(Asked::Left, Asked::For),
+        Ok((_, 0)) => return Asked::For(line.end()),
         Ok((_, length)) => length,
         Err(Errno::AGAIN | Errno::INTR) => return Asked::Nothing,
         Err(_) => return Asked::Left,

@@ -71,9 +71,9 @@ fn options(matches: &ArgMatches) -> Result<Options, Exit> {
     let dialect = dialect(matches);
     let logs_connections = matches.get_flag("log") && dialect == DialectName::Freebsd;
     let wraps = [("-l", "log"), ("-w", "wrap"), ("-W", "wrap-internal")];
-    if let Some((letter, _)) = wraps.iter().find(|(_, name)| matches.get_flag(name))
-        && !(logs_connections && *letter == "-l")
-    {
+    let is_wrap =
+        |(letter, name): &&(&str, &str)| matches.get_flag(name) && !(logs_connections && *letter == "-l");
+    if let Some((letter, _)) = wraps.iter().find(is_wrap) {
         complain(&format!(
             "{letter}: TCP wrappers are not offered by this version, and serving without them would be open to all"
         ));

@@ -46,7 +46,8 @@ fn others_are_told() {
         let daemon = Daemon::run(CONFIG);
         assert_eq!(ask(at(1), "help\r\n"), "cat\r\necho\r\nhello\r\nmissing\r\n");
         assert_eq!(ask(at(1), "nothing\r\n"), "-Service not available\r\n");
-        assert_eq!(ask(at(1), ""), "");
+        assert_eq!(ask(at(1), ""), "-Service not available\r\n");
+        assert_eq!(ask(at(1), "echo"), "+Go\r\n", "the end of what is said ends the line");
         let mut caller = connect(at(1));
         caller.write_all(&[b'x'; 256]).expect("write");
         assert_eq!(rest(&mut caller), "-Error reading service name\r\n");

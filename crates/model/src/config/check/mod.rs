@@ -16,7 +16,7 @@ use super::syntax::{Entry, Tree, Word};
 use super::{Defaults, lints, mux};
 use crate::diagnostic::{Diagnostic, Place, printable};
 use crate::service::{Broken, Config, Handover, ListenerKey, Origin, Service, SocketKind, Task};
-use crate::source::{Sources, Span};
+use crate::source::{FileId, Sources, Span};
 
 /// Makes the typed configuration of a tree.
 pub fn check(
@@ -51,9 +51,18 @@ pub fn check(
         }
     }
     config.services.retain(|service| !service.listeners.is_empty());
+    config.garbled = garbled(sources, tree);
     let has_ipv6 = checker.facts.has_ipv6();
     mux::complete(tree, &mut config, defaults, has_ipv6, diagnostics);
     config
+}
+
+/// Files in which there is no entry, and something that was meant to be one or never was.
+fn garbled(sources: &Sources, tree: &Tree) -> Vec<String> {
+    let mut broken: Vec<FileId> = tree.broken.iter().map(|word| word.span.file).collect();
+    broken.dedup();
+    broken.retain(|file| tree.entries.iter().all(|entry| entry.span.file != *file));
+    broken.iter().map(|file| sources.path(*file).to_owned()).collect()
 }
 
 struct Checker<'a> {

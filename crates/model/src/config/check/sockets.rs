@@ -98,6 +98,7 @@ impl Checker<'_> {
             receive_buffer,
             backlog: self.defaults.backlog,
             file: file.clone().map(Box::new),
+            greets: mux::name(&entry.name).is_some_and(|(_, greets)| greets),
             versions,
         });
         Some(listeners.collect())
@@ -114,7 +115,7 @@ impl Checker<'_> {
                 "stream tcp nowait".to_owned();
             return None;
         }
-        let address = mux::name(&entry.name).and_then(|(name, greets)| mux::address(name, greets));
+        let address = mux::name(&entry.name).and_then(|(name, _)| mux::address(name));
         if address.is_none() {
             self.error("bad-tcpmux", &entry.name, "no caller could ask for this name").expected =
                 "tcpmux/name or tcpmux/+name, the name not empty, not help, and less than 256 bytes"
@@ -252,9 +253,7 @@ impl Checker<'_> {
             ListenAddress::Inet { address, dual } => {
                 (protocol, ListenAddress::Rpc { address, dual, program })
             }
-            ListenAddress::Rpc { .. } | ListenAddress::Unix(_) | ListenAddress::Mux { .. } => {
-                (protocol, address)
-            }
+            ListenAddress::Rpc { .. } | ListenAddress::Unix(_) | ListenAddress::Mux(_) => (protocol, address),
         });
         Some(named.collect())
     }

@@ -222,6 +222,14 @@ impl<'a> Columns<'a> {
     }
 }
 
+/// The service's name in the first word of an entry.
+pub(super) fn name_of(word: Word) -> Word {
+    match split_host(&word) {
+        Some((_, Some(name))) => name,
+        Some((_, None)) | None => word,
+    }
+}
+
 impl Dialect {
     /// What a protocol word means. A word that is not the dialect's own is read as in the others, and said.
     pub(super) fn transport(&self, word: &Word, diagnostics: &mut Vec<Diagnostic>) -> Option<Transport> {

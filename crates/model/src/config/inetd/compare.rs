@@ -129,6 +129,10 @@ impl Part {
             }
             Part::FileMode => None,
             Part::Wait => wait(entry),
+            // What argv[0] is when there are no arguments hardly matters to anybody.
+            Part::Program if entry.arguments.iter().all(|word| word.span == entry.program.span) => {
+                Some(printable(&entry.program.value))
+            }
             Part::Program => {
                 let words = std::iter::once(&entry.program).chain(&entry.arguments);
                 Some(words.map(|word| format!("{:?}", printable(&word.value))).collect::<Vec<_>>().join(" "))

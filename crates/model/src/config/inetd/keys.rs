@@ -235,7 +235,7 @@ impl Cursor<'_> {
         }
         let mut keys = Vec::new();
         loop {
-            self.skip_blanks();
+            self.skip_to_next()?;
             match self.peek() {
                 Some(b';') => break,
                 Some(b',') if !keys.is_empty() => self.at += 1,
@@ -274,7 +274,7 @@ impl Cursor<'_> {
         self.at += 1;
         let mut values = Vec::new();
         loop {
-            self.skip_blanks();
+            self.skip_to_next()?;
             match self.peek() {
                 None | Some(b',' | b';') => return Ok(Key { name, values }),
                 Some(_) => values.push(self.value()?),
@@ -311,13 +311,16 @@ impl Cursor<'_> {
                 }
                 Some(b'\\') => value.push(self.escape()?),
                 Some(0) => return Err(self.wrong("a NUL byte", "text")),
-                Some(byte) => {
+                Some(byte) if byte != b'\n' => {
                     value.push(byte);
                     self.at += 1;
                 }
-                None => {
+                Some(_) | None => {
                     self.at = open;
-                    return Err(self.wrong("the quote is not closed", "the same quote behind the value"));
+                    return Err(self.wrong(
+                        "the quote is not closed on its line",
+                        "the same quote behind the value, or \\n in it",
+                    ));
                 }
             }
         }
@@ -344,7 +347,8 @@ impl Cursor<'_> {
         Ok(byte)
     }
 
-    /// Goes behind the `;` of a definition that is wrong, as far as quotes can be told in it.
+    /// Goes behind the `;` of a definition that is wrong, as far as quotes can be told in it; or to the next line that
+    /// begins another entry, for the `;` may be what is missing.
     fn skip_definition(&mut self) {
         let mut quote = None;
         while let Some(byte) = self.peek() {
@@ -352,10 +356,11 @@ impl Cursor<'_> {
             match (quote, byte) {
                 (None, b';') => return,
                 (None, b'#') => self.skip_comment(),
+                (_, b'\n') if begins_entry(&self.text[self.at..]) => return,
+                // A quote that is never closed must not eat the rest of the file.
+                (_, b'\n') => quote = None,
                 (None, b'"' | b'\'') => quote = Some(byte),
                 (Some(_), b'\\') => self.at += 1,
-                // A quote that is never closed must not eat the rest of the file.
-                (Some(_), b'\n') => quote = None,
                 (Some(open), byte) if open == byte => quote = None,
                 _ => {}
             }
@@ -373,6 +378,16 @@ impl Cursor<'_> {
                 return;
             }
         }
+    }
+
+    /// Skips blanks inside a definition, which no line that begins another entry belongs to.
+    fn skip_to_next(&mut self) -> Result<(), Box<Diagnostic>> {
+        self.skip_blanks();
+        let begins_line = self.at > 0 && self.text[self.at - 1] == b'\n';
+        if begins_line && begins_entry(&self.text[self.at..]) {
+            return Err(self.wrong("the definition above does not end", "; behind its last value"));
+        }
+        Ok(())
     }
 
     fn skip_comment(&mut self) {
@@ -393,6 +408,16 @@ impl Cursor<'_> {
         let span = Span { file: self.file, start: offset(self.at), end: offset(end) };
         Box::new(Diagnostic::error("bad-definition", Place::Text(span), problem).expected(expected))
     }
+}
+
+/// Whether a text begins with a line that is an entry of its own, in columns or a definition.
+fn begins_entry(text: &[u8]) -> bool {
+    const SECOND: [&[u8]; 7] = [b"on", b"off", b"stream", b"dgram", b"seqpacket", b"raw", b"rdm"];
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let first = line.first().is_some_and(|byte| !byte.is_ascii_whitespace() && *byte != b'#');
+    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let second = words.nth(1).and_then(|word| word.split(|byte| *byte == b',').next());
+    first && second.is_some_and(|word| SECOND.contains(&word))
 }
 
 fn hexadecimal(digit: u8) -> Option<u8> {

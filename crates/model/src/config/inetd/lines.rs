@@ -5,6 +5,7 @@
 //! comment and is pointed out.
 
 use super::keys::{self, Definition};
+use super::words::part;
 use super::{Comments, Continuation, Dialect, Quotes, unsupported};
 use crate::config::syntax::Word;
 use crate::diagnostic::{Diagnostic, Place};
@@ -64,7 +65,10 @@ impl<'a> Lines<'a> {
     /// The next piece of the file. Comments and empty lines are none.
     pub(super) fn piece(&mut self, diagnostics: &mut Vec<Diagnostic>) -> Option<Piece> {
         let start = self.at;
-        let line = self.next(diagnostics)?;
+        let line = match self.next(diagnostics)? {
+            Ok(line) => line,
+            Err(name) => return Some(Piece::Broken(name)),
+        };
         Some(match line.words.as_slice() {
             [_, state, ..] if self.dialect.netbsd_forms && keys::is_state(state) => {
                 let (definition, end) = keys::read(self.file, &self.text, start, diagnostics);
@@ -81,9 +85,10 @@ impl<'a> Lines<'a> {
         })
     }
 
-    /// The next entry's words.
-    fn next(&mut self, diagnostics: &mut Vec<Diagnostic>) -> Option<Line> {
+    /// The next entry's words; of an entry that holds a NUL only the first, up to there.
+    fn next(&mut self, diagnostics: &mut Vec<Diagnostic>) -> Option<Result<Line, Word>> {
         let mut line: Option<Line> = None;
+        let mut has_nul = false;
         while self.at < self.text.len() {
             let (start, end, next) = self.physical();
             let begins_blank = self.text[start..end].first().is_some_and(is_blank);
@@ -103,13 +108,11 @@ impl<'a> Lines<'a> {
                         diagnostics.push(indented_comment(self.span(at, end)));
                     }
                 }
-                Physical::Words if self.text[start..end].contains(&0) => {
-                    diagnostics.push(nul_byte(self.span(start, end)));
-                    if line.is_some() {
-                        break;
-                    }
-                }
                 Physical::Words => {
+                    if self.text[start..end].contains(&0) {
+                        diagnostics.push(nul_byte(self.span(start, end)));
+                        has_nul = true;
+                    }
                     let line = line.get_or_insert_with(|| Line { words: Vec::with_capacity(USUAL) });
                     self.read_words(start, end, &mut line.words);
                 }
@@ -118,7 +121,8 @@ impl<'a> Lines<'a> {
         // Quotes around nothing make no line.
         match line {
             Some(line) if line.words.is_empty() => self.next(diagnostics),
-            line => line,
+            Some(line) if has_nul => Some(Err(before_nul(&line.words[0]))),
+            line => line.map(Ok),
         }
     }
 
@@ -244,6 +248,11 @@ impl<'a> Lines<'a> {
 
 fn is_blank(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t')
+}
+
+fn before_nul(word: &Word) -> Word {
+    let end = word.value.iter().position(|byte| *byte == 0).unwrap_or(word.value.len());
+    part(word, 0, end)
 }
 
 /// Takes out every backslash with the line end behind it.

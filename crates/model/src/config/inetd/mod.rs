@@ -258,7 +258,7 @@ impl Reader<'_> {
                 Piece::Definition(definition) => {
                     columns.read_definition(*definition, self.tree, self.diagnostics);
                 }
-                Piece::Broken(name) => self.tree.broken.push(name),
+                Piece::Broken(word) => self.tree.broken.push(columns::name_of(word)),
                 Piece::Include(pattern) => self.include(&pattern, columns.default_hosts()),
             }
         }
