@@ -400,6 +400,9 @@ pub struct Program {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandLine(Arc<[u8]>);
 
+/// The program that this process is, whatever has become of its file. The child that executes it is one too.
+pub const OURSELVES: &[u8] = b"/proc/self/exe";
+
 impl CommandLine {
     /// Joins a path and arguments, `argv[0]` first. A word ends at its first NUL, which no checked word has.
     pub fn new<'a>(path: &'a [u8], arguments: impl IntoIterator<Item = &'a [u8]>) -> Self {
@@ -419,6 +422,16 @@ impl CommandLine {
     /// The arguments, `argv[0]` first.
     pub fn arguments(&self) -> impl Iterator<Item = &[u8]> {
         self.words().skip(1)
+    }
+
+    /// The program for people. What runs through a program of ours is named, and not that one.
+    pub fn display(&self) -> String {
+        let arguments: Vec<&[u8]> = self.arguments().take(4).collect();
+        match (self.path(), arguments.as_slice()) {
+            (OURSELVES, [_, b"with-names", _, path]) => printable(path),
+            (OURSELVES, [name, face, ..]) => format!("{} {}", printable(name), printable(face)),
+            (path, _) => printable(path),
+        }
     }
 
     /// All of it: words with a NUL behind each.

@@ -5,7 +5,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::admission::Pool;
-use crate::diagnostic::printable;
 use crate::episode::Episodes;
 use crate::event::OpenError;
 use crate::failure::{Errno, Failures, StartError};
@@ -189,7 +188,7 @@ fn service(
                 Identity::User(credentials) => credentials.user.clone(),
                 Identity::Unavailable(_) => "(unavailable)".to_owned(),
             };
-            (printable(program.command.path()), user)
+            (program.command.display(), user)
         }
     };
     let listeners = state

@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use glob::{MatchOptions, glob_with};
+use glob::{MatchOptions, Pattern, glob_with};
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use usherd_model::config::inetd::Includes;
 use usherd_model::config::syntax::Word;
@@ -119,7 +119,7 @@ impl ConfigFiles {
             require_literal_leading_dot: true,
             ..MatchOptions::new()
         };
-        let found = glob_with(pattern, options).map_err(|error| error.to_string())?;
+        let found = glob_with(&as_glob(pattern), options).map_err(|error| error.to_string())?;
         // What is no file is refused aloud when it is read: a service that came from it goes on.
         let paths = found.filter_map(Result::ok).take(MOST_INCLUDED + 1 - self.included);
         Ok(paths.map(|path| path.to_string_lossy().into_owned()).collect())
@@ -176,6 +176,20 @@ impl Includes for ConfigFiles {
         }
         files
     }
+}
+
+/// A pattern of glob(7) in the words of the crate, to which `**` means folders in folders and a backslash nothing.
+fn as_glob(pattern: &str) -> String {
+    let mut text = String::with_capacity(pattern.len());
+    let mut rest = pattern.chars();
+    while let Some(letter) = rest.next() {
+        match letter {
+            '*' if text.ends_with('*') => {}
+            '\\' => text.extend(rest.next().map(|literal| Pattern::escape(&literal.to_string()))),
+            letter => text.push(letter),
+        }
+    }
+    text
 }
 
 /// The folder of a pattern, up to its first wildcard.
@@ -256,4 +270,20 @@ fn not_text(text: &[u8]) -> Option<&'static str> {
     let is_odd = |byte: &&u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
     let odd = head.iter().filter(is_odd).count();
     if odd > head.len() / 20 { Some("it is a binary file") } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_means_what_glob_7_says() {
+        for (pattern, glob) in
+            [("/a/*.conf", "/a/*.conf"), ("/a/**/b**", "/a/*/b*"), (r"/a/\*b\c", "/a/[*]bc"), (r"/a\", "/a")]
+        {
+            assert_eq!(as_glob(pattern), glob);
+        }
+        assert_eq!(folder_of("/a/b/*.conf").as_deref(), Some("/a/b"));
+        assert_eq!(folder_of("*.conf"), None);
+    }
 }

@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use usherd_model::admission::Limit;
-use usherd_model::diagnostic::printable;
 use usherd_model::episode::Held;
 use usherd_model::event::{Changes, Exit, Log};
 use usherd_model::failure::{Errno, StartError, Step};
@@ -207,7 +206,7 @@ impl Names<'_> {
 
     fn program(self, id: ServiceId) -> String {
         let program = self.0.service(id).and_then(|state| state.service().program());
-        program.map_or_else(|| "?".to_owned(), |program| printable(program.command.path()))
+        program.map_or_else(|| "?".to_owned(), |program| program.command.display())
     }
 
     fn listener(self, id: ListenerId) -> String {

@@ -8,8 +8,8 @@ use crate::config::mux;
 use crate::config::syntax::{Account, Entry, Transport, WaitMeaning, Word};
 use crate::diagnostic::printable;
 use crate::service::{
-    Builtin, CommandLine, Credentials, Handover, Identity, ListenAddress, Listener, Program, Service,
-    SocketKind, Task, Unavailable,
+    Builtin, CommandLine, Credentials, Handover, Identity, ListenAddress, Listener, OURSELVES, Program,
+    Service, SocketKind, Task, Unavailable,
 };
 
 impl Checker<'_> {
@@ -242,9 +242,6 @@ impl Internal {
         matches!(self, Internal::Builtin(Builtin::Tcpmux))
     }
 }
-
-/// The program that this process is, whatever has become of its file. The child that executes it is one too.
-const OURSELVES: &[u8] = b"/proc/self/exe";
 
 /// The longest single argument that the kernel takes: `MAX_ARG_STRLEN`, 32 pages, with its end.
 const MAX_ARGUMENT: usize = 32 * 4096 - 1;
