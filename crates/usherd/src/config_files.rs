@@ -267,9 +267,8 @@ fn not_text(text: &[u8]) -> Option<&'static str> {
         return Some("it is in UTF-16; save it as UTF-8 or ASCII");
     }
     let head = &text[..text.len().min(4096)];
-    let is_odd = |byte: &&u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
-    let odd = head.iter().filter(is_odd).count();
-    if odd > head.len() / 20 { Some("it is a binary file") } else { None }
+    let zeroes = head.iter().filter(|byte| **byte == 0).count();
+    if zeroes > head.len() / 10 { Some("it is a binary file") } else { None }
 }
 
 #[cfg(test)]
