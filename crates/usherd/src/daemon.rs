@@ -723,18 +723,11 @@ impl Daemon {
     }
 
     fn go_on_loading(&mut self, progress: Progress<Reply>) {
-        let Ended { pipe, outcome } = match progress {
-            Progress::Waits => return,
-            Progress::Done(ended) => ended,
-        };
-        self.forget(pipe);
-        match outcome {
-            Ok(reply) => self.loaded(*reply),
-            Err(why) => {
-                // Its pipe ends before we hear of its own end.
-                let failed = self.loader.helper.process().and_then(|pid| self.spawner.take_failure(pid.0));
-                self.load_failed(failed.map_or(why, |failed| no_helper("loader", failed)));
-            }
+        let process = self.loader.helper.process();
+        match self.answer("loader", process, progress) {
+            None => {}
+            Some(Ok(reply)) => self.loaded(*reply),
+            Some(Err(why)) => self.load_failed(why),
         }
     }
 
@@ -770,21 +763,11 @@ impl Daemon {
     }
 
     fn go_on_registering(&mut self, progress: Progress<Told>) {
-        let Ended { pipe, outcome } = match progress {
-            Progress::Waits => return,
-            Progress::Done(ended) => ended,
-        };
-        self.forget(pipe);
-        let told = match outcome {
-            Ok(told) => *told,
-            Err(why) => {
-                let failed = self.registrar.helper.process().and_then(|pid| self.spawner.take_failure(pid.0));
-                Err(failed.map_or(why, |failed| no_helper("helper", failed)))
-            }
-        };
-        match told {
-            Ok(refused) => self.raise(Event::Registered(refused)),
-            Err(why) => self.raise(Event::NotRegistered(why)),
+        let process = self.registrar.helper.process();
+        match self.answer("helper", process, progress).map(|told| told.and_then(|told| *told)) {
+            None => {}
+            Some(Ok(refused)) => self.raise(Event::Registered(refused)),
+            Some(Err(why)) => self.raise(Event::NotRegistered(why)),
         }
     }
 
@@ -792,6 +775,22 @@ impl Daemon {
         if let Some(pipe) = self.registrar.helper.stop() {
             self.forget(pipe);
         }
+    }
+
+    /// What a helper that is done has said, or why it has not: where it never ran, that, and not its silence.
+    fn answer<Answer>(
+        &mut self,
+        name: &str,
+        process: Option<Pid>,
+        progress: Progress<Answer>,
+    ) -> Option<Result<Box<Answer>, String>> {
+        let Progress::Done(Ended { pipe, outcome }) = progress else { return None };
+        self.forget(pipe);
+        Some(outcome.map_err(|why| {
+            // Its pipe ends before we hear of its own end.
+            let failed = process.and_then(|pid| self.spawner.take_failure(pid.0));
+            failed.map_or(why, |failed| no_helper(name, failed))
+        }))
     }
 
     fn loaded(&mut self, reply: Reply) {

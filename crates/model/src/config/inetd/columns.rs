@@ -200,17 +200,13 @@ impl<'a> Columns<'a> {
     /// `nowait.N` and the like.
     fn take_apart_wait(&self, entry: &mut Entry) {
         let word = entry.wait.clone();
-        let mark = |byte: &u8| self.dialect.wait_limits.iter().any(|limit| limit.mark == *byte);
-        let Some(at) = word.value.iter().position(mark) else {
-            entry.handover = self.dialect.wait.meaning(&word.value);
-            return;
-        };
-        entry.wait = part(&word, 0, at);
-        entry.handover = self.dialect.wait.meaning(&entry.wait.value);
-        let limit = self.dialect.wait_limits.iter().find(|limit| limit.mark == word.value[at]);
-        if let Some(limit) = limit {
+        let limit_of = |byte: &u8| self.dialect.wait_limits.iter().find(|limit| limit.mark == *byte);
+        let mut bytes = word.value.iter().enumerate();
+        if let Some((at, limit)) = bytes.find_map(|(at, byte)| Some((at, limit_of(byte)?))) {
+            entry.wait = part(&word, 0, at);
             limit.read(&part(&word, at + 1, word.value.len()), &mut entry.limits);
         }
+        entry.handover = self.dialect.wait.meaning(&entry.wait.value);
     }
 
     /// `user`, with a group and a class behind it.

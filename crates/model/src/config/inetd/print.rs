@@ -31,11 +31,7 @@ fn line(entry: &Entry) -> Vec<u8> {
             line.push(b' ');
         }
     }
-    line.extend_from_slice(&entry.name.value);
-    if entry.versions.is_some() {
-        line.push(b'/');
-        line.extend(value(entry.versions.as_ref()));
-    }
+    line.extend(name(entry));
     line.push(b'\t');
     line.extend_from_slice(&entry.socket_type.value);
     if let Some(children) = entry.limits.children.as_ref().filter(|limit| limit.zero == Zero::Never) {
@@ -82,11 +78,7 @@ fn definition(entry: &Entry) -> Vec<u8> {
     let prefix: Vec<Vec<u8>> = hosts.iter().map(bracketed).collect();
     text.extend(prefix.join(&b','));
     text.push(b':');
-    text.extend_from_slice(&entry.name.value);
-    if entry.versions.is_some() {
-        text.push(b'/');
-        text.extend(value(entry.versions.as_ref()));
-    }
+    text.extend(name(entry));
     text.extend(b" on");
     let limit = |limit: &Option<LimitWord>| limit.as_ref().map(|limit| limit.word.clone());
     let account = entry.accounts.first();
@@ -122,6 +114,14 @@ fn definition(entry: &Entry) -> Vec<u8> {
     }
     text.extend(b";\n");
     text
+}
+
+/// The service's name, with the versions of an RPC program.
+fn name(entry: &Entry) -> Vec<u8> {
+    match &entry.versions {
+        Some(versions) => [&entry.name.value, b"/".as_slice(), &versions.value].concat(),
+        None => entry.name.value.to_vec(),
+    }
 }
 
 fn value(word: Option<&Word>) -> &[u8] {
