@@ -209,7 +209,7 @@ pub fn ignore_sigpipe() {
     set_disposition(libc::SIGPIPE, libc::SIG_IGN);
 }
 
-fn set_disposition(signal: i32, action: libc::sighandler_t) {
+pub fn set_disposition(signal: i32, action: libc::sighandler_t) {
     // SAFETY: SIG_DFL and SIG_IGN run no code.
     unsafe { libc::signal(signal, action) };
 }

@@ -15,6 +15,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind_recursi
 use rustix::thread::UnshareFlags;
 
 use crate::command::{ONE_CASE, OneCase};
+use crate::daemon;
 use crate::server::{Server, originals};
 
 /// Where the server under test stands inside.
@@ -48,6 +49,7 @@ pub fn enter_and_start_again(arguments: &[String]) -> i32 {
         eprintln!("compliance: no namespaces ({error}); the suite has to run as root");
         return 2;
     }
+    disinherit();
     let program = std::env::current_exe().expect("/proc is mounted");
     let mut command = Command::new(program);
     command.arg(ONE_CASE).args(arguments).stdin(Stdio::null()).current_dir("/").env_clear();
@@ -57,6 +59,17 @@ pub fn enter_and_start_again(arguments: &[String]) -> i32 {
             eprintln!("compliance: cannot start the case: {error}");
             2
         }
+    }
+}
+
+/// Lets nothing of whoever started the suite reach a case: no open descriptor, and no signal that a shell had
+/// its background jobs ignore.
+fn disinherit() {
+    // SAFETY: closes nothing; marks what is open above 2 as close-on-exec.
+    let marked = unsafe { libc::close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC as i32) };
+    assert_eq!(marked, 0, "close_range is there from Linux 5.11 on");
+    for signal in 1..=libc::SIGRTMAX() {
+        daemon::set_disposition(signal, libc::SIG_DFL);
     }
 }
 

@@ -75,10 +75,7 @@ pub const CASES: &[Case] = &[
         "no option leaves a descriptor or a signal in a program",
         options_leave_nothing,
     )
-    .ignored(&[
-        (Inetutils, "programs get SIGPIPE ignored"),
-        (Busybox, "descriptors of its own are passed on"),
-    ]),
+    .ignored(&[(Inetutils, "programs get SIGPIPE ignored")]),
     case(
         "caller_who_says_nothing",
         "a caller of `nowait` who says nothing holds up nobody",

@@ -18,14 +18,12 @@ const OTHER_WORDS: &str = "says it in other words";
 const FORTY: &str = "the default is 40 starts a minute there";
 
 pub const CASES: &[Case] = &[
-    case("descriptors_are_0_1_2", "spawn(): dup2 to 0, 1 and 2, closefrom(3)", descriptors_are_0_1_2)
-        .ignored(&[(Busybox, "descriptors of its own are passed on")]),
+    case("descriptors_are_0_1_2", "spawn(): dup2 to 0, 1 and 2, closefrom(3)", descriptors_are_0_1_2),
     case(
         "descriptors_with_many_services",
         "spawn(): closefrom(3): no listener of another service gets through",
         descriptors_with_many_services,
-    )
-    .ignored(&[(Busybox, "descriptors of its own are passed on")]),
+    ),
     case(
         "forgotten_descriptor_is_closed",
         "spawn(): closefrom(3): nor a descriptor that inetd inherited",
