@@ -11,7 +11,7 @@ use std::time::Duration;
 use usherd_model::admission::{Limit, Pool};
 use usherd_model::children::{Pid, SessionId};
 use usherd_model::event::{
-    AcceptError, Action, ConnectionId, Event, Exit, Handed, NotStarted, OpenError, Start,
+    AcceptError, Action, Call, ConnectionId, Event, Exit, Handed, NotStarted, OpenError, Start,
 };
 use usherd_model::failure::{Errno, Step};
 use usherd_model::lifecycle::{Pause, Phase};
@@ -322,11 +322,11 @@ impl<'a> Shell<'a> {
         self.known.push(listener);
         let event = if self.fate.below(8) == 1 {
             let errno = Errno(if self.fate.below(2) == 0 { 98 } else { 99 });
-            Event::NotOpened(listener, OpenError { call: "bind", errno })
+            Event::NotOpened(listener, OpenError { call: Call::Bind, errno })
         } else {
             self.open.insert(listener, false);
             match self.supervisor.spec(listener).map(|spec| &spec.key.address) {
-                Some(ListenAddress::Rpc { .. }) => {
+                Some(ListenAddress::Rpc(_)) => {
                     self.ports += 1;
                     Event::Bound(listener, self.ports)
                 }
@@ -485,12 +485,12 @@ impl<'a> Shell<'a> {
         let mut open = BTreeSet::new();
         for (id, _) in self.supervisor.listeners() {
             let spec = self.supervisor.spec(id).expect("a listener is configured");
-            let (ListenAddress::Rpc { program, .. }, Some(versions)) = (&spec.key.address, spec.versions)
+            let (ListenAddress::Rpc(rpc), Some(versions)) = (&spec.key.address, spec.extras().versions)
             else {
                 continue;
             };
             let (port, ..) = self.supervisor.rpc(id).expect("its port is known");
-            open.extend(versions.iter().map(|version| (*program, version, port)));
+            open.extend(versions.iter().map(|version| (rpc.program, version, port)));
         }
         let known =
             self.rpcbind.iter().map(|((program, version, _), address)| (*program, *version, address.port()));

@@ -5,6 +5,7 @@
 //! next event. Bytes of callers never pass here.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -242,9 +243,56 @@ pub enum NotStarted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenError {
     /// The system call.
-    pub call: &'static str,
+    pub call: Call,
     /// Its error.
     pub errno: Errno,
+}
+
+/// A system call on the way to a listener. One byte: every listener has room for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "`Display` says which each is")]
+pub enum Call {
+    Socket,
+    Bind,
+    Listen,
+    Connect,
+    GetSockName,
+    SetV6Only,
+    SetKeepAlive,
+    SetNoDelay,
+    SetSendBuffer,
+    SetReceiveBuffer,
+    SetReuseAddress,
+    SetPacketInfo,
+    Stat,
+    Open,
+    Chown,
+    Chmod,
+    Unlink,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Call::Socket => "socket",
+            Call::Bind => "bind",
+            Call::Listen => "listen",
+            Call::Connect => "connect",
+            Call::GetSockName => "getsockname",
+            Call::SetV6Only => "setsockopt (IPV6_V6ONLY)",
+            Call::SetKeepAlive => "setsockopt (SO_KEEPALIVE)",
+            Call::SetNoDelay => "setsockopt (TCP_NODELAY)",
+            Call::SetSendBuffer => "setsockopt (SO_SNDBUF)",
+            Call::SetReceiveBuffer => "setsockopt (SO_RCVBUF)",
+            Call::SetReuseAddress => "setsockopt (SO_REUSEADDR)",
+            Call::SetPacketInfo => "setsockopt (PKTINFO)",
+            Call::Stat => "stat",
+            Call::Open => "open",
+            Call::Chown => "chown",
+            Call::Chmod => "chmod",
+            Call::Unlink => "unlink",
+        })
+    }
 }
 
 /// Something that somebody may want to read. The shell finds the words.

@@ -263,15 +263,16 @@ impl Registry {
 /// All that a listener has to say. One IPv6 socket that serves IPv4 callers too has two transports.
 fn registrations(spec: &Listener, port: u16) -> impl Iterator<Item = Registration> {
     let (addresses, program) = match &spec.key.address {
-        ListenAddress::Rpc { address, dual, program } => {
-            let both = *dual && address.ip().is_unspecified();
+        ListenAddress::Rpc(rpc) => {
+            let ip = rpc.address.ip();
+            let both = rpc.address.dual && ip.is_unspecified();
             let v4 = if both { Some(IpAddr::from(Ipv4Addr::UNSPECIFIED)) } else { None };
-            ([Some(address.ip()), v4], *program)
+            ([Some(ip), v4], rpc.program)
         }
-        ListenAddress::Inet { .. } | ListenAddress::Unix(_) | ListenAddress::Mux(_) => ([None, None], 0),
+        ListenAddress::Inet(_) | ListenAddress::Unix(_) | ListenAddress::Mux(_) => ([None, None], 0),
     };
     let kind = spec.key.kind;
-    let versions = spec.versions.into_iter().flat_map(|versions| versions.iter());
+    let versions = spec.extras().versions.into_iter().flat_map(|versions| versions.iter());
     versions.flat_map(move |version| {
         addresses.into_iter().flatten().map(move |ip| Registration {
             program,

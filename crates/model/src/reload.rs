@@ -214,24 +214,20 @@ fn file_number(config: &mut Config, path: &str) -> u32 {
 mod tests {
     use super::*;
     use crate::service::{
-        AtLimit, Broken, Builtin, CommandLine, Handover, Limits, ListenAddress, Listener, Origin, Program,
-        Protocol, SocketKind, SourcePrefix, Stderr, Unavailable,
+        AtLimit, Broken, Builtin, CommandLine, Extras, Handover, InetAddress, Limits, ListenAddress,
+        Listener, Origin, Program, Protocol, SocketKind, SourcePrefix, Stderr, Unavailable,
     };
     use proptest::prelude::*;
 
     fn service(name: &str, line: u32, ports: &[u16]) -> Service {
-        let listeners = ports.iter().map(|port| Listener {
-            protocol: Protocol::Tcp4,
-            key: ListenerKey {
-                address: ListenAddress::Inet { address: ([0, 0, 0, 0], *port).into(), dual: false },
-                kind: SocketKind::Stream,
-            },
-            send_buffer: None,
-            receive_buffer: None,
-            backlog: 128,
-            file: None,
-            greets: false,
-            versions: None,
+        let listeners = ports.iter().map(|port| {
+            let address = ListenAddress::Inet(InetAddress::new(([0, 0, 0, 0], *port).into(), false));
+            Listener::new(
+                Protocol::Tcp4,
+                ListenerKey { address, kind: SocketKind::Stream },
+                128,
+                Extras::NONE,
+            )
         });
         Service {
             name: name.as_bytes().into(),

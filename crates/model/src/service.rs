@@ -4,13 +4,15 @@
 //! resolved when the configuration was checked. They hold no descriptors and no names that remain to be looked up, so
 //! a `Config` can be sent from the loader to the core as it is.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::printable;
@@ -21,6 +23,7 @@ pub struct Config {
     /// The files that were read; [`Origin::file`] counts them.
     pub files: Vec<String>,
     /// The services, in the order of the files.
+    #[serde(deserialize_with = "deserialize_services")]
     pub services: Vec<Service>,
     /// Lines that name a service and could not be used: what they name goes on as it was before.
     pub broken: Vec<Broken>,
@@ -28,6 +31,44 @@ pub struct Config {
     pub unreadable: Vec<String>,
     /// Files that hold no service and something that is none: what came from them goes on, too.
     pub garbled: Vec<String>,
+}
+
+/// Reads services and keeps once what many of them have alike. Each one's copy is given back before the next one is
+/// read, so that a thousand leave no holes in memory.
+fn deserialize_services<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Service>, D::Error> {
+    struct Services;
+
+    impl<'de> Visitor<'de> for Services {
+        type Value = Vec<Service>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("services")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<Service>, A::Error> {
+            let mut services = Vec::new();
+            let (mut users, mut limits) = (HashSet::new(), HashSet::new());
+            while let Some(mut service) = sequence.next_element::<Service>()? {
+                share(&mut service.limits, &mut limits);
+                if let Task::Program(Program { identity: Identity::User(credentials), .. }) =
+                    &mut service.task
+                {
+                    share(credentials, &mut users);
+                }
+                services.push(service);
+            }
+            Ok(services)
+        }
+    }
+
+    deserializer.deserialize_seq(Services)
+}
+
+fn share<T: Eq + Hash>(value: &mut Arc<T>, known: &mut HashSet<Arc<T>>) {
+    match known.get(value) {
+        Some(same) => *value = Arc::clone(same),
+        None => drop(known.insert(Arc::clone(value))),
+    }
 }
 
 /// A line that was left out, as far as it says which service it meant.
@@ -71,7 +112,7 @@ impl Service {
 
     /// Name and protocol of one of its listeners, as the originals log them: `ftp/tcp6`.
     pub fn label(&self, listener: &Listener) -> String {
-        let rpc = if listener.versions.is_some() { "rpc/" } else { "" };
+        let rpc = if listener.extras().versions.is_some() { "rpc/" } else { "" };
         format!("{}/{rpc}{}", self.display_name(), listener.protocol.word())
     }
 
@@ -91,22 +132,47 @@ pub struct Listener {
     pub protocol: Protocol,
     /// What tells it from all others, and cannot change while it is open.
     pub key: ListenerKey,
+    /// Connections that the kernel holds before they are accepted, as given to listen(2).
+    pub backlog: u32,
+    extras: Option<Box<Extras>>,
+}
+
+impl Listener {
+    /// One of these.
+    pub fn new(protocol: Protocol, key: ListenerKey, backlog: u32, extras: Extras) -> Self {
+        let extras = if extras == Extras::NONE { None } else { Some(Box::new(extras)) };
+        Self { protocol, key, backlog, extras }
+    }
+
+    /// What few listeners have.
+    pub fn extras(&self) -> &Extras {
+        self.extras.as_deref().unwrap_or(&Extras::NONE)
+    }
+}
+
+/// What few listeners have, apart from those that have none of it: there may be thousands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extras {
     /// `SO_SNDBUF` in bytes.
     pub send_buffer: Option<u32>,
     /// `SO_RCVBUF` in bytes.
     pub receive_buffer: Option<u32>,
-    /// Connections that the kernel holds before they are accepted, as given to listen(2).
-    pub backlog: u32,
     /// Who may use the file of a Unix socket; nothing for others.
-    pub file: Option<Box<FileAccess>>,
+    pub file: Option<FileAccess>,
     /// Whether callers of tcpmux are told that the service begins (`+`); otherwise the program does that.
     pub greets: bool,
     /// The versions that rpcbind is told of; there for [`ListenAddress::Rpc`] and nothing else.
     pub versions: Option<Versions>,
 }
 
+impl Extras {
+    /// Nothing of it.
+    pub const NONE: Extras =
+        Extras { send_buffer: None, receive_buffer: None, file: None, greets: false, versions: None };
+}
+
 /// Who may use a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileAccess {
     /// Permission bits.
     pub mode: u32,
@@ -116,7 +182,7 @@ pub struct FileAccess {
     pub group: Option<u32>,
 }
 
-/// Versions of an RPC program: `lowest..=highest`. Without 0, so that most listeners pay eight bytes for having none.
+/// Versions of an RPC program: `lowest..=highest`, without 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Versions {
     lowest: NonZeroU32,
@@ -199,14 +265,14 @@ impl Hash for ListenerKey {
     /// Thousands are hashed with each load, so what tells internet addresses apart is hashed in two pieces.
     fn hash<H: Hasher>(&self, state: &mut H) {
         match &self.address {
-            ListenAddress::Inet { address: SocketAddr::V4(address), .. } => {
-                state.write_u64(u64::from(address.ip().to_bits()) << 16 | u64::from(address.port()));
+            ListenAddress::Inet(InetAddress { ip: IpAddr::V4(ip), port, .. }) => {
+                state.write_u64(u64::from(ip.to_bits()) << 16 | u64::from(*port));
             }
-            ListenAddress::Inet { address: SocketAddr::V6(address), .. } => {
-                state.write_u128(address.ip().to_bits());
-                state.write_u16(address.port());
+            ListenAddress::Inet(InetAddress { ip: IpAddr::V6(ip), port, .. }) => {
+                state.write_u128(ip.to_bits());
+                state.write_u16(*port);
             }
-            ListenAddress::Rpc { .. } | ListenAddress::Unix(_) | ListenAddress::Mux(_) => {
+            ListenAddress::Rpc(_) | ListenAddress::Unix(_) | ListenAddress::Mux(_) => {
                 self.address.hash(state);
             }
         }
@@ -217,34 +283,93 @@ impl Hash for ListenerKey {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ListenAddress {
     /// An internet address and a port that is not 0.
-    Inet {
-        /// Address, port and IPv6 scope.
-        address: SocketAddr,
-        /// Whether an IPv6 socket serves IPv4 callers as well.
-        dual: bool,
-    },
+    Inet(InetAddress),
     /// An internet address, and a port that the kernel chooses: callers ask rpcbind for it.
-    Rpc {
-        /// Address and IPv6 scope; the port is 0.
-        address: SocketAddr,
-        /// Whether an IPv6 socket serves IPv4 callers as well.
-        dual: bool,
-        /// The program's number, by which callers ask.
-        program: u32,
-    },
+    Rpc(Box<RpcAddress>),
     /// A path; not empty and without NUL.
-    Unix(Vec<u8>),
+    Unix(Box<[u8]>),
     /// No socket of its own: callers of tcpmux name it, in lower case.
     Mux(Box<[u8]>),
 }
 
+/// An internet address to bind to. Half as large as a `SocketAddr` with a flag: there may be thousands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct InetAddress {
+    ip: IpAddr,
+    port: u16,
+    scope: u32,
+    /// Whether an IPv6 socket serves IPv4 callers as well.
+    pub dual: bool,
+}
+
+impl InetAddress {
+    /// Address, port and IPv6 scope, and whether an IPv6 socket serves IPv4 callers as well.
+    pub fn new(address: SocketAddr, dual: bool) -> Self {
+        let scope = match address {
+            SocketAddr::V4(_) => 0,
+            SocketAddr::V6(address) => address.scope_id(),
+        };
+        Self { ip: address.ip(), port: address.port(), scope, dual }
+    }
+
+    /// The same with another port.
+    pub fn with_port(self, port: u16) -> Self {
+        Self { port, ..self }
+    }
+
+    /// As bind(2) takes it.
+    pub fn socket_address(self) -> SocketAddr {
+        match self.ip {
+            IpAddr::V4(ip) => SocketAddr::from((ip, self.port)),
+            IpAddr::V6(ip) => SocketAddrV6::new(ip, self.port, 0, self.scope).into(),
+        }
+    }
+
+    /// The address alone.
+    pub fn ip(self) -> IpAddr {
+        self.ip
+    }
+
+    /// The port; 0 where the kernel chooses it.
+    pub fn port(self) -> u16 {
+        self.port
+    }
+}
+
+impl fmt::Display for InetAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ip {
+            IpAddr::V4(ip) if ip.is_unspecified() && !self.dual => write!(f, "*:{}", self.port),
+            IpAddr::V4(_) | IpAddr::V6(_) if self.dual => write!(f, "{} (IPv4 too)", self.socket_address()),
+            IpAddr::V4(_) | IpAddr::V6(_) => self.socket_address().fmt(f),
+        }
+    }
+}
+
+/// Where an RPC program listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RpcAddress {
+    /// Without a port.
+    pub address: InetAddress,
+    /// The program's number, by which callers ask.
+    pub program: u32,
+}
+
 impl ListenAddress {
+    /// The internet address, if it is one.
+    pub fn inet(&self) -> Option<InetAddress> {
+        match self {
+            ListenAddress::Inet(address) => Some(*address),
+            ListenAddress::Rpc(rpc) => Some(rpc.address),
+            ListenAddress::Unix(_) | ListenAddress::Mux(_) => None,
+        }
+    }
+
     /// Whether only this machine can call it.
     pub fn is_local(&self) -> bool {
         match self {
-            ListenAddress::Inet { address, .. } | ListenAddress::Rpc { address, .. } => {
-                address.ip().to_canonical().is_loopback()
-            }
+            ListenAddress::Inet(address) => address.ip().to_canonical().is_loopback(),
+            ListenAddress::Rpc(rpc) => rpc.address.ip().to_canonical().is_loopback(),
             ListenAddress::Unix(_) => true,
             // Wherever tcpmux itself listens.
             ListenAddress::Mux(_) => false,
@@ -254,17 +379,10 @@ impl ListenAddress {
     /// As people write it.
     pub fn display(&self) -> String {
         match self {
-            ListenAddress::Inet { address, dual: false } if address.ip().is_unspecified() => {
-                match address.ip() {
-                    IpAddr::V4(_) => format!("*:{}", address.port()),
-                    IpAddr::V6(_) => format!("[::]:{}", address.port()),
-                }
-            }
-            ListenAddress::Inet { address, dual: true } => format!("{address} (IPv4 too)"),
-            ListenAddress::Inet { address, .. } => address.to_string(),
-            ListenAddress::Rpc { address, dual, program } => {
-                let too = if *dual { " (IPv4 too)" } else { "" };
-                format!("RPC program {program} on {}{too}", address.ip())
+            ListenAddress::Inet(address) => address.to_string(),
+            ListenAddress::Rpc(rpc) => {
+                let too = if rpc.address.dual { " (IPv4 too)" } else { "" };
+                format!("RPC program {} on {}{too}", rpc.program, rpc.address.ip())
             }
             ListenAddress::Unix(path) => printable(path),
             ListenAddress::Mux(_) => "through tcpmux".to_owned(),

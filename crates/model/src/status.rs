@@ -243,17 +243,13 @@ fn service(
 /// Where a listener is bound; the port of an RPC service is known once it is open.
 fn address(spec: &Listener, port: Option<u16>) -> String {
     match (&spec.key.address, port) {
-        (ListenAddress::Rpc { address, dual, .. }, Some(port)) => {
-            let (mut address, dual) = (*address, *dual);
-            address.set_port(port);
-            ListenAddress::Inet { address, dual }.display()
-        }
+        (ListenAddress::Rpc(rpc), Some(port)) => rpc.address.with_port(port).to_string(),
         (address, _) => address.display(),
     }
 }
 
 fn rpc(supervisor: &Supervisor, id: ListenerId, spec: &Listener, now: Tick) -> Option<RpcStatus> {
-    let (ListenAddress::Rpc { program, .. }, Some(versions)) = (&spec.key.address, spec.versions) else {
+    let (ListenAddress::Rpc(rpc), Some(versions)) = (&spec.key.address, spec.extras().versions) else {
         return None;
     };
     let (standing, due) = match supervisor.rpc(id) {
@@ -266,7 +262,7 @@ fn rpc(supervisor: &Supervisor, id: ListenerId, spec: &Listener, now: Tick) -> O
         Standing::Failed(why) => (false, why),
     };
     let seconds_left = due.filter(|_| !registered).map(|at| at.since(now).as_secs());
-    Some(RpcStatus { program: *program, versions: versions.to_string(), registered, why, seconds_left })
+    Some(RpcStatus { program: rpc.program, versions: versions.to_string(), registered, why, seconds_left })
 }
 
 fn path(supervisor: &Supervisor, origin: Origin) -> &str {

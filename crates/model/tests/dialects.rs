@@ -273,7 +273,7 @@ fn builtins_have_aliases_and_paths() {
 fn files_of_unix_sockets() {
     let access = |dialect, name: &str| {
         let service = one(dialect, &format!("{name} stream unix nowait root /bin/x x\n"));
-        (*service.listeners[0].file.clone().expect("a file")).clone()
+        service.listeners[0].extras().file.expect("a file")
     };
     let plain = |mode| FileAccess { mode, user: None, group: None };
     assert_eq!(access(Union, "/run/x"), plain(0o666));
@@ -484,7 +484,8 @@ fn tcpmux_services() {
                 tcpmux/+daytime stream tcp nowait root internal\n";
     let (config, diagnostics) = load(Union, text);
     assert_eq!(diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), ["tcpmux-waits"]);
-    let greets: Vec<bool> = config.services.iter().map(|service| service.listeners[0].greets).collect();
+    let greets: Vec<bool> =
+        config.services.iter().map(|service| service.listeners[0].extras().greets).collect();
     assert_eq!(greets, [false, true, false, true]);
     let places: Vec<String> =
         config.services.iter().map(|service| service.listeners[0].key.address.display()).collect();

@@ -137,7 +137,7 @@ fn a_default_host_holds_until_the_next() {
 #[test]
 fn unix_sockets() {
     let service = one("/run/x.sock stream unix nowait root /bin/cat cat\n");
-    assert_eq!(service.listeners[0].key.address, ListenAddress::Unix(b"/run/x.sock".to_vec()));
+    assert_eq!(service.listeners[0].key.address, ListenAddress::Unix(b"/run/x.sock".as_slice().into()));
     assert_eq!(service.label(&service.listeners[0]), "/run/x.sock/unix");
     let service = one("/run/x.sock seqpacket unix nowait root /bin/cat cat\n");
     assert_eq!(service.listeners[0].key.kind, SocketKind::SeqPacket);
@@ -159,10 +159,10 @@ fn a_unix_datagram_socket_is_served_as_wait() {
 #[test]
 fn buffer_sizes() {
     let service = one("2000 stream tcp4,sndbuf=16k,rcvbuf=1m nowait root /bin/cat cat\n");
-    assert_eq!(service.listeners[0].send_buffer, Some(16 * 1024));
-    assert_eq!(service.listeners[0].receive_buffer, Some(1024 * 1024));
+    assert_eq!(service.listeners[0].extras().send_buffer, Some(16 * 1024));
+    assert_eq!(service.listeners[0].extras().receive_buffer, Some(1024 * 1024));
     assert_eq!(
-        one("2000 stream tcp4,rcvbuf=16384 nowait root /bin/cat cat\n").listeners[0].receive_buffer,
+        one("2000 stream tcp4,rcvbuf=16384 nowait root /bin/cat cat\n").listeners[0].extras().receive_buffer,
         Some(16384)
     );
     for bad in [

@@ -55,10 +55,10 @@ fn a_line_has_a_program_and_its_versions() {
     let mut all = Vec::new();
     for service in &config.services {
         for listener in &service.listeners {
-            let ListenAddress::Rpc { address, dual, program } = &listener.key.address else {
-                panic!("not RPC")
-            };
-            let versions = listener.versions.expect("versions").to_string();
+            let ListenAddress::Rpc(rpc) = &listener.key.address else { panic!("not RPC") };
+            let (address, dual) = (rpc.address.socket_address(), rpc.address.dual);
+            let program = rpc.program;
+            let versions = listener.extras().versions.expect("versions").to_string();
             all.push(format!("{} {program} {versions} {address} {dual}", service.label(listener)));
         }
     }

@@ -129,18 +129,29 @@ impl Strings {
 /// still reads it keeps it alive, whatever a reload does.
 #[derive(Debug)]
 pub struct Plan {
-    /// What to do, in order; the exec follows. Many programs share theirs.
-    pub steps: Arc<[Step]>,
+    setup: Arc<Setup>,
     /// The program's path and its arguments, of which there is at least one. Private: [`Plan::new`] has looked.
     command: Strings,
-    /// Its environment, but for variables of one connection.
+}
+
+/// What comes before the program. Many programs share theirs.
+#[derive(Debug)]
+pub struct Setup {
+    /// What to do, in order; the exec follows.
+    pub steps: Box<[Step]>,
+    /// The environment, but for variables of one connection.
     pub environment: Arc<Strings>,
 }
 
 impl Plan {
     /// `command` is a path and at least one argument; `None` when it is less.
-    pub fn new(steps: Arc<[Step]>, command: Strings, environment: Arc<Strings>) -> Option<Self> {
-        if command.pointers().len() < 2 { None } else { Some(Self { steps, command, environment }) }
+    pub fn new(setup: Arc<Setup>, command: Strings) -> Option<Self> {
+        if command.pointers().len() < 2 { None } else { Some(Self { setup, command }) }
+    }
+
+    /// The environment, but for variables of one connection.
+    pub(crate) fn environment(&self) -> &Strings {
+        &self.setup.environment
     }
 }
 
@@ -166,7 +177,7 @@ pub(crate) struct Run {
 impl Run {
     /// Points this run at a plan whose own environment is used as it is.
     pub(crate) fn environment_of(plan: &Plan) -> *const *const c_char {
-        plan.environment.as_ptr()
+        plan.environment().as_ptr()
     }
 }
 
@@ -182,7 +193,7 @@ pub(crate) unsafe extern "C" fn usherd_child_main(run: *mut c_void) -> c_int {
     let run = unsafe { &*run.cast::<Run>() };
     // SAFETY: the slot keeps the plan alive until the kernel has cleared `tid`.
     let plan = unsafe { &*run.plan };
-    for step in plan.steps.iter() {
+    for step in &plan.setup.steps {
         let (name, result) = perform(step, run);
         if result < 0 {
             fail(run, name, result);

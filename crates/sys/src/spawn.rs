@@ -284,7 +284,7 @@ impl Slot {
     /// The plan's environment and the variables of one connection. What does not fit is left out: unset, not cut.
     fn write_environment(&mut self, plan: &Plan, variables: &[(&CStr, &[u8])]) -> *const *const c_char {
         self.environment.clear();
-        self.environment.extend(plan.environment.pointers());
+        self.environment.extend(plan.environment().pointers());
         let mut rest = self.variables.as_mut_slice();
         for (name, value) in variables {
             let name = name.to_bytes();

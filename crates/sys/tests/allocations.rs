@@ -6,7 +6,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use rustix::process::{Pid, WaitOptions, waitpid};
-use usherd_sys::child::{Plan, Step, Strings};
+use usherd_sys::child::{Plan, Setup, Step, Strings};
 use usherd_sys::spawn::{Given, Memory, Spawner, Table};
 
 struct Counting;
@@ -39,7 +39,8 @@ fn a_start_allocates_nothing_once_warm() {
     let text = |bytes: &[u8]| Strings::new(Arc::from(bytes));
     let steps = [Step::Descriptors, Step::Connection(0), Step::Connection(1), Step::Signals];
     let environment = Arc::new(text(b"A=1\0"));
-    let plan = Plan::new(Arc::from(steps), text(b"/nonexistent\0x\0"), environment).expect("a command");
+    let setup = Arc::new(Setup { steps: Box::new(steps), environment });
+    let plan = Plan::new(setup, text(b"/nonexistent\0x\0")).expect("a command");
     let plan = Arc::new(plan);
     let mut spawner = Spawner::new(Memory::Shared);
     let mut start = |table: Table| {

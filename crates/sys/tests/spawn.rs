@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, WaitOptions, waitpid};
-use usherd_sys::child::{FAILED, Plan, Step, StepName, Strings};
+use usherd_sys::child::{FAILED, Plan, Setup, Step, StepName, Strings};
 use usherd_sys::spawn::{Given, Memory, Spawner, Table};
 
 const WAYS: [(Memory, Table); 4] = [
@@ -24,7 +24,8 @@ fn strings(words: &[&str]) -> Strings {
 
 fn plan(steps: &[Step], command: &[&str]) -> Arc<Plan> {
     let environment = Arc::new(strings(&["A=1", "B=2"]));
-    Arc::new(Plan::new(steps.into(), strings(command), environment).expect("a command"))
+    let setup = Arc::new(Setup { steps: steps.into(), environment });
+    Arc::new(Plan::new(setup, strings(command)).expect("a command"))
 }
 
 fn stdio() -> Vec<Step> {

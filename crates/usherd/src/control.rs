@@ -13,6 +13,7 @@ use rustix::net::{
     socket_with, sockopt,
 };
 use rustix::process::geteuid;
+use usherd_model::event::Call;
 use usherd_model::service::FileAccess;
 use usherd_model::slots::{Key, Slots};
 use usherd_model::time::Tick;
@@ -73,10 +74,10 @@ impl Control {
     pub fn open(path: &str) -> Result<Self, Refused> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
-            .map_err(|error| ("socket", error))?;
+            .map_err(|error| (Call::Socket, error))?;
         let ours = FileAccess { mode: 0o600, user: None, group: None };
         let file = SocketFile::bind(&socket, path.as_bytes(), SocketType::STREAM, &ours)?;
-        listen(&socket, 16).map_err(|error| ("listen", error))?;
+        listen(&socket, 16).map_err(|error| (Call::Listen, error))?;
         Ok(Self { _file: file, socket: crate::descriptors::move_up(socket), clients: Slots::default() })
     }
 

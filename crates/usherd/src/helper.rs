@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use usherd_model::children::Pid;
 use usherd_model::service::{CommandLine, OURSELVES};
 use usherd_model::time::Tick;
-use usherd_sys::child::{Plan, Step, Strings};
+use usherd_sys::child::{Plan, Setup, Step, Strings};
 use usherd_sys::spawn::{Given, Spawner, Table};
 
 use crate::message::{self, Errand};
@@ -63,10 +63,11 @@ pub struct Ended<Answer> {
 impl<Answer: DeserializeOwned> Helper<Answer> {
     /// One of this name, that may take so long.
     pub fn new(name: &'static str, patience: Duration) -> Self {
-        let steps = Arc::from([Step::Descriptors, Step::Connection(0), Step::Other(1), Step::Signals]);
+        let steps = Box::new([Step::Descriptors, Step::Connection(0), Step::Other(1), Step::Signals]);
         let command = Strings::new(CommandLine::new(OURSELVES, [b"usherd".as_slice(), b"load"]).text());
         let environment = Arc::new(Strings::new(Arc::from([])));
-        let plan = Plan::new(steps, command, environment).expect("a path and two arguments");
+        let setup = Arc::new(Setup { steps, environment });
+        let plan = Plan::new(setup, command).expect("a path and two arguments");
         Self { name, patience, plan: Arc::new(plan), process: None, running: None, answer: PhantomData }
     }
 

@@ -3,6 +3,7 @@
 //! A socket that is open stays open until its key leaves the configuration. All are closed by exec. What must never
 //! happen here: replacing a Unix socket that somebody serves, or a file that is not a socket.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -13,7 +14,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SocketAddrAny, SocketFlags, SocketType, acceptfrom_with, bind, connect,
     getsockname, listen, recvfrom, socket_with, sockopt,
 };
-use usherd_model::event::{AcceptError, OpenError};
+use usherd_model::event::{AcceptError, Call, OpenError};
 use usherd_model::lifecycle::ListenerState;
 use usherd_model::service::{
     Builtin, FileAccess, Identity, ListenAddress, Listener, Program, SocketKind, Task,
@@ -32,6 +33,8 @@ const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 #[derive(Debug, Default)]
 pub struct Listeners {
     open: Side<ListenerState, Open>,
+    /// The files of Unix sockets, which go with them.
+    files: BTreeMap<ListenerId, SocketFile>,
     count: usize,
 }
 
@@ -45,8 +48,6 @@ struct Open {
     /// Whether a program was ever given it (`wait`), which, or a child of which, may still have it and set it as it
     /// likes.
     shared: bool,
-    /// The file of a Unix socket, which goes with it.
-    file: Option<Box<SocketFile>>,
 }
 
 impl Listeners {
@@ -54,10 +55,11 @@ impl Listeners {
     pub fn open(&mut self, id: ListenerId, spec: &Listener, task: &Task) -> Result<Option<u16>, OpenError> {
         let (socket, file) = open(spec, task)?;
         let port = match spec.key.address {
-            ListenAddress::Rpc { .. } => Some(bound_to(&socket)?.port()),
-            ListenAddress::Inet { .. } | ListenAddress::Unix(_) | ListenAddress::Mux(_) => None,
+            ListenAddress::Rpc(_) => Some(bound_to(&socket)?.port()),
+            ListenAddress::Inet(_) | ListenAddress::Unix(_) | ListenAddress::Mux(_) => None,
         };
-        self.open.insert(id, Open::new(socket, spec, file));
+        self.open.insert(id, Open::new(socket, spec));
+        self.files.extend(file.map(|file| (id, file)));
         self.count += 1;
         Ok(port)
     }
@@ -65,6 +67,7 @@ impl Listeners {
     /// Closes a listener and removes its file.
     pub fn close(&mut self, id: ListenerId) {
         if self.open.remove(id).is_some() {
+            self.files.remove(&id);
             self.count -= 1;
         }
     }
@@ -90,13 +93,13 @@ impl Listeners {
     /// Applies changed buffer sizes and backlog, and what a changed task needs.
     pub fn adjust(&self, id: ListenerId, spec: &Listener, task: &Task) -> Result<(), OpenError> {
         let Some(open) = self.open.get(id) else { return Ok(()) };
-        suit(&open.socket, spec, task)?;
+        suit(&open.socket, spec, matches!(task, Task::Builtin(_)))?;
         set_buffers(&open.socket, spec)?;
-        if let Some(file) = &open.file {
+        if let Some(file) = self.files.get(&id) {
             file.allow(file_access(spec)).map_err(|(call, error)| at(call)(error))?;
         }
         if spec.key.kind.has_connections() {
-            listen(&open.socket, backlog(spec)).map_err(at("listen"))?;
+            listen(&open.socket, backlog(spec)).map_err(at(Call::Listen))?;
         }
         Ok(())
     }
@@ -158,16 +161,15 @@ impl Listeners {
         // A sender without an address (an unbound Unix socket) cannot be connected to: it cannot be answered either.
         let peer = peer.ok_or(SplitError::Nobody)?;
         let address = match spec.key.address {
-            ListenAddress::Inet { address, .. } => address,
+            ListenAddress::Inet(address) => address.socket_address(),
             // The port that the kernel has chosen.
-            ListenAddress::Rpc { .. } | ListenAddress::Unix(_) | ListenAddress::Mux(_) => {
+            ListenAddress::Rpc(_) | ListenAddress::Unix(_) | ListenAddress::Mux(_) => {
                 bound_to(&open.socket).map_err(SplitError::Refused)?
             }
         };
-        let (replacement, file) =
-            open_inet(address, spec, task, Sharing::OurOwn).map_err(SplitError::Refused)?;
-        connect(&open.socket, &peer).map_err(|error| SplitError::Refused(at("connect")(error)))?;
-        let old = std::mem::replace(open, Open::new(replacement, spec, file));
+        let replacement = open_inet(address, spec, task, Sharing::OurOwn).map_err(SplitError::Refused)?;
+        connect(&open.socket, &peer).map_err(|error| SplitError::Refused(at(Call::Connect)(error)))?;
+        let old = std::mem::replace(open, Open::new(replacement, spec));
         Ok(old.socket)
     }
 }
@@ -182,8 +184,8 @@ pub enum SplitError {
 }
 
 impl Open {
-    fn new(socket: OwnedFd, spec: &Listener, file: Option<Box<SocketFile>>) -> Self {
-        Self { socket, blocks: !spec.key.kind.has_connections(), shared: false, file }
+    fn new(socket: OwnedFd, spec: &Listener) -> Self {
+        Self { socket, blocks: !spec.key.kind.has_connections(), shared: false }
     }
 
     /// Makes sure that accept(2) does not wait. What a program sets counts for all who have the socket, so one that was
@@ -203,13 +205,20 @@ impl Open {
     }
 }
 
-fn open(spec: &Listener, task: &Task) -> Result<(OwnedFd, Option<Box<SocketFile>>), OpenError> {
+fn open(spec: &Listener, task: &Task) -> Result<(OwnedFd, Option<SocketFile>), OpenError> {
     match &spec.key.address {
-        ListenAddress::Inet { address, .. } => open_inet(*address, spec, task, Sharing::LeftOver),
-        ListenAddress::Rpc { address, .. } => open_rpc(*address, spec, task),
-        ListenAddress::Unix(path) => open_unix(path, spec),
+        ListenAddress::Inet(address) => {
+            Ok((open_inet(address.socket_address(), spec, task, Sharing::LeftOver)?, None))
+        }
+        ListenAddress::Rpc(rpc) => Ok((open_rpc(rpc.address.socket_address(), spec, task)?, None)),
+        ListenAddress::Unix(path) => {
+            let (socket, file) = open_unix(path, spec)?;
+            Ok((socket, Some(file)))
+        }
         // The core does not ask for it: it has no socket.
-        ListenAddress::Mux(_) => Err(OpenError { call: "socket", errno: from_rustix(Errno::AFNOSUPPORT) }),
+        ListenAddress::Mux(_) => {
+            Err(OpenError { call: Call::Socket, errno: from_rustix(Errno::AFNOSUPPORT) })
+        }
     }
 }
 
@@ -225,11 +234,7 @@ enum Sharing {
 
 /// A port of an RPC service is the kernel's choice. Where its program runs as root it is one that only root can have, as
 /// with the originals: there are callers who believe no other.
-fn open_rpc(
-    mut address: SocketAddr,
-    spec: &Listener,
-    task: &Task,
-) -> Result<(OwnedFd, Option<Box<SocketFile>>), OpenError> {
+fn open_rpc(mut address: SocketAddr, spec: &Listener, task: &Task) -> Result<OwnedFd, OpenError> {
     let is_root = match task {
         Task::Program(Program { identity: Identity::User(credentials), .. }) => credentials.uid == 0,
         Task::Program(_) | Task::Builtin(_) => false,
@@ -253,8 +258,8 @@ const PRIVILEGED_PORTS: std::ops::Range<u16> = 600..1024;
 const RESERVED_PORTS: [u16; 11] = [631, 636, 655, 774, 783, 853, 873, 921, 989, 993, 995];
 
 fn bound_to(socket: &OwnedFd) -> Result<SocketAddr, OpenError> {
-    let address = getsockname(socket).map_err(at("getsockname"))?;
-    internet_address(address).ok_or_else(|| at("getsockname")(Errno::AFNOSUPPORT))
+    let address = getsockname(socket).map_err(at(Call::GetSockName))?;
+    internet_address(address).ok_or_else(|| at(Call::GetSockName)(Errno::AFNOSUPPORT))
 }
 
 fn open_inet(
@@ -262,78 +267,77 @@ fn open_inet(
     spec: &Listener,
     task: &Task,
     sharing: Sharing,
-) -> Result<(OwnedFd, Option<Box<SocketFile>>), OpenError> {
-    let dual = match spec.key.address {
-        ListenAddress::Inet { dual, .. } | ListenAddress::Rpc { dual, .. } => dual,
-        ListenAddress::Unix(_) | ListenAddress::Mux(_) => false,
-    };
+) -> Result<OwnedFd, OpenError> {
+    let dual = spec.key.address.inet().is_some_and(|address| address.dual);
     let v6 = address.is_ipv6();
     let socket = new_socket(if v6 { AddressFamily::INET6 } else { AddressFamily::INET }, spec.key.kind)?;
     if v6 {
-        sockopt::set_ipv6_v6only(&socket, !dual).map_err(at("setsockopt (IPV6_V6ONLY)"))?;
+        sockopt::set_ipv6_v6only(&socket, !dual).map_err(at(Call::SetV6Only))?;
     }
     let stream = spec.key.kind.has_connections();
     // For streams this lets us bind while old connections linger; it never allows two listeners. For datagrams it
     // would allow two servers, so it comes after the bind, for the sockets that children will hold; see below.
     if stream && sharing == Sharing::LeftOver || sharing == Sharing::OurOwn {
-        sockopt::set_socket_reuseaddr(&socket, true).map_err(at("setsockopt (SO_REUSEADDR)"))?;
+        sockopt::set_socket_reuseaddr(&socket, true).map_err(at(Call::SetReuseAddress))?;
     }
     set_buffers(&socket, spec)?;
     match bind(&socket, &address) {
         Err(Errno::ADDRINUSE) if !stream && sharing == Sharing::LeftOver => {
-            sockopt::set_socket_reuseaddr(&socket, true).map_err(at("setsockopt (SO_REUSEADDR)"))?;
-            bind(&socket, &address).map_err(at("bind"))?;
+            sockopt::set_socket_reuseaddr(&socket, true).map_err(at(Call::SetReuseAddress))?;
+            bind(&socket, &address).map_err(at(Call::Bind))?;
         }
-        result => result.map_err(at("bind"))?,
+        result => result.map_err(at(Call::Bind))?,
     }
-    suit(&socket, spec, task)?;
+    if let Task::Builtin(_) = task {
+        suit(&socket, spec, true)?;
+    }
     if stream {
-        listen(&socket, backlog(spec)).map_err(at("listen"))?;
+        listen(&socket, backlog(spec)).map_err(at(Call::Listen))?;
     } else {
-        sockopt::set_socket_reuseaddr(&socket, true).map_err(at("setsockopt (SO_REUSEADDR)"))?;
+        sockopt::set_socket_reuseaddr(&socket, true).map_err(at(Call::SetReuseAddress))?;
     }
-    Ok((descriptors::move_up(socket), None))
+    Ok(descriptors::move_up(socket))
 }
 
-/// Sets what a socket needs for a built-in, and a program's does not.
-fn suit(socket: &OwnedFd, spec: &Listener, task: &Task) -> Result<(), OpenError> {
-    let (Task::Builtin(_), ListenAddress::Inet { address, .. }) = (task, &spec.key.address) else {
-        return Ok(());
-    };
+/// Sets what a socket needs for a built-in, and what a program's has not.
+fn suit(socket: &OwnedFd, spec: &Listener, builtin: bool) -> Result<(), OpenError> {
+    let ListenAddress::Inet(address) = &spec.key.address else { return Ok(()) };
     if spec.key.kind.has_connections() {
-        // Accepted sockets inherit it: a peer that is dead ends its session.
-        sockopt::set_socket_keepalive(socket, true).map_err(at("setsockopt (SO_KEEPALIVE)"))
-    } else if address.ip().is_unspecified() {
-        usherd_sys::datagram::ask_for_destination(socket.as_fd(), address.is_ipv6())
-            .map_err(|error| OpenError { call: "setsockopt (PKTINFO)", errno: crate::errno::from_io(&error) })
+        // Accepted sockets inherit both. A peer that is dead ends its session; and what a built-in says is all that it
+        // has to say: nothing is gained by holding it back.
+        sockopt::set_socket_keepalive(socket, builtin).map_err(at(Call::SetKeepAlive))?;
+        sockopt::set_tcp_nodelay(socket, builtin).map_err(at(Call::SetNoDelay))
+    } else if builtin && address.ip().is_unspecified() {
+        usherd_sys::datagram::ask_for_destination(socket.as_fd(), address.ip().is_ipv6())
+            .map_err(|error| OpenError { call: Call::SetPacketInfo, errno: crate::errno::from_io(&error) })
     } else {
         Ok(())
     }
 }
 
 /// Opens a Unix socket.
-fn open_unix(path: &[u8], spec: &Listener) -> Result<(OwnedFd, Option<Box<SocketFile>>), OpenError> {
+fn open_unix(path: &[u8], spec: &Listener) -> Result<(OwnedFd, SocketFile), OpenError> {
     let socket = new_socket(AddressFamily::UNIX, spec.key.kind)?;
     set_buffers(&socket, spec)?;
     let file = SocketFile::bind(&socket, path, socket_type(spec.key.kind), file_access(spec))
         .map_err(|(call, error)| at(call)(error))?;
     if spec.key.kind.has_connections() {
-        listen(&socket, backlog(spec)).map_err(at("listen"))?;
+        listen(&socket, backlog(spec)).map_err(at(Call::Listen))?;
     }
-    Ok((descriptors::move_up(socket), Some(Box::new(file))))
+    Ok((descriptors::move_up(socket), file))
 }
 
 /// Who may use the file of a Unix socket. The checker gives each one its own.
 fn file_access(spec: &Listener) -> &FileAccess {
     const OURS: &FileAccess = &FileAccess { mode: 0o600, user: None, group: None };
-    spec.file.as_deref().unwrap_or(OURS)
+    spec.extras().file.as_ref().unwrap_or(OURS)
 }
 
 fn new_socket(family: AddressFamily, kind: SocketKind) -> Result<OwnedFd, OpenError> {
     let kind = socket_type(kind);
     // A datagram socket is given to programs as it is; the daemon says with each call that it does not wait.
     let blocks = if kind == SocketType::DGRAM { SocketFlags::empty() } else { SocketFlags::NONBLOCK };
-    socket_with(family, kind, SocketFlags::CLOEXEC | blocks, None).map_err(at("socket"))
+    socket_with(family, kind, SocketFlags::CLOEXEC | blocks, None).map_err(at(Call::Socket))
 }
 
 fn socket_type(kind: SocketKind) -> SocketType {
@@ -345,11 +349,11 @@ fn socket_type(kind: SocketKind) -> SocketType {
 }
 
 fn set_buffers(socket: &OwnedFd, spec: &Listener) -> Result<(), OpenError> {
-    if let Some(size) = spec.send_buffer {
-        sockopt::set_socket_send_buffer_size(socket, size as usize).map_err(at("setsockopt (SO_SNDBUF)"))?;
+    if let Some(size) = spec.extras().send_buffer {
+        sockopt::set_socket_send_buffer_size(socket, size as usize).map_err(at(Call::SetSendBuffer))?;
     }
-    if let Some(size) = spec.receive_buffer {
-        sockopt::set_socket_recv_buffer_size(socket, size as usize).map_err(at("setsockopt (SO_RCVBUF)"))?;
+    if let Some(size) = spec.extras().receive_buffer {
+        sockopt::set_socket_recv_buffer_size(socket, size as usize).map_err(at(Call::SetReceiveBuffer))?;
     }
     Ok(())
 }
@@ -393,7 +397,7 @@ fn accept_error(error: Errno) -> AcceptError {
     }
 }
 
-fn at(call: &'static str) -> impl Fn(Errno) -> OpenError {
+fn at(call: Call) -> impl Fn(Errno) -> OpenError {
     move |error| OpenError { call, errno: from_rustix(error) }
 }
 
@@ -407,24 +411,16 @@ pub fn datagram_builtin(task: &Task, kind: SocketKind) -> Option<Builtin> {
 
 #[cfg(test)]
 mod tests {
-    use usherd_model::service::{ListenerKey, Protocol};
+    use usherd_model::service::{Extras, InetAddress, ListenerKey, Protocol};
     use usherd_model::slots::Key;
 
     use super::*;
 
     #[test]
     fn a_program_that_makes_the_socket_block_does_not_block_the_daemon() {
-        let address = ListenAddress::Inet { address: ([127, 0, 0, 1], 0).into(), dual: false };
-        let spec = Listener {
-            protocol: Protocol::Tcp4,
-            key: ListenerKey { address, kind: SocketKind::Stream },
-            send_buffer: None,
-            receive_buffer: None,
-            backlog: 1,
-            file: None,
-            greets: false,
-            versions: None,
-        };
+        let address = ListenAddress::Inet(InetAddress::new(([127, 0, 0, 1], 0).into(), false));
+        let key = ListenerKey { address, kind: SocketKind::Stream };
+        let spec = Listener::new(Protocol::Tcp4, key, 1, Extras::NONE);
         let id = Key::unpack(0);
         let mut listeners = Listeners::default();
         listeners.open(id, &spec, &Task::Builtin(Builtin::Discard)).expect("open");

@@ -14,13 +14,13 @@ use usherd_model::failure::Step as FailedStep;
 use usherd_model::service::{Credentials, Identity, Program, Stderr};
 use usherd_model::slots::Side;
 use usherd_model::supervisor::{ServiceId, ServiceState};
-use usherd_sys::child::{Plan, Step, StepName, Strings};
+use usherd_sys::child::{Plan, Setup, Step, StepName, Strings};
 
 /// The plans of all services that have programs.
 #[derive(Debug)]
 pub struct Programs {
     plans: Side<ServiceState, Prepared>,
-    last_steps: Arc<[Step]>,
+    last_setup: Option<Arc<Setup>>,
     environment: Arc<Strings>,
     /// The same without UCSPI variables: what is not known about a caller is unset, not inherited.
     ucspi_environment: Arc<Strings>,
@@ -67,7 +67,7 @@ impl Programs {
         }
         Self {
             plans: Side::default(),
-            last_steps: Arc::from([]),
+            last_setup: None,
             environment: Arc::new(Strings::new(all.into())),
             ucspi_environment: Arc::new(Strings::new(without_ucspi.into())),
             descriptor_limit: restored_limit(descriptors),
@@ -79,10 +79,8 @@ impl Programs {
     /// standard error, where that is logged.
     pub fn prepare(&mut self, id: ServiceId, program: &Program, stderr: Option<Arc<OwnedFd>>) {
         let environment = if program.ucspi { &self.ucspi_environment } else { &self.environment };
-        let environment = Arc::clone(environment);
-        let steps = self.steps(program);
-        let steps = self.shared(steps);
-        let plan = Plan::new(steps, Strings::new(program.command.text()), environment)
+        let setup = self.setup(self.steps(program), Arc::clone(environment));
+        let plan = Plan::new(setup, Strings::new(program.command.text()))
             .expect("a command line has a path and argv[0]");
         self.plans.insert(id, Prepared { plan: Arc::new(plan), ucspi: program.ucspi, stderr });
     }
@@ -102,16 +100,19 @@ impl Programs {
         self.plans.get(id)
     }
 
-    /// Most services do the same steps as the one before: they are kept once.
-    fn shared(&mut self, steps: Vec<Step>) -> Arc<[Step]> {
-        if *self.last_steps != *steps {
-            self.last_steps = Arc::from(steps);
-        }
-        Arc::clone(&self.last_steps)
+    /// Most services are set up as the one before: that is kept once.
+    fn setup(&mut self, steps: Vec<Step>, environment: Arc<Strings>) -> Arc<Setup> {
+        let is_same =
+            |last: &Arc<Setup>| *last.steps == *steps && Arc::ptr_eq(&last.environment, &environment);
+        let last = self.last_setup.take().filter(is_same);
+        let setup = last.unwrap_or_else(|| Arc::new(Setup { steps: steps.into(), environment }));
+        self.last_setup = Some(Arc::clone(&setup));
+        setup
     }
 
     fn steps(&self, program: &Program) -> Vec<Step> {
-        let mut steps = vec![Step::Descriptors, Step::Session, Step::Connection(0), Step::Connection(1)];
+        let mut steps = Vec::with_capacity(MOST_STEPS);
+        steps.extend([Step::Descriptors, Step::Session, Step::Connection(0), Step::Connection(1)]);
         steps.push(match program.stderr {
             Stderr::Connection => Step::Connection(2),
             Stderr::Log => Step::Other(2),
@@ -135,6 +136,9 @@ impl Programs {
         (credentials.uid, credentials.gid) == (uid, gid) && credentials.groups == [gid]
     }
 }
+
+/// The most steps that a program needs.
+const MOST_STEPS: usize = 11;
 
 /// The step that gives children the limit of descriptors as it was before the daemon raised its own.
 fn restored_limit(original: Rlimit) -> Option<Step> {

@@ -11,6 +11,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, socket_with};
 use rustix::process::umask;
+use usherd_model::event::Call;
 use usherd_model::service::FileAccess;
 
 /// The file of a socket of ours; removed when this is dropped.
@@ -22,7 +23,7 @@ pub struct SocketFile {
 }
 
 /// A call that failed, and how.
-pub type Refused = (&'static str, Errno);
+pub type Refused = (Call, Errno);
 
 impl SocketFile {
     /// Binds a socket of this type to a path. The file has its permissions from its first moment.
@@ -35,16 +36,16 @@ impl SocketFile {
         let is_ours = access.user.is_none() && access.group.is_none();
         // What is to be somebody else's is nobody's until it is.
         let mode = if is_ours { access.mode } else { 0 };
-        let address = SocketAddrUnix::new(path).map_err(|error| ("bind", error))?;
+        let address = SocketAddrUnix::new(path).map_err(|error| (Call::Bind, error))?;
         remove_stale(path, &address, kind)?;
         let old = umask(Mode::from_raw_mode(!mode & 0o777));
         let bound = bind(socket, &address);
         umask(old);
-        bound.map_err(|error| ("bind", error))?;
+        bound.map_err(|error| (Call::Bind, error))?;
         let Stat { st_dev: device, st_ino: inode, .. } = stat(path).map_err(|error| {
             // It was bound a moment ago.
             let _ = unlink(path);
-            ("stat", error)
+            (Call::Stat, error)
         })?;
         let file = Self { path: path.to_vec(), device, inode };
         if !is_ours {
@@ -56,18 +57,18 @@ impl SocketFile {
     /// Gives the file the owner and the permissions of `access`, if it still is ours.
     pub fn allow(&self, access: &FileAccess) -> Result<(), Refused> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = open(self.path.as_slice(), flags, Mode::empty()).map_err(|error| ("open", error))?;
-        let now = fstat(&file).map_err(|error| ("fstat", error))?;
+        let file = open(self.path.as_slice(), flags, Mode::empty()).map_err(|error| (Call::Open, error))?;
+        let now = fstat(&file).map_err(|error| (Call::Stat, error))?;
         if (now.st_dev, now.st_ino) != (self.device, self.inode) {
             return Ok(());
         }
         let (user, group) = (access.user.map(Uid::from_raw), access.group.map(Gid::from_raw));
         if user.is_some() || group.is_some() {
-            chownat(&file, "", user, group, AtFlags::EMPTY_PATH).map_err(|error| ("chown", error))?;
+            chownat(&file, "", user, group, AtFlags::EMPTY_PATH).map_err(|error| (Call::Chown, error))?;
         }
         // fchmod(2) does not take such a descriptor; its name in /proc means the same file.
         let name = format!("/proc/self/fd/{}", file.as_raw_fd());
-        chmod(&name, Mode::from_raw_mode(access.mode)).map_err(|error| ("chmod", error))
+        chmod(&name, Mode::from_raw_mode(access.mode)).map_err(|error| (Call::Chmod, error))
     }
 }
 
@@ -85,16 +86,16 @@ fn remove_stale(path: &[u8], address: &SocketAddrUnix, kind: SocketType) -> Resu
     match lstat(path) {
         Err(_) => return Ok(()),
         Ok(found) if FileType::from_raw_mode(found.st_mode) != FileType::Socket => {
-            return Err(("bind", Errno::ADDRINUSE));
+            return Err((Call::Bind, Errno::ADDRINUSE));
         }
         Ok(_) => {}
     }
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let probe = socket_with(AddressFamily::UNIX, kind, flags, None).map_err(|error| ("socket", error))?;
+    let probe = socket_with(AddressFamily::UNIX, kind, flags, None).map_err(|error| (Call::Socket, error))?;
     match connect(&probe, address) {
         // PROTOTYPE: it is alive and of another type; AGAIN: it is alive and its backlog is full.
-        Ok(()) | Err(Errno::PROTOTYPE | Errno::AGAIN) => Err(("bind", Errno::ADDRINUSE)),
-        Err(Errno::CONNREFUSED) => unlink(path).map_err(|error| ("unlink", error)),
-        Err(error) => Err(("connect", error)),
+        Ok(()) | Err(Errno::PROTOTYPE | Errno::AGAIN) => Err((Call::Bind, Errno::ADDRINUSE)),
+        Err(Errno::CONNREFUSED) => unlink(path).map_err(|error| (Call::Unlink, error)),
+        Err(error) => Err((Call::Connect, error)),
     }
 }

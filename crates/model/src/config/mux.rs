@@ -7,7 +7,8 @@ use super::Defaults;
 use super::syntax::{Tree, Word};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::service::{
-    Builtin, Config, Limits, ListenAddress, Listener, ListenerKey, Protocol, Service, SocketKind, Task,
+    Builtin, Config, Extras, InetAddress, Limits, ListenAddress, Listener, ListenerKey, Protocol, Service,
+    SocketKind, Task,
 };
 
 const PREFIX: &[u8] = b"tcpmux/";
@@ -50,19 +51,9 @@ pub(super) fn complete(
     if tree.adds_tcpmux {
         let ip = if has_ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
         let address = SocketAddr::new(ip, Builtin::Tcpmux.port());
-        let listener = Listener {
-            protocol: Protocol::Tcp6,
-            key: ListenerKey {
-                address: ListenAddress::Inet { address, dual: has_ipv6 },
-                kind: SocketKind::Stream,
-            },
-            send_buffer: None,
-            receive_buffer: None,
-            backlog: defaults.backlog,
-            file: None,
-            greets: false,
-            versions: None,
-        };
+        let address = ListenAddress::Inet(InetAddress::new(address, has_ipv6));
+        let key = ListenerKey { address, kind: SocketKind::Stream };
+        let listener = Listener::new(Protocol::Tcp6, key, defaults.backlog, Extras::NONE);
         let limits = Limits { starts: None, children: Some(defaults.sessions), ..defaults.limits.clone() };
         config.services.push(Service {
             name: b"tcpmux".as_slice().into(),

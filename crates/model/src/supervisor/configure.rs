@@ -1,18 +1,13 @@
 //! Taking a new configuration up, in one turn: what is the same goes on, what is new is opened, what is gone is closed.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::Hash;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{Counters, ListenerId, ServiceId, ServiceState, Supervisor, Timer};
 use crate::admission::{Claim, Usage};
 use crate::event::{Action, Changes, Log};
 use crate::lifecycle::{ListenerState, Phase};
 use crate::reload::{self, Successor};
-use crate::service::{
-    Config, Credentials, Handover, Identity, Limits, ListenAddress, Listener, ListenerKey, Origin, Program,
-    Service, SocketKind, Task,
-};
+use crate::service::{Config, Handover, ListenAddress, Listener, ListenerKey, Origin, Service, SocketKind};
 
 impl Supervisor {
     /// Takes up a new configuration.
@@ -30,7 +25,6 @@ impl Supervisor {
             unread: crate::source::offset(new.unreadable.len()),
             ..Changes::default()
         };
-        let mut equals = Equals::default();
         let mut open = self.open_listeners(&plan.contested);
         for key in &plan.close {
             if let Some((id, _)) = open.remove(key) {
@@ -40,23 +34,20 @@ impl Supervisor {
         self.files = new.files;
         self.services.reserve(new.services.len());
         self.listeners.reserve(new.services.iter().map(|service| service.listeners.len()).sum());
-        for (mut service, successor) in new.services.into_iter().zip(plan.successors) {
+        for (service, successor) in new.services.into_iter().zip(plan.successors) {
             match successor {
                 Successor::Same(id) if self.is_unchanged(id, &service) => {
                     changes.kept += 1;
                     self.keep(id, service.origin, actions);
                 }
                 Successor::Same(id) => {
-                    equals.share(&mut service);
                     self.change(id, service, None, &mut changes, actions);
                 }
                 Successor::Takes(id) => {
-                    equals.share(&mut service);
                     self.change(id, service, Some(&open), &mut changes, actions);
                 }
                 Successor::New => {
                     changes.added += 1;
-                    equals.share(&mut service);
                     self.add(service, &open, actions);
                 }
             }
@@ -64,7 +55,7 @@ impl Supervisor {
         for id in plan.remove {
             actions.push(Action::Discard(id));
             if let Some(state) = self.services.get_mut(id) {
-                state.listeners.clear();
+                state.listeners = Box::default();
                 if state.usage.running() == 0 {
                     self.services.remove(id);
                 }
@@ -81,7 +72,7 @@ impl Supervisor {
     fn behind_tcpmux(&self) -> BTreeMap<Box<[u8]>, ListenerId> {
         let name = |id| match &self.spec(id)?.key.address {
             ListenAddress::Mux(name) => Some((name.clone(), id)),
-            ListenAddress::Inet { .. } | ListenAddress::Rpc { .. } | ListenAddress::Unix(_) => None,
+            ListenAddress::Inet(_) | ListenAddress::Rpc(_) | ListenAddress::Unix(_) => None,
         };
         self.listeners.iter().filter_map(|(id, _)| name(id)).collect()
     }
@@ -124,7 +115,7 @@ impl Supervisor {
     ) {
         let id = self.services.insert(ServiceState {
             service,
-            listeners: Vec::new(),
+            listeners: Box::default(),
             usage: Usage::default(),
             counters: Counters::default(),
             troubles: None,
@@ -185,7 +176,7 @@ impl Supervisor {
             let Some((listener, old, listener_state)) = there else {
                 let listener = match &spec.key.address {
                     ListenAddress::Mux(_) => self.listeners.insert(ListenerState::behind_tcpmux(id, place)),
-                    ListenAddress::Inet { .. } | ListenAddress::Rpc { .. } | ListenAddress::Unix(_) => {
+                    ListenAddress::Inet(_) | ListenAddress::Rpc(_) | ListenAddress::Unix(_) => {
                         let listener = self.listeners.insert(ListenerState::new(id, place));
                         actions.push(Action::Open(listener));
                         listener
@@ -203,7 +194,7 @@ impl Supervisor {
             (listener_state.service, listener_state.place) = (id, place);
             ids.push(listener);
         }
-        state.listeners = ids;
+        state.listeners = ids.into();
         for listener in moved {
             self.apply_change(listener, actions);
         }
@@ -286,34 +277,11 @@ fn says_the_same(a: &Service, b: &Service) -> bool {
     (&a.task, &a.limits, &a.listeners, &a.name) == (&b.task, &b.limits, &b.listeners, &b.name)
 }
 
-/// What many services of a configuration have alike, which is kept once.
-#[derive(Default)]
-struct Equals {
-    users: HashSet<Arc<Credentials>>,
-    limits: HashSet<Arc<Limits>>,
-}
-
-impl Equals {
-    fn share(&mut self, service: &mut Service) {
-        share(&mut service.limits, &mut self.limits);
-        if let Task::Program(Program { identity: Identity::User(credentials), .. }) = &mut service.task {
-            share(credentials, &mut self.users);
-        }
-    }
-}
-
-fn share<T: Eq + Hash>(value: &mut Arc<T>, known: &mut HashSet<Arc<T>>) {
-    match known.get(value) {
-        Some(same) => *value = Arc::clone(same),
-        None => drop(known.insert(Arc::clone(value))),
-    }
-}
-
 fn builtin_ports(service: &Service) -> impl Iterator<Item = u16> {
     let listeners = if service.program().is_none() { &*service.listeners } else { &[] };
     let datagrams = listeners.iter().filter(|listener| listener.key.kind == SocketKind::Datagram);
     datagrams.filter_map(|listener| match &listener.key.address {
-        ListenAddress::Inet { address, .. } => Some(address.port()),
-        ListenAddress::Rpc { .. } | ListenAddress::Unix(_) | ListenAddress::Mux(_) => None,
+        ListenAddress::Inet(address) => Some(address.port()),
+        ListenAddress::Rpc(_) | ListenAddress::Unix(_) | ListenAddress::Mux(_) => None,
     })
 }

@@ -38,7 +38,7 @@ pub type ListenerId = Key<ListenerState>;
 pub struct ServiceState {
     service: Service,
     /// Listeners that are configured; empty once the service is gone and only its programs are left.
-    listeners: Vec<ListenerId>,
+    listeners: Box<[ListenerId]>,
     usage: Usage,
     counters: Counters,
     /// Made with the first trouble: most services of most daemons never have any.
@@ -551,7 +551,7 @@ impl Supervisor {
         self.accepted(listener, connection, peer, now, actions);
         let is_served =
             actions[first..].iter().any(|action| matches!(action, Action::Start(_) | Action::Serve { .. }));
-        let words = match (is_served, self.spec(listener).is_some_and(|spec| spec.greets)) {
+        let words = match (is_served, self.spec(listener).is_some_and(|spec| spec.extras().greets)) {
             (true, true) => tcpmux::GO,
             (true, false) => return,
             (false, _) => tcpmux::NOT_AVAILABLE,

@@ -13,7 +13,9 @@ use usherd_model::config::syntax::{Tree, Word};
 use usherd_model::config::{Defaults, STARTS_WINDOW};
 use usherd_model::config::{Facts, HostError, NoAnswer, ProgramFault, User, check};
 use usherd_model::diagnostic::Diagnostic;
-use usherd_model::event::{Action, ConnectionId, Event, Exit, Handed, Log, NotStarted, OpenError, Start};
+use usherd_model::event::{
+    self, Action, ConnectionId, Event, Exit, Handed, Log, NotStarted, OpenError, Start,
+};
 use usherd_model::failure::{Errno, Step};
 use usherd_model::registry::{Refusal, Registration, Tidings};
 use usherd_model::service::{AtLimit, Config, Limits, ListenAddress, Rate, SourcePrefix, Stderr};
@@ -452,12 +454,15 @@ impl World {
                 assert!(!self.open.contains(&listener), "no listener is opened twice");
                 let spec = self.core.spec(listener).expect("what is opened is configured");
                 let (port, is_rpc) = match &spec.key.address {
-                    ListenAddress::Inet { address, .. } => (address.port(), false),
-                    ListenAddress::Rpc { .. } => (0, true),
+                    ListenAddress::Inet(address) => (address.port(), false),
+                    ListenAddress::Rpc(_) => (0, true),
                     ListenAddress::Unix(_) | ListenAddress::Mux(_) => (0, false),
                 };
                 if self.taken.contains(&port) {
-                    return Some(Event::NotOpened(listener, OpenError { call: "bind", errno: Errno(98) }));
+                    return Some(Event::NotOpened(
+                        listener,
+                        OpenError { call: event::Call::Bind, errno: Errno(98) },
+                    ));
                 }
                 self.open.insert(listener);
                 if is_rpc {

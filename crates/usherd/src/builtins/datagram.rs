@@ -7,13 +7,12 @@ use usherd_model::datagram::is_loop;
 use usherd_model::service::Builtin;
 use usherd_sys::datagram::Batch;
 
-use super::{Chargen, daytime, time};
+use super::{chargen_line, daytime, time};
 
 /// The built-ins' share of the work on datagrams. Buffers are made with the first datagram.
 #[derive(Default)]
 pub struct Datagrams {
     batch: Option<Box<Batch>>,
-    chargen: Chargen,
     /// The next line of chargen; shared by all callers, as in the originals.
     line: usize,
 }
@@ -55,7 +54,7 @@ impl Datagrams {
                 Builtin::Echo => batch.echo(index),
                 Builtin::Discard | Builtin::Tcpmux => {}
                 Builtin::Chargen => {
-                    batch.answer(index, self.chargen.line(self.line));
+                    batch.answer(index, chargen_line(self.line));
                     self.line = self.line.wrapping_add(1);
                 }
                 Builtin::Daytime => batch.answer(index, daytime().as_bytes()),

@@ -11,42 +11,43 @@ pub use stream::{Progress, Sessions};
 
 use crate::clock;
 
-/// RFC 864's pattern: 95 lines of 72 printable characters, each beginning one character further on.
-#[derive(Debug)]
-struct Chargen {
-    lines: Vec<u8>,
-}
-
-/// The visible characters of a line.
+/// The visible characters of a line of chargen.
 const WIDTH: usize = 72;
 /// A line with its end.
 const LINE: usize = WIDTH + 2;
 /// The printable ASCII characters, from the blank to the tilde.
 const PRINTABLE: std::ops::RangeInclusive<u8> = b' '..=b'~';
+/// How many there are, which is how many different lines there are.
+const LINES: usize = (*PRINTABLE.end() - *PRINTABLE.start() + 1) as usize;
 
-impl Default for Chargen {
-    fn default() -> Self {
-        let ring: Vec<u8> = PRINTABLE.collect();
-        let mut lines = Vec::with_capacity(ring.len() * LINE);
-        for first in 0..ring.len() {
-            lines.extend(ring.iter().cycle().skip(first).take(WIDTH));
-            lines.extend(b"\r\n");
-        }
-        Self { lines }
+/// RFC 864's pattern: 95 lines of 72 printable characters, each beginning one character further on. After the last
+/// comes the first.
+static CHARGEN: [u8; LINES * LINE] = chargen();
+
+const fn chargen() -> [u8; LINES * LINE] {
+    let mut ring = [*PRINTABLE.start(); LINES];
+    let mut at = 1;
+    while at < LINES {
+        ring[at] = ring[at - 1] + 1;
+        at += 1;
     }
+    let mut text = [0; LINES * LINE];
+    let mut at = 0;
+    while at < text.len() {
+        text[at] = match at % LINE {
+            WIDTH => b'\r',
+            column if column > WIDTH => b'\n',
+            column => ring[(at / LINE + column) % LINES],
+        };
+        at += 1;
+    }
+    text
 }
 
-impl Chargen {
-    /// All lines; after the last comes the first.
-    fn lines(&self) -> &[u8] {
-        &self.lines
-    }
-
-    /// The line of a number, counted round.
-    fn line(&self, number: usize) -> &[u8] {
-        let start = number % (self.lines.len() / LINE) * LINE;
-        &self.lines[start..start + LINE]
-    }
+/// The line of a number, counted round.
+fn chargen_line(number: usize) -> &'static [u8] {
+    let start = number % LINES * LINE;
+    &CHARGEN[start..start + LINE]
 }
 
 /// RFC 867's answer, in the originals' form: `Mon Nov 23 08:52:17 2026`.
@@ -77,14 +78,13 @@ mod tests {
 
     #[test]
     fn chargen_rotates_through_the_printable_characters() {
-        let chargen = Chargen::default();
         assert_eq!(
-            chargen.line(0),
+            chargen_line(0),
             b" !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefg\r\n"
         );
-        assert!(chargen.line(1).starts_with(b"!\"#"));
-        assert!(chargen.line(94).starts_with(b"~ !"));
-        assert_eq!(chargen.line(95), chargen.line(0));
-        assert_eq!(chargen.lines().len(), 95 * 74);
+        assert!(chargen_line(1).starts_with(b"!\"#"));
+        assert!(chargen_line(94).starts_with(b"~ !"));
+        assert_eq!(chargen_line(95), chargen_line(0));
+        assert_eq!(CHARGEN.len(), 95 * 74);
     }
 }

@@ -7,7 +7,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
-use rustix::net::sockopt::set_tcp_nodelay;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use usherd_model::children::{self, SessionId};
 use usherd_model::service::Builtin;
@@ -16,7 +15,7 @@ use usherd_model::supervisor::ServiceId;
 use usherd_model::tcpmux::{self, Line, Request};
 use usherd_model::time::Tick;
 
-use super::{Chargen, daytime, time};
+use super::{CHARGEN, daytime, time};
 
 /// Bytes that are read at once, and so the most that one session holds.
 const PIECE: usize = 16 * 1024;
@@ -58,7 +57,6 @@ pub struct Sessions {
     count: usize,
     held: usize,
     buffer: Vec<u8>,
-    chargen: Chargen,
 }
 
 /// What a session waits for, or that it is over.
@@ -87,12 +85,7 @@ impl Sessions {
         let work = match builtin {
             Builtin::Daytime => return answer(&connection, daytime().as_bytes()),
             Builtin::Time => return answer(&connection, &time()),
-            Builtin::Echo => {
-                // What comes back is all of it: holding a short answer back for more only makes the caller wait. A
-                // Unix socket has no such option, and does not need it.
-                let _ = set_tcp_nodelay(&connection, true);
-                Work::Echo(Vec::new())
-            }
+            Builtin::Echo => Work::Echo(Vec::new()),
             Builtin::Discard => Work::Discard,
             Builtin::Chargen => Work::Chargen(0),
             Builtin::Tcpmux => Work::Tcpmux(Line::default()),
@@ -126,7 +119,7 @@ impl Sessions {
         }
         let held_before = session.held();
         self.buffer.resize(PIECE, 0);
-        let goes_on = session.proceed(ready, &mut self.buffer, self.chargen.lines());
+        let goes_on = session.proceed(ready, &mut self.buffer);
         self.held = self.held - held_before + session.held();
         if !goes_on || self.held > MOST_HELD {
             return self.end(id).map(Progress::Over);
@@ -179,7 +172,7 @@ impl Session {
     }
 
     /// False when the session is over.
-    fn proceed(&mut self, ready: EventFlags, buffer: &mut [u8], chargen: &[u8]) -> bool {
+    fn proceed(&mut self, ready: EventFlags, buffer: &mut [u8]) -> bool {
         let Session { connection, work, ended, .. } = self;
         let readable = ready.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR);
         match work {
@@ -206,11 +199,11 @@ impl Session {
                     return false;
                 }
                 for _ in 0..TURN {
-                    let Some(sent) = write(connection, &chargen[*at..]) else { return false };
+                    let Some(sent) = write(connection, &CHARGEN[*at..]) else { return false };
                     if sent == 0 {
                         break;
                     }
-                    *at = (*at + sent) % chargen.len();
+                    *at = (*at + sent) % CHARGEN.len();
                 }
                 true
             }

@@ -40,7 +40,7 @@ fn least_backlog(dialect: DialectName) -> u32 {
 
 pub(super) fn run(arguments: &[OsString]) -> Exit {
     match cli::inetd().try_get_matches_from(attach_values(arguments)) {
-        Ok(matches) => run_matches(&matches),
+        Ok(matches) => run_matches(matches),
         Err(error) if !error.use_stderr() => super::say_usage(&error),
         Err(_) => usage(),
     }
@@ -58,11 +58,13 @@ pub(super) fn attach_values(arguments: &[OsString]) -> Vec<OsString> {
     arguments.iter().map(attach).collect()
 }
 
-pub(super) fn run_matches(matches: &ArgMatches) -> Exit {
-    let options = match options(matches) {
+pub(super) fn run_matches(matches: ArgMatches) -> Exit {
+    let options = match options(&matches) {
         Ok(options) => options,
         Err(exit) => return exit,
     };
+    // A daemon has no use for them any more.
+    drop(matches);
     // The original knows one status for everything that goes wrong.
     if super::serve(IDENT, options) == Exit::Success { Exit::Success } else { Exit::Failure }
 }

@@ -38,20 +38,21 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
         Some(word) if word == "inetd" => inetd::attach_values(&arguments),
         Some(_) | None => arguments,
     };
-    let matches = match cli::usherd().try_get_matches_from(&arguments) {
+    let mut matches = match cli::usherd().try_get_matches_from(&arguments) {
         Ok(matches) => matches,
         Err(error) if arguments.get(1).is_some_and(|word| word == "ident") => return ident::misused(&error),
         Err(error) => return say_usage(&error),
     };
-    match matches.subcommand() {
-        Some(("run", matches)) => run::run(matches),
-        Some(("serve", matches)) => serve::run(matches),
-        Some(("demo", matches)) => demo::run(matches),
-        Some(("check", matches)) => check::run(matches),
-        Some(("status", matches)) => status::run(matches),
-        Some(("inetd", matches)) => inetd::run_matches(matches),
-        Some(("ident", matches)) => ident::run(matches),
-        Some(("with-names", matches)) => with_names::run(matches),
+    let Some((face, matches)) = matches.remove_subcommand() else { return Exit::Usage };
+    match face.as_str() {
+        "run" => run::run(&matches),
+        "serve" => serve::run(&matches),
+        "demo" => demo::run(&matches),
+        "check" => check::run(&matches),
+        "status" => status::run(&matches),
+        "inetd" => inetd::run_matches(matches),
+        "ident" => ident::run(&matches),
+        "with-names" => with_names::run(&matches),
         _ => Exit::Usage,
     }
 }

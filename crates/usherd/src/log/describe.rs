@@ -99,7 +99,7 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
             Record::new(Level::Error, "not-opened", text)
                 .field("listener", label.clone())
                 .field("address", address)
-                .field("call", error.call)
+                .field("call", error.call.to_string())
                 .field("error", words.clone())
                 .original(format!("{label}: {}: {words}", error.call))
         }

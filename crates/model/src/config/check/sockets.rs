@@ -7,7 +7,10 @@ use crate::config::facts::{Facts, HostError};
 use crate::config::mux;
 use crate::config::syntax::{Entry, Families, Numeral, Transport, Word};
 use crate::diagnostic::printable;
-use crate::service::{FileAccess, ListenAddress, Listener, ListenerKey, Protocol, SocketKind, Versions};
+use crate::service::{
+    Extras, FileAccess, InetAddress, ListenAddress, Listener, ListenerKey, Protocol, RpcAddress, SocketKind,
+    Versions,
+};
 use crate::source::Spanned;
 
 impl Checker<'_> {
@@ -91,17 +94,13 @@ impl Checker<'_> {
         let (send_buffer, receive_buffer) = (send_buffer?, receive_buffer?);
         let file =
             if entry.transport == Some(Transport::Unix) { Some(self.file_access(entry)?) } else { None };
-        let listeners = addresses.into_iter().map(|(protocol, address)| Listener {
-            protocol,
-            key: ListenerKey { address, kind },
-            send_buffer,
-            receive_buffer,
-            backlog: self.defaults.backlog,
-            file: file.clone().map(Box::new),
-            greets: mux::name(&entry.name).is_some_and(|(_, greets)| greets),
-            versions,
-        });
-        Some(listeners.collect())
+        let greets = mux::name(&entry.name).is_some_and(|(_, greets)| greets);
+        let extras = Extras { send_buffer, receive_buffer, file, greets, versions };
+        let backlog = self.defaults.backlog;
+        let listener = |(protocol, address)| {
+            Listener::new(protocol, ListenerKey { address, kind }, backlog, extras.clone())
+        };
+        Some(addresses.into_iter().map(listener).collect())
     }
 
     fn mux_address(
@@ -131,7 +130,7 @@ impl Checker<'_> {
         } else if !path.value.starts_with(b"/") {
             "the socket's path is not absolute".to_owned()
         } else {
-            return Some(vec![(Protocol::Unix, ListenAddress::Unix(path.value.to_vec()))]);
+            return Some(vec![(Protocol::Unix, ListenAddress::Unix(path.value.to_vec().into()))]);
         };
         let diagnostic = self.error("bad-unix-path", path, problem);
         diagnostic.expected = format!("an absolute path without a colon, at most {MAX_UNIX_PATH} bytes");
@@ -218,7 +217,7 @@ impl Checker<'_> {
                         found |= !resolved.is_empty();
                         for mut address in resolved {
                             address.set_port(port);
-                            let address = ListenAddress::Inet { address, dual };
+                            let address = ListenAddress::Inet(InetAddress::new(address, dual));
                             if addresses.iter().all(|(_, other)| *other != address) {
                                 addresses.push((protocol, address));
                             }
@@ -250,10 +249,10 @@ impl Checker<'_> {
                 "rpcbind tells callers one address of each program; one of these is registered".to_owned();
         }
         let named = addresses.into_iter().map(|(protocol, address)| match address {
-            ListenAddress::Inet { address, dual } => {
-                (protocol, ListenAddress::Rpc { address, dual, program })
+            ListenAddress::Inet(address) => {
+                (protocol, ListenAddress::Rpc(Box::new(RpcAddress { address, program })))
             }
-            ListenAddress::Rpc { .. } | ListenAddress::Unix(_) | ListenAddress::Mux(_) => (protocol, address),
+            ListenAddress::Rpc(_) | ListenAddress::Unix(_) | ListenAddress::Mux(_) => (protocol, address),
         });
         Some(named.collect())
     }
