@@ -58,6 +58,19 @@ pub fn run(plan: &Plan) -> i32 {
         .into_iter()
         .filter(|(name, _)| plan.filters.is_empty() || plan.filters.iter().any(|word| name.contains(word)))
         .collect();
+    if chosen.is_empty() {
+        let known = |word: &&String| cases::all().iter().any(|(name, _)| name.contains(*word));
+        return match plan.filters.iter().find(|word| !known(word)) {
+            Some(word) => {
+                eprintln!("compliance: no case has {word:?} in its name (`--list` prints them all)");
+                2
+            }
+            None => {
+                println!("no case of {} has this name", plan.server.name());
+                0
+            }
+        };
+    }
     let next = AtomicUsize::new(0);
     let tally = Mutex::new(Tally::default());
     std::thread::scope(|scope| {

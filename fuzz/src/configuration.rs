@@ -37,6 +37,8 @@ impl Includes for Itself {
         let text = sources.text(chain[0]).to_vec();
         if chain.len() < 3 && text.len() < 300 { vec![sources.add("included", text)] } else { Vec::new() }
     }
+
+    fn leave_out(&mut self, _: &Word, _: &[FileId], _: &Sources) {}
 }
 
 impl Read {

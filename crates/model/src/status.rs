@@ -111,8 +111,11 @@ pub struct RpcStatus {
 pub struct LimitStatus {
     /// Which.
     pub limit: String,
-    /// Whether it holds callers back now.
+    /// Whether it holds callers back now, or did so within the last minute and a half.
     pub active: bool,
+    /// Seconds since it held somebody back last, while it is active.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seconds_ago: Option<u64>,
     /// Callers that it turned away so far.
     pub refused: u64,
 }
@@ -207,6 +210,7 @@ fn service(
     });
     let limits = state.episodes().into_iter().flat_map(Episodes::records).map(|record| LimitStatus {
         limit: record.limit.word().to_owned(),
+        last_seconds_ago: record.episode.map(|episode| now.since(episode.last).as_secs()),
         active: record.episode.is_some(),
         refused: record.refused,
     });

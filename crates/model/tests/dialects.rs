@@ -220,6 +220,34 @@ fn freebsd_limits_children_and_sources() {
     let unlimited = limits(Freebsd, "nowait/0/0/0");
     assert_eq!((unlimited.children, unlimited.source_starts, unlimited.source_children), (None, None, None));
     assert_eq!(limits(Freebsd, "nowait/4").children, Some(4));
+    // What stands behind the digits is not looked at; a line without any is refused, as by the original.
+    assert_eq!(limits(Freebsd, "nowait/4x").children, Some(4));
+    let (config, diagnostics) = load(Freebsd, "2000 stream tcp4 nowait/x4 root /bin/x x\n");
+    assert_eq!((config.services.len(), config.broken.len()), (0, 1));
+    assert_eq!(diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), ["bad-max"]);
+}
+
+#[test]
+fn what_originals_do_differently_with_a_good_line_is_noted() {
+    assert_eq!(codes(Union, "2000 dgram udp4 nowait root /bin/x x\n"), ["datagram-nowait"]);
+    let many = |count: usize| format!("2000 stream tcp4 nowait root /bin/x{}\n", " x".repeat(count));
+    assert!(codes(Union, &many(20)).is_empty());
+    assert_eq!(codes(Union, &many(21)), ["many-arguments"]);
+    assert_eq!(codes(Union, "#@ in ipsec ah/transport//require\n"), ["no-ipsec"]);
+    // Its default address stands for every service below it, and is no word of this one.
+    let behind = |prefix: &str| format!("{prefix}tcpmux/a stream tcp nowait root /bin/x x\n");
+    assert_eq!(codes(Gnu, &behind("10.0.0.1:")), ["address-of-tcpmux"]);
+    assert!(codes(Gnu, &behind("10.0.0.1:\n")).is_empty());
+}
+
+#[test]
+fn a_mistyped_directive_leaves_what_it_means_as_it_was() {
+    let mut files = Files(vec![("a", ""), ("b", "")]);
+    let (tree, diagnostics, _) =
+        parse_as(Union, b".includ a\n2000 stream tcp4 nowait root /bin/x x\n", &mut files);
+    assert_eq!((tree.entries.len(), tree.broken.len()), (1, 0));
+    assert_eq!(diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), ["unknown-directive"]);
+    assert_eq!(files.0, [("b", "")]);
 }
 
 #[test]

@@ -111,7 +111,7 @@ impl ConfigFiles {
 
     /// The paths that a pattern means, in the order of their names; a name without wildcards means itself.
     fn matches(&self, pattern: &str) -> Result<Vec<String>, String> {
-        if !pattern.contains(['*', '?', '[']) {
+        if !has_wildcard(pattern) {
             return Ok(vec![pattern.to_owned()]);
         }
         let options = MatchOptions {
@@ -135,11 +135,7 @@ impl Includes for ConfigFiles {
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Vec<FileId> {
         let place = || Place::Text(pattern.span);
-        // Seen from the file that holds it.
-        let holder = chain.last().map_or("", |file| sources.path(*file));
-        let folder = Path::new(holder).parent().unwrap_or(Path::new("/"));
-        let name = String::from_utf8_lossy(&pattern.value);
-        let pattern_path = folder.join(&*name).to_string_lossy().into_owned();
+        let pattern_path = path_of(pattern, chain, sources);
         let paths = match self.matches(&pattern_path) {
             Ok(paths) => paths,
             Err(why) => {
@@ -176,6 +172,22 @@ impl Includes for ConfigFiles {
         }
         files
     }
+
+    fn leave_out(&mut self, pattern: &Word, chain: &[FileId], sources: &Sources) {
+        let path = path_of(pattern, chain, sources);
+        self.unreadable.push(if has_wildcard(&path) { folder_of(&path).unwrap_or(path) } else { path });
+    }
+}
+
+/// A pattern as seen from the file that holds it.
+fn path_of(pattern: &Word, chain: &[FileId], sources: &Sources) -> String {
+    let holder = chain.last().map_or("", |file| sources.path(*file));
+    let folder = Path::new(holder).parent().unwrap_or(Path::new("/"));
+    folder.join(&*String::from_utf8_lossy(&pattern.value)).to_string_lossy().into_owned()
+}
+
+fn has_wildcard(pattern: &str) -> bool {
+    pattern.contains(['*', '?', '['])
 }
 
 /// A pattern of glob(7) in the words of the crate, to which `**` means folders in folders and a backslash nothing.

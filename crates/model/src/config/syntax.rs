@@ -134,6 +134,8 @@ pub struct LimitWord {
     pub zero: Zero,
     /// How digits are read.
     pub numeral: Numeral,
+    /// Whether the line is refused when this is no number; otherwise the default holds.
+    pub refuses: bool,
 }
 
 impl LimitWord {
@@ -163,15 +165,19 @@ pub enum Numeral {
     C,
     /// Decimal.
     Decimal,
+    /// Decimal, up to the first other letter.
+    Leading,
 }
 
 impl Numeral {
     /// The number that these digits are, when they are one.
     pub fn number(self, digits: &[u8]) -> Option<u32> {
+        let leading = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (digits, radix) = match (self, digits) {
             (Numeral::C, [b'0', b'x' | b'X', rest @ ..]) => (rest, 16),
             (Numeral::C, [b'0', rest @ ..]) if !rest.is_empty() => (rest, 8),
             (Numeral::C | Numeral::Decimal, digits) => (digits, 10),
+            (Numeral::Leading, digits) => (&digits[..leading], 10),
         };
         // A sign is no digit, which from_str_radix would take.
         if !digits.first()?.is_ascii_hexdigit() {

@@ -181,6 +181,10 @@ impl Includes for Files {
         let meant = self.0.iter().filter(|(name, _)| pattern.value == name.as_bytes());
         meant.map(|(name, text)| sources.add(*name, text.as_bytes().to_vec())).collect()
     }
+
+    fn leave_out(&mut self, pattern: &Word, _: &[FileId], _: &Sources) {
+        self.0.retain(|(name, _)| pattern.value != name.as_bytes());
+    }
 }
 
 /// What became of a caller.

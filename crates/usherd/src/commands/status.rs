@@ -96,8 +96,11 @@ fn service_text(service: &ServiceStatus) -> String {
         out.push_str(&format!("    {}\n", listener_text(listener)));
     }
     for limit in &service.limits {
-        let now = if limit.active { "holds callers back now" } else { "held callers back" };
-        out.push_str(&format!("    limit on {} {now}; {} refused\n", limit.limit, limit.refused));
+        let last = match limit.last_seconds_ago {
+            Some(seconds) => format!("holds callers back (last: {} ago)", duration(seconds)),
+            None => "held callers back".to_owned(),
+        };
+        out.push_str(&format!("    limit on {} {last}; {} refused\n", limit.limit, limit.refused));
     }
     for failure in &service.failures {
         let FailureStatus { seconds_ago, times, error, .. } = failure;

@@ -49,6 +49,18 @@ fn a_port_that_goes_and_comes_again_works_again() {
 }
 
 #[test]
+fn a_mistyped_include_costs_no_service_of_the_file_that_it_meant() {
+    sandbox::run(|| {
+        fs::write("/etc/included", stream(2002, "nowait", "say included")).expect("the sandbox has an /etc");
+        let config = |directive: &str| format!("{directive} included\n{}", stream(2001, "nowait", "say one"));
+        let daemon = Daemon::run(&config(".include"));
+        daemon.reload(&config(".includ"));
+        wait_for_log("event=configured kept=2");
+        assert_eq!((listen(at(2001)).as_str(), listen(at(2002)).as_str()), ("one", "included"));
+    });
+}
+
+#[test]
 fn user_and_arguments_change() {
     sandbox::run(|| {
         need_users();

@@ -7,7 +7,7 @@ use crate::diagnostic::printable;
 use crate::service::{Limits, Rate, Task};
 
 impl Checker<'_> {
-    pub(super) fn limits(&mut self, entry: &Entry, task: Option<&Task>) -> Limits {
+    pub(super) fn limits(&mut self, entry: &Entry, task: Option<&Task>) -> Option<Limits> {
         let mut limits = self.defaults.limits.clone();
         if let Some(Task::Builtin(builtin)) = task {
             // A built-in makes no process; it is limited in its sessions, and in the rest when its line says so.
@@ -20,18 +20,18 @@ impl Checker<'_> {
         let count = |rate: Option<Rate>| rate.map(|rate| rate.count);
         let words = &entry.limits;
         if let Some(word) = &words.starts {
-            limits.starts = self.limit(entry, word, count(limits.starts)).map(rate);
+            limits.starts = self.limit(entry, word, count(limits.starts))?.map(rate);
         }
         if let Some(word) = &words.children {
-            limits.children = self.limit(entry, word, limits.children);
+            limits.children = self.limit(entry, word, limits.children)?;
         }
         if let Some(word) = &words.source_starts {
-            limits.source_starts = self.limit(entry, word, count(limits.source_starts)).map(rate);
+            limits.source_starts = self.limit(entry, word, count(limits.source_starts))?.map(rate);
         }
         if let Some(word) = &words.source_children {
-            limits.source_children = self.limit(entry, word, limits.source_children);
+            limits.source_children = self.limit(entry, word, limits.source_children)?;
         }
-        limits
+        Some(limits)
     }
 
     /// A program that accepts its callers itself is the only one to see who they are.
@@ -48,13 +48,19 @@ impl Checker<'_> {
         }
     }
 
-    /// `None` for no limit.
-    fn limit(&mut self, entry: &Entry, limit: &LimitWord, default: Option<u32>) -> Option<u32> {
-        match (limit.number(), limit.zero) {
+    /// Outer `None`: the line cannot be used. Inner `None`: no limit.
+    #[expect(clippy::option_option, reason = "no limit and a wrong one are different answers")]
+    fn limit(&mut self, entry: &Entry, limit: &LimitWord, default: Option<u32>) -> Option<Option<u32>> {
+        Some(match (limit.number(), limit.zero) {
             (Some(0), Zero::Never) => Some(0),
             (Some(0), Zero::Unlimited) => None,
             (Some(0), Zero::Default) => default,
             (Some(count @ 1..), _) => Some(count),
+            (None, _) if limit.refuses => {
+                let message = format!("{} is not a limit", quoted(&limit.word));
+                self.error("bad-max", &limit.word, message).expected = "a number; 0 for no limit".to_owned();
+                return None;
+            }
             (Some(0), Zero::Wrong) | (None, _) => {
                 let word = &limit.word;
                 let message = format!("{} is not a limit", quoted(word));
@@ -69,6 +75,6 @@ impl Checker<'_> {
                 );
                 default
             }
-        }
+        })
     }
 }

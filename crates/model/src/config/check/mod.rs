@@ -93,8 +93,9 @@ impl Checker<'_> {
             self.warning("login-class", class, "login classes are FreeBSD's and are ignored").hint =
                 "set what the class sets in the program's own configuration".to_owned();
         }
-        let mut limits = self.limits(entry, task.as_ref());
+        let limits = self.limits(entry, task.as_ref());
         let accepts = kind.is_some_and(SocketKind::has_connections) && handover == Some(Handover::Listener);
+        let mut limits = limits?;
         if accepts && matches!(task, Some(Task::Program(_))) {
             self.sources_are_unseen(entry, &mut limits);
         }

@@ -114,6 +114,11 @@ impl Checker<'_> {
                 "stream tcp nowait".to_owned();
             return None;
         }
+        let written = |host: &&Word| host.span.start >= entry.span.start && host.span.end <= entry.span.end;
+        if let Some(host) = entry.hosts.iter().find(written) {
+            self.warning("address-of-tcpmux", host, "an address has no effect on a service behind tcpmux")
+                .hint = "its callers come through tcpmux; write the address in front of that".to_owned();
+        }
         let address = mux::name(&entry.name).and_then(|(name, _)| mux::address(name));
         if address.is_none() {
             self.error("bad-tcpmux", &entry.name, "no caller could ask for this name").expected =

@@ -191,8 +191,12 @@ impl<'a> Columns<'a> {
         }
         if let Some(at) = children {
             let children = part(&word, at + 1, end);
-            entry.limits.children =
-                Some(LimitWord { word: children, zero: Zero::Never, numeral: Numeral::Decimal });
+            entry.limits.children = Some(LimitWord {
+                word: children,
+                zero: Zero::Never,
+                numeral: Numeral::Decimal,
+                refuses: false,
+            });
         }
         entry.socket_type = part(&word, 0, children.unwrap_or(end));
     }
@@ -297,13 +301,14 @@ impl WaitRule {
 impl WaitLimit {
     /// Reads what stands behind the mark.
     fn read(&self, text: &Word, limits: &mut LimitWords) {
-        let limit = |word| Some(LimitWord { word, zero: self.zero, numeral: self.numeral });
+        let limit = |word| Some(LimitWord { word, zero: self.zero, numeral: self.numeral, refuses: false });
         match self.limits {
             Limited::Starts => limits.starts = limit(text.clone()),
             Limited::ChildrenAndSources => {
                 // What stands behind a third mark is more of the third number, and wrong.
                 let mut parts = split_at_most(text, self.mark, 3).into_iter();
-                limits.children = parts.next().and_then(limit);
+                limits.children =
+                    parts.next().and_then(limit).map(|limit| LimitWord { refuses: true, ..limit });
                 limits.source_starts = parts.next().and_then(limit);
                 limits.source_children = parts.next().and_then(limit);
             }

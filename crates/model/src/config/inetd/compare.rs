@@ -80,6 +80,8 @@ impl Includes for NoIncludes {
     fn include(&mut self, _: &Word, _: &[FileId], _: &mut Sources, _: &mut Vec<Diagnostic>) -> Vec<FileId> {
         Vec::new()
     }
+
+    fn leave_out(&mut self, _: &Word, _: &[FileId], _: &Sources) {}
 }
 
 fn disagreements(

@@ -44,5 +44,5 @@ pub(super) const CHILDREN_AND_SOURCES: WaitLimit = WaitLimit {
     mark: b'/',
     limits: Limited::ChildrenAndSources,
     zero: Zero::Unlimited,
-    numeral: Numeral::Decimal,
+    numeral: Numeral::Leading,
 };

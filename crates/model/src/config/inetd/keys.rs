@@ -117,7 +117,12 @@ impl Definition {
         }
         let mut limit = |key: &[u8]| -> Result<Option<LimitWord>, Box<Diagnostic>> {
             let word = self.one(key)?;
-            Ok(word.map(|word| LimitWord { word, zero: Zero::Never, numeral: Numeral::Decimal }))
+            Ok(word.map(|word| LimitWord {
+                word,
+                zero: Zero::Never,
+                numeral: Numeral::Decimal,
+                refuses: false,
+            }))
         };
         let limits = LimitWords {
             starts: limit(b"service_max")?,

@@ -21,12 +21,17 @@ pub(super) enum Piece {
     Broken(Word),
     /// `.include`: the files that are meant.
     Include(Word),
+    /// Something else that begins with a dot, and what stands behind it.
+    UnknownDirective(Word, Option<Word>),
 }
 
 /// The words of one entry, which may stand on several physical lines. Never empty.
 pub(super) struct Line {
     pub(super) words: Vec<Word>,
 }
+
+/// A line of more words is meant as an entry.
+const MOST_OF_A_DIRECTIVE: usize = 3;
 
 /// Words of most lines.
 const USUAL: usize = 10;
@@ -80,6 +85,13 @@ impl<'a> Lines<'a> {
             }
             [word, pattern] if self.dialect.netbsd_forms && word.value == b".include" => {
                 Piece::Include(pattern.clone())
+            }
+            [word, rest @ ..]
+                if self.dialect.netbsd_forms
+                    && word.value.starts_with(b".")
+                    && rest.len() < MOST_OF_A_DIRECTIVE =>
+            {
+                Piece::UnknownDirective(word.clone(), rest.first().cloned())
             }
             _ => Piece::Line(line),
         })

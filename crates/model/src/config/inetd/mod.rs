@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use self::columns::Columns;
 use self::lines::{Lines, Piece};
 use super::syntax::{Families, Numeral, Tree, Word, Zero};
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::{Diagnostic, Place, printable};
 use crate::source::{FileId, Sources};
 
 /// Which original a file is read like.
@@ -217,6 +217,9 @@ pub trait Includes {
         sources: &mut Sources,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Vec<FileId>;
+
+    /// The files of a pattern are meant and are not read: what came from them before goes on.
+    fn leave_out(&mut self, pattern: &Word, chain: &[FileId], sources: &Sources);
 }
 
 /// So deep can files include each other.
@@ -260,6 +263,12 @@ impl Reader<'_> {
                 }
                 Piece::Broken(word) => self.tree.broken.push(columns::name_of(word)),
                 Piece::Include(pattern) => self.include(&pattern, columns.default_hosts()),
+                Piece::UnknownDirective(name, rest) => {
+                    self.diagnostics.push(unknown_directive(&name));
+                    if let Some(pattern) = rest {
+                        self.includes.leave_out(&pattern, &self.chain, self.sources);
+                    }
+                }
             }
         }
         self.chain.pop();
@@ -268,6 +277,7 @@ impl Reader<'_> {
     fn include(&mut self, pattern: &Word, hosts: &[Word]) {
         if self.chain.len() >= DEEPEST {
             self.diagnostics.push(too_deep(pattern));
+            self.includes.leave_out(pattern, &self.chain, self.sources);
             return;
         }
         let files = self.includes.include(pattern, &self.chain, self.sources, self.diagnostics);
@@ -275,6 +285,11 @@ impl Reader<'_> {
             self.read(file, hosts.to_vec());
         }
     }
+}
+
+fn unknown_directive(name: &Word) -> Diagnostic {
+    let message = format!("there is no directive {:?}", printable(&name.value));
+    Diagnostic::error("unknown-directive", Place::Text(name.span), message).expected(".include FILES")
 }
 
 fn too_deep(pattern: &Word) -> Diagnostic {

@@ -10,6 +10,7 @@ pub(super) const UNION: Dialect = Dialect {
     name: "union",
     // An indented comment is never meant as arguments.
     comments: Comments::FirstWord,
+    ipsec: true,
     netbsd_forms: true,
     protocols: &[
         (b"tcp", "tcp", Families::Both(Protocol::Tcp, Protocol::Tcp6)),

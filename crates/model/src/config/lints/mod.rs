@@ -1,8 +1,10 @@
 //! What is legal and probably not meant, or unwise: one file for each finding.
 //!
-//! A lint sees an entry and the service that was made of it, and only ever warns.
+//! A lint sees an entry and the service that was made of it, and only ever notes or warns.
 
 mod amplifier;
+mod datagram_nowait;
+mod many_arguments;
 mod program_fault;
 mod relative_program;
 mod shell_on_a_port;
@@ -16,6 +18,8 @@ use crate::service::Service;
 pub fn run(entry: &Entry, service: &Service, facts: &mut dyn Facts, diagnostics: &mut Vec<Diagnostic>) {
     diagnostics.extend(shell_on_a_port::check(entry, service));
     diagnostics.extend(amplifier::check(entry, service));
+    diagnostics.extend(many_arguments::check(entry));
+    diagnostics.extend(datagram_nowait::check(entry, service));
     diagnostics.extend(relative_program::check(entry, service));
     diagnostics.extend(program_fault::check(entry, service, facts));
 }
