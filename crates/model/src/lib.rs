@@ -10,7 +10,8 @@
 //! | the whole contract with the shell | [`event`] |
 //! | how text becomes a typed configuration | [`config`] |
 //! | what a service is | [`service`] |
-//! | who is let in, and when a limit pauses or refuses | [`admission`] |
+//! | whom hosts.allow and hosts.deny let in | [`access`] |
+//! | when a limit pauses or refuses | [`admission`] |
 //! | what happens on an event | [`supervisor`] |
 //! | what SIGHUP changes | [`reload`] |
 //! | what rpcbind is told | [`registry`] |
@@ -20,6 +21,7 @@
 //! | whose connection it is, for the ident service | [`ident`] |
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod admission;
 pub mod backoff;
 pub mod children;

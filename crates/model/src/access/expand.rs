@@ -1,0 +1,95 @@
+//! `%h` and the like.
+//!
+//! What a caller says of itself (its name, its user) ends in shell commands and in the log: of it only letters that mean
+//! nothing to a shell are left, every other byte is `_`.
+
+use std::net::SocketAddr;
+
+use super::known::{End, Known};
+use super::request::{Lookup, UNKNOWN, is_known};
+
+/// What an expansion may come to, in bytes; libwrap gives up beyond it.
+const MOST: usize = 8192;
+
+/// Why there is none.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// This has to be looked up first.
+    Needs(Lookup),
+    /// It would be longer than [`MOST`].
+    TooLong,
+}
+
+impl From<Lookup> for Stop {
+    fn from(lookup: Lookup) -> Self {
+        Stop::Needs(lookup)
+    }
+}
+
+/// Expands every `%` of a text. A letter that means nothing is nothing, and is named to `unrecognized`.
+pub(super) fn expand(
+    text: &[u8],
+    known: &mut Known<'_>,
+    mut unrecognized: impl FnMut(char),
+) -> Result<Vec<u8>, Stop> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    loop {
+        match rest {
+            [b'%', letter, after @ ..] => {
+                match value_of(*letter, known)? {
+                    Some(mut value) => {
+                        clean(&mut value);
+                        out.extend(value);
+                        known.is_cleaned |= matches!(letter, b'c' | b'h' | b'n' | b'u');
+                    }
+                    None => unrecognized(char::from(*letter)),
+                }
+                rest = after;
+            }
+            [byte, after @ ..] => {
+                out.push(*byte);
+                rest = after;
+            }
+            [] => return Ok(out),
+        }
+        if out.len() >= MOST {
+            return Err(Stop::TooLong);
+        }
+    }
+}
+
+/// Leaves only letters that mean nothing to a shell.
+pub(super) fn clean(text: &mut [u8]) {
+    let is_harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"@%-_=+:,./!".contains(&byte);
+    text.iter_mut().filter(|byte| !is_harmless(**byte)).for_each(|byte| *byte = b'_');
+}
+
+fn value_of(letter: u8, known: &mut Known<'_>) -> Result<Option<Vec<u8>>, Lookup> {
+    let request = known.request;
+    let port = |socket: Option<SocketAddr>| socket.map_or(0, |socket| socket.port()).to_string().into_bytes();
+    Ok(Some(match letter {
+        b'a' => request.client.address.to_vec(),
+        b'A' => request.server.address.to_vec(),
+        b'c' => known.client(),
+        b'd' => request.daemon.to_vec(),
+        b'h' => known.host(End::Client).to_vec(),
+        b'H' => known.host(End::Server).to_vec(),
+        b'n' => known.name(End::Client)?.unwrap_or(UNKNOWN).to_vec(),
+        b'N' => known.name(End::Server)?.unwrap_or(UNKNOWN).to_vec(),
+        b'p' => request.pid.to_string().into_bytes(),
+        b'r' => port(request.client.socket),
+        b'R' => port(request.server.socket),
+        b's' => {
+            let host = known.host(End::Server);
+            if is_known(host) {
+                [&request.daemon, b"@".as_slice(), host].concat()
+            } else {
+                request.daemon.to_vec()
+            }
+        }
+        b'u' => known.user()?.unwrap_or(UNKNOWN).to_vec(),
+        b'%' => b"%".to_vec(),
+        _ => return Ok(None),
+    }))
+}

@@ -1,0 +1,104 @@
+//! What is known of a caller at one point of a search.
+//!
+//! A look-up shows in `%h`, `%c` and the log only from where it was asked for on, as in libwrap, which keeps each answer
+//! where it has asked.
+
+use super::request::{Facts, Found, Lookup, Request, UNKNOWN, is_known};
+
+/// Seconds that a caller's machine has to say who its user is, where no rule says.
+pub const PATIENCE: u32 = 10;
+
+/// A caller, what was looked up about it, and what of that was asked for so far.
+pub(super) struct Known<'a> {
+    pub(super) request: &'a Request,
+    facts: &'a Facts,
+    /// Seconds that its machine has to say who its user is.
+    pub(super) patience: u32,
+    pub(super) asked: Asked,
+    /// Whether an expansion has taken the odd letters out of it: libwrap does so where it is kept, and the log shows it.
+    pub(super) is_cleaned: bool,
+}
+
+/// What was asked for so far.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Asked {
+    pub(super) client_name: bool,
+    pub(super) server_name: bool,
+    pub(super) user: bool,
+}
+
+/// One end of the connection.
+#[derive(Clone, Copy)]
+pub(super) enum End {
+    Client,
+    Server,
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn new(request: &'a Request, facts: &'a Facts) -> Self {
+        Self { request, facts, patience: PATIENCE, asked: Asked::default(), is_cleaned: false }
+    }
+
+    pub(super) fn address(&self, end: End) -> &'a [u8] {
+        match end {
+            End::Client => &self.request.client.address,
+            End::Server => &self.request.server.address,
+        }
+    }
+
+    /// A host name; `None` where it could not be found out.
+    pub(super) fn name(&mut self, end: End) -> Result<Option<&'a [u8]>, Lookup> {
+        let (request, facts) = (self.request, self.facts);
+        let (endpoint, found, lookup) = match end {
+            End::Client => (&request.client, &facts.client_name, Lookup::ClientName),
+            End::Server => (&request.server, &facts.server_name, Lookup::ServerName),
+        };
+        if let Some(name) = &endpoint.name {
+            return Ok(Some(name));
+        }
+        let found = found.as_ref().ok_or(lookup)?;
+        match end {
+            End::Client => self.asked.client_name = true,
+            End::Server => self.asked.server_name = true,
+        }
+        Ok(found.heard())
+    }
+
+    /// The caller's user; `None` where it could not be found out.
+    pub(super) fn user(&mut self) -> Result<Option<&'a [u8]>, Lookup> {
+        let (request, facts) = (self.request, self.facts);
+        if let Some(user) = &request.user {
+            return Ok(Some(user));
+        }
+        if !request.has_user() {
+            return Ok(Some(UNKNOWN));
+        }
+        let found = facts.user.as_ref().ok_or(Lookup::User(self.patience))?;
+        self.asked.user = true;
+        Ok(found.heard())
+    }
+
+    /// The name of an end where it was asked for before and is known, and its address otherwise.
+    pub(super) fn host(&self, end: End) -> &'a [u8] {
+        let (given, asked, found) = match end {
+            End::Client => (&self.request.client.name, self.asked.client_name, &self.facts.client_name),
+            End::Server => (&self.request.server.name, self.asked.server_name, &self.facts.server_name),
+        };
+        known(given.as_deref(), asked, found.as_ref()).unwrap_or(self.address(end))
+    }
+
+    /// `user@host`, as far as both were asked for before.
+    pub(super) fn client(&self) -> Vec<u8> {
+        let host = self.host(End::Client);
+        match known(self.request.user.as_deref(), self.asked.user, self.facts.user.as_ref()) {
+            Some(user) => [user, b"@", host].concat(),
+            None => host.to_vec(),
+        }
+    }
+}
+
+/// A text that is neither unknown nor doubtful: one that was given, or one that was asked for.
+fn known<'a>(given: Option<&'a [u8]>, asked: bool, found: Option<&'a Found>) -> Option<&'a [u8]> {
+    let heard = || found.filter(|_| asked).and_then(Found::heard);
+    given.or_else(heard).filter(|text| is_known(text))
+}

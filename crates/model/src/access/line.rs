@@ -1,0 +1,56 @@
+//! Text → logical lines.
+
+use std::borrow::Cow;
+
+/// A rule's line, with what its backslashes have joined.
+pub(super) struct LogicalLine<'a> {
+    /// Without its end.
+    pub(super) text: Cow<'a, [u8]>,
+    /// The last line of it, from 1: the number that libwrap's messages have.
+    pub(super) number: u32,
+}
+
+/// The lines that hold something: no comment, and not blank.
+///
+/// A backslash at the end of a line joins the next one to it with nothing in between, in comments too. A NUL byte hides
+/// what follows it on its line, the line's end included.
+pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = LogicalLine<'_>> {
+    let mut at = 0;
+    let mut number = 0;
+    std::iter::from_fn(move || {
+        while at < text.len() {
+            let line = logical(text, &mut at, &mut number);
+            let is_comment = line.text.first() == Some(&b'#');
+            if !is_comment && !line.text.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')) {
+                return Some(line);
+            }
+        }
+        None
+    })
+}
+
+fn logical<'a>(text: &'a [u8], at: &mut usize, number: &mut u32) -> LogicalLine<'a> {
+    let mut joined: Option<Vec<u8>> = None;
+    loop {
+        let rest = &text[*at..];
+        let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+        let physical = &rest[..end];
+        *at = (*at + end + 1).min(text.len());
+        let (part, goes_on) = match physical.iter().position(|byte| *byte == 0) {
+            Some(hidden) => (&physical[..hidden], true),
+            None => {
+                *number += 1;
+                physical.strip_suffix(b"\\").map_or((physical, false), |part| (part, true))
+            }
+        };
+        let goes_on = goes_on && *at < text.len();
+        match &mut joined {
+            None if !goes_on => return LogicalLine { text: Cow::Borrowed(part), number: *number },
+            None => joined = Some(part.to_vec()),
+            Some(joined) => joined.extend_from_slice(part),
+        }
+        if !goes_on {
+            return LogicalLine { text: Cow::Owned(joined.unwrap_or_default()), number: *number };
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! TCP wrappers: hosts.allow and hosts.deny.
+//!
+//! Text → tables → a verdict, as a function of the tables, of a caller and of what was looked up about it. What a verdict
+//! brings with it (commands, banners, another user) is data here; carrying it out is the shell's.
+//!
+//! Source: hosts_access(5), hosts_options(5) and the behaviour of Debian's libwrap 7.6.q, in whose order everything is
+//! asked. Where this module differs, it is because libwrap is open where its manual says closed; `docs/compat.md` has the
+//! list. What it must never do: let somebody in because something could not be found out.
+
+mod expand;
+mod index;
+mod known;
+mod line;
+mod list;
+mod option;
+mod pattern;
+mod request;
+mod search;
+mod table;
+mod verdict;
+
+pub use known::PATIENCE;
+pub use option::{Account, Accounts, Facility, Level, Severity};
+pub use request::{Endpoint, Facts, Found, Lookup, PARANOID, Request, UNKNOWN, cut};
+pub use table::{Contents, Files, Tables};
+pub use verdict::{Decision, Effect, Matched, Note, NoteKind, Outcome, RuleAt, Step, Verdict, Which};
+
+use self::search::Search;
+
+/// Decides about a caller, or says what has to be known first.
+pub fn decide(tables: &Tables, request: &Request, facts: &Facts) -> Outcome {
+    Search::new(tables, request, facts, false).run().0
+}
+
+/// The same, with every rule that was looked at. All are, up to the one that decides.
+pub fn explain(tables: &Tables, request: &Request, facts: &Facts) -> (Outcome, Vec<Step>) {
+    Search::new(tables, request, facts, true).run()
+}
