@@ -50,7 +50,17 @@ impl Read {
 
 fn defaults() -> Defaults {
     let stderr = Stderr::Connection;
-    Defaults { limits: limits(), sessions: 3, backlog: 128, ucspi: false, names: false, stderr, bind: None }
+    Defaults {
+        limits: limits(),
+        sessions: 3,
+        backlog: 128,
+        ucspi: false,
+        names: false,
+        stderr,
+        wraps_programs: false,
+        wraps_builtins: false,
+        bind: None,
+    }
 }
 
 /// The limits of the original.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use usherd_model::access::{self, Endpoint, Found};
 use usherd_model::admission::{Limit, Pool};
 use usherd_model::children::{Pid, SessionId};
 use usherd_model::event::{
@@ -18,11 +19,11 @@ use usherd_model::lifecycle::{Pause, Phase};
 use usherd_model::registry::{Netid, Refusal, Registration, Tidings};
 use usherd_model::service::{Builtin, ListenAddress, ListenerKey, SocketKind, Task};
 use usherd_model::slots::Key;
-use usherd_model::supervisor::{ListenerId, ServiceId, Settings, Supervisor};
+use usherd_model::supervisor::{ListenerId, LookupId, ServiceId, Settings, Supervisor};
 use usherd_model::tcpmux::Request;
 use usherd_model::time::Tick;
 
-use crate::supervisor::Fate;
+use crate::supervisor::{Fate, tables};
 
 /// A daemon on a made-up system.
 pub struct Shell<'a> {
@@ -44,6 +45,10 @@ pub struct Shell<'a> {
     last_source: Option<IpAddr>,
     prepared: HashSet<ServiceId>,
     pub is_loading: bool,
+    /// Whether a helper is reading hosts.allow and hosts.deny.
+    reads_tables: bool,
+    /// Look-ups that have no answer yet.
+    asked: Vec<LookupId>,
     /// What a helper is telling rpcbind.
     telling: Option<Tidings>,
     /// What rpcbind knows. It has room for each program, version and transport once.
@@ -70,6 +75,8 @@ impl<'a> Shell<'a> {
             last_source: None,
             prepared: HashSet::new(),
             is_loading: false,
+            reads_tables: false,
+            asked: Vec::new(),
             telling: None,
             rpcbind: BTreeMap::new(),
             ports: 0,
@@ -152,6 +159,34 @@ impl<'a> Shell<'a> {
         true
     }
 
+    /// The tables were read, or not. False when nobody reads them.
+    pub fn tables_are_read(&mut self) -> bool {
+        if !std::mem::take(&mut self.reads_tables) {
+            return false;
+        }
+        let event = match self.fate.below(4) {
+            0 => Event::TablesNotRead("it hangs".to_owned()),
+            _ => Event::TablesRead(Box::new(tables(&mut self.fate))),
+        };
+        self.raise(event);
+        true
+    }
+
+    /// A look-up has an answer, or none will come. False when there is none.
+    pub fn look_up_answers(&mut self, index: usize) -> bool {
+        if self.asked.is_empty() {
+            return false;
+        }
+        let id = self.asked.swap_remove(index % self.asked.len());
+        let found = match self.fate.below(4) {
+            0 => None,
+            1 => Some(Found::text(b"unknown")),
+            _ => Some(Found::text(b"joe")),
+        };
+        self.raise(Event::LookedUp(id, found, None));
+        true
+    }
+
     /// The helper that tells rpcbind answers, if there is one: all was told, some of it, or nothing as far as it knows.
     pub fn rpcbind_answers(&mut self) -> bool {
         let Some(Tidings { set, unset }) = self.telling.take() else { return false };
@@ -217,7 +252,20 @@ impl<'a> Shell<'a> {
                 };
                 self.events.push_back(event);
             }
-            Action::Start(start) => self.start(start),
+            Action::Start(start) | Action::StartAfter(start, _) => self.start(start),
+            Action::Examine(start) => {
+                let client = start.peer.map_or_else(Endpoint::unknown, Endpoint::of);
+                let request =
+                    access::Request::new(b"server", client, Endpoint::of(([10, 0, 0, 1], 23).into()));
+                let is_current = self.fate.below(8) != 1;
+                self.events.push_back(Event::Examined(start, Box::new(request), is_current));
+            }
+            // One that runs is ended.
+            Action::ReadTables => self.reads_tables = true,
+            Action::LookUp(id, _) => {
+                self.asked.push(id);
+                assert!(self.asked.len() <= 1000, "more is asked than anybody could answer");
+            }
             Action::Serve { session, service, builtin, connection } => {
                 assert!(self.pending.remove(&connection), "a session with a connection that is not there");
                 let source = self.last_source;
@@ -341,10 +389,13 @@ impl<'a> Shell<'a> {
         assert!(self.running.len() < self.settings.max_children as usize, "too many programs");
         let state = self.supervisor.service(start.service).expect("a service that starts is known");
         let of_service = self.running.values().filter(|other| other.service == start.service).count();
-        if let Some(most) = state.service().limits.children {
-            assert!(of_service < most as usize, "too many programs of one service");
+        // Who was judged first may have been granted its place by other limits, before a reload.
+        if state.service().wrapped.is_none() {
+            if let Some(most) = state.service().limits.children {
+                assert!(of_service < most as usize, "too many programs of one service");
+            }
+            self.check_source(start.service, start.source());
         }
-        self.check_source(start.service, start.source());
         match start.handed {
             Handed::Connection(connection) => {
                 assert!(self.pending.remove(&connection), "a program gets a connection that is not there");
@@ -380,7 +431,7 @@ impl<'a> Shell<'a> {
 
     /// What holds whenever all that has happened was dealt with.
     fn check(&self) {
-        assert!(self.pending.is_empty(), "a connection was forgotten");
+        assert!(self.pending.len() <= self.supervisor.judged().count(), "a connection was forgotten");
         self.check_counts();
         let mut open = BTreeSet::new();
         for (id, state) in self.supervisor.listeners() {
@@ -418,14 +469,17 @@ impl<'a> Shell<'a> {
     fn check_counts(&self) {
         let (children, _) = self.supervisor.admission().running(Pool::Children);
         let (sessions, _) = self.supervisor.admission().running(Pool::Sessions);
-        assert_eq!(children as usize, self.running.len(), "programs that run");
+        let judged: Vec<ServiceId> = self.supervisor.judged().collect();
+        assert_eq!(children as usize, self.running.len() + judged.len(), "programs that run");
         assert_eq!(sessions as usize, self.sessions.len(), "sessions");
         assert_eq!(self.supervisor.children().len(), self.running.len(), "programs that are known");
         for (id, state) in self.supervisor.services() {
             let programs = self.running.values().filter(|start| start.service == id).count();
             let sessions = self.sessions.iter().filter(|(_, service, _)| *service == id).count();
-            assert_eq!(state.usage().running() as usize, programs + sessions, "of service {id:?}");
-            assert!(!state.listeners().is_empty() || programs + sessions > 0, "a service of nothing");
+            let waiting = judged.iter().filter(|service| **service == id).count();
+            let all = programs + sessions + waiting;
+            assert_eq!(state.usage().running() as usize, all, "of service {id:?}");
+            assert!(!state.listeners().is_empty() || all > 0, "a service of nothing");
         }
         let is_known = |service: ServiceId| self.supervisor.service(service).is_some();
         assert!(self.running.values().all(|start| is_known(start.service)), "a program of no service");
@@ -454,7 +508,9 @@ impl<'a> Shell<'a> {
                 assert!(self.running.contains_key(&pid), "{id:?} waits for a program that has ended");
             }
             Phase::Paused(Pause::Limit(limit, None)) => {
-                let something_ends = !self.running.is_empty() || !self.sessions.is_empty();
+                let something_ends = !self.running.is_empty()
+                    || !self.sessions.is_empty()
+                    || self.supervisor.judged().next().is_some();
                 assert!(something_ends, "{id:?} waits at {limit:?} for an end, and nothing runs");
             }
             Phase::Polled | Phase::Closed { .. } | Phase::Paused(_) => {}
@@ -467,7 +523,13 @@ impl<'a> Shell<'a> {
         while self.end(0, Exit::Status(0), None) || self.end_session(0) {}
         // Back-offs, windows and episodes are minutes long at the most; each wait ends one of them.
         let mut waits = 0;
-        while self.rpcbind_answers() || self.wait_for_deadline() {
+        while self.rpcbind_answers()
+            || self.tables_are_read()
+            || self.look_up_answers(0)
+            || self.wait_for_deadline()
+            || self.end(0, Exit::Status(0), None)
+            || self.end_session(0)
+        {
             waits += 1;
             assert!(waits < 10_000, "time never runs out of deadlines");
         }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arbitrary::Unstructured;
+use usherd_model::access::{Account, Accounts, Contents, Files, Tables};
 use usherd_model::config::inetd::DialectName;
 use usherd_model::event::{Event, Exit};
 use usherd_model::failure::{Errno, Step};
@@ -74,11 +75,13 @@ fn happen(shell: &mut Shell) {
             let milliseconds = u64::from(shell.fate.below(255)).pow(2);
             shell.wait(Duration::from_millis(milliseconds));
         }
-        14 if shell.rpcbind_answers() => {}
+        14 if shell.rpcbind_answers() || shell.tables_are_read() => {}
         14 => shell.raise(Event::RetryRequested),
         _ => {
             let index = index(shell);
-            shell.loops(index);
+            if !shell.look_up_answers(index) {
+                shell.loops(index);
+            }
         }
     }
 }
@@ -148,7 +151,47 @@ fn configuration(fate: &mut Fate) -> Config {
         limits.at_limit = if fate.below(3) == 1 { AtLimit::Refuse } else { AtLimit::Pause };
         service.limits = Arc::new(limits);
     }
+    config.tables = Some(tables(fate));
     config
+}
+
+/// Tables that let in, refuse, do something, or need to know something.
+pub fn tables(fate: &mut Fate) -> Tables {
+    let mut table = || match fate.below(8) {
+        0 => "ALL: ALL\n",
+        1 => "ALL: joe@ALL\n",
+        2 => "ALL: .example.com, joe\n",
+        3 => "ALL: 10.\n",
+        4 => "ALL: ALL: spawn echo %n\n",
+        5 => "ALL: ALL: twist echo %a\n",
+        _ => "",
+    };
+    let (allow, deny) = (table(), table());
+    Tables::read("allow", "deny", &mut Both { allow, deny }, &mut Nobody)
+}
+
+struct Both {
+    allow: &'static str,
+    deny: &'static str,
+}
+
+impl Files for Both {
+    fn contents(&mut self, path: &[u8]) -> Contents {
+        let text = if path == b"allow" { self.allow } else { self.deny };
+        Contents::Text(text.as_bytes().into())
+    }
+}
+
+struct Nobody;
+
+impl Accounts for Nobody {
+    fn account(&mut self, _: &str, _: Option<u32>) -> Result<Option<Account>, String> {
+        Ok(None)
+    }
+
+    fn gid(&mut self, _: &str) -> Result<Option<u32>, String> {
+        Ok(None)
+    }
 }
 
 /// One service, or none, or two that share what one had.
@@ -183,6 +226,7 @@ fn line(text: &mut String, port: u16, fate: &mut Fate) {
         0 => "root internal echo",
         1 => "eve /bin/server",
         2 => "nobody /bin/server",
+        3 => "nobody /usr/sbin/tcpd /bin/server",
         _ => "root /bin/server",
     };
     writeln!(text, "{host}{name} {kind} {protocol} {wait} {program}").expect("a string takes everything");

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::service::{Limits, Rate, SourcePrefix};
+use crate::service::{Limits, Rate};
 use crate::supervisor::ServiceId;
 use crate::time::Tick;
 
@@ -291,7 +291,7 @@ impl Sources {
         if !limits.has_source_limits() {
             return Ok(());
         }
-        let source = self.place(service, source_net(address, limits.source_prefix), now)?;
+        let source = self.place(service, limits.source_prefix.of(address), now)?;
         if limits.source_children.is_some_and(|most| source.running >= most) {
             return Err(Limit::SourceChildren);
         }
@@ -308,7 +308,7 @@ impl Sources {
     }
 
     fn end(&mut self, service: ServiceId, limits: &Limits, address: IpAddr) {
-        let net = source_net(address, limits.source_prefix);
+        let net = limits.source_prefix.of(address);
         if let Some(source) =
             self.set(service, net).iter_mut().flatten().find(|source| source.is(service, net))
         {
@@ -326,7 +326,7 @@ impl Sources {
         if !limits.has_source_limits() {
             return;
         }
-        let net = source_net(address, limits.source_prefix);
+        let net = limits.source_prefix.of(address);
         if let Ok(source) = self.place(service, net, Tick::default()) {
             source.running += 1;
         }
@@ -379,20 +379,13 @@ impl Source {
     }
 }
 
-/// The network that counts as one source. An IPv4 caller of an IPv6 socket is the IPv4 source that it is.
-fn source_net(address: IpAddr, prefix: SourcePrefix) -> IpNet {
-    let address = address.to_canonical();
-    let length = if address.is_ipv4() { prefix.v4 } else { prefix.v6 };
-    IpNet::new(address, length).unwrap_or(IpNet::from(address)).trunc()
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv6Addr;
     use std::time::Duration;
 
     use super::*;
-    use crate::service::AtLimit;
+    use crate::service::{AtLimit, SourcePrefix};
     use crate::slots::Key;
 
     fn limits() -> Limits {

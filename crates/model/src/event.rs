@@ -9,14 +9,18 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::access::{self, Effect, Found, Severity, Tables, Verdict};
 use crate::admission::Limit;
 use crate::children::{Pid, SessionId};
 use crate::episode::Held;
 use crate::failure::{Errno, StartError, Step};
+use crate::lookups::Question;
 use crate::registry::{Refusal, Tidings};
-use crate::service::{Builtin, Config};
+use crate::service::{Builtin, Config, Wrapped};
 use crate::slots::Key;
-use crate::supervisor::{ListenerId, ServiceId};
+use crate::supervisor::{ListenerId, LookupId, ServiceId};
 use crate::tcpmux::Request;
 
 /// A connection that the shell holds until the core has decided.
@@ -84,6 +88,15 @@ pub enum Event {
     Registered(Vec<Refusal>),
     /// rpcbind could not be told, for this reason.
     NotRegistered(String),
+    /// The ends of a connection, as [`Action::Examine`] asked, and whether hosts.allow and hosts.deny are as they were
+    /// read.
+    Examined(Start, Box<access::Request>, bool),
+    /// hosts.allow and hosts.deny were read anew, as [`Action::ReadTables`] asked.
+    TablesRead(Box<Tables>),
+    /// They could not be, for this reason.
+    TablesNotRead(String),
+    /// A look-up has an answer, as [`Action::LookUp`] asked, and what is to be said about it; or none will come.
+    LookedUp(LookupId, Option<Found>, Option<String>),
     /// The time that [`crate::supervisor::Supervisor::next_deadline`] named has come.
     TimerDue,
     /// Somebody asked for a reload (SIGHUP), or the daemon begins.
@@ -109,6 +122,15 @@ pub enum Action {
     PeekDatagram(ListenerId),
     /// Start the service's program and report.
     Start(Start),
+    /// Do what a rule of hosts.allow or hosts.deny says, then start the service's program if there is to be one, and
+    /// report as for [`Action::Start`].
+    StartAfter(Start, Box<Errand>),
+    /// Find the ends of a connection and report.
+    Examine(Start),
+    /// Read hosts.allow and hosts.deny anew and report; a helper that is doing so is killed.
+    ReadTables,
+    /// Find something out about a caller and report.
+    LookUp(LookupId, Question),
     /// Begin a session of a built-in with this connection.
     Serve {
         /// Which session.
@@ -165,6 +187,23 @@ pub const IDLE: Duration = Duration::from_secs(10);
 /// When as many children as can be are on their way to their programs, it is tried again so soon: a child needs less
 /// than this from clone to exec.
 pub const BUSY_RETRY: Duration = Duration::from_millis(1);
+
+/// What a rule of hosts.allow or hosts.deny has to be done before a program starts, or in its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Errand {
+    /// Whether the program is started afterwards.
+    pub verdict: Verdict,
+    /// What is done, in order.
+    pub effects: Vec<Effect>,
+    /// Where the line about the caller goes.
+    pub severity: Option<Severity>,
+    /// Who called, for the log.
+    pub client: Vec<u8>,
+    /// The connection.
+    pub request: access::Request,
+    /// What was found out about it.
+    pub facts: access::Facts,
+}
 
 /// A start that was granted, and what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -339,6 +378,12 @@ pub enum Log {
     },
     /// A program could be started again.
     StartRecovered(ServiceId),
+    /// hosts.allow and hosts.deny have let somebody in, or not.
+    Judged(Box<Judged>),
+    /// Something is to be said about hosts.allow or hosts.deny, or about a look-up for them.
+    Remarked(Remark),
+    /// They could not be read anew, for this reason; whoever waited for that was refused.
+    TablesNotRead(String),
     /// A connection was given to a program.
     Connected(Start, Pid),
     /// A program that had a connection has ended.
@@ -382,6 +427,38 @@ pub enum Log {
         /// How many services came from it.
         services: u32,
     },
+}
+
+/// Whether somebody was let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// Called here.
+    pub listener: ListenerId,
+    /// How it is said, and the name of the daemon.
+    pub wrapped: Wrapped,
+    /// Whether.
+    pub verdict: Verdict,
+    /// What answers in the program's place.
+    pub twist: Option<Vec<u8>>,
+    /// Who.
+    pub client: Vec<u8>,
+    /// From where.
+    pub address: Box<[u8]>,
+    /// Where the line goes, when a rule says so.
+    pub severity: Option<Severity>,
+    /// `file:line` of the rule, if one decided.
+    pub rule: String,
+    /// It was refused because something could not be found out.
+    pub is_undecided: bool,
+}
+
+/// Something that libwrap would say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// In the name of this daemon.
+    pub daemon: Box<[u8]>,
+    /// The words, with the rule that they belong to.
+    pub text: String,
 }
 
 /// What a reload has changed, in services.

@@ -13,6 +13,7 @@
 //! | whom hosts.allow and hosts.deny let in | [`access`] |
 //! | when a limit pauses or refuses | [`admission`] |
 //! | what happens on an event | [`supervisor`] |
+//! | which look-ups about callers are under way | [`lookups`] |
 //! | what SIGHUP changes | [`reload`] |
 //! | what rpcbind is told | [`registry`] |
 //! | what a caller of tcpmux wants | [`tcpmux`] |
@@ -35,6 +36,7 @@ pub mod failure;
 pub mod first_load;
 pub mod ident;
 pub mod lifecycle;
+pub mod lookups;
 pub mod queue;
 pub mod registry;
 pub mod reload;

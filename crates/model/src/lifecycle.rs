@@ -97,6 +97,8 @@ pub enum Pause {
     StartFailed(Tick),
     /// Descriptors, memory or processes have run out.
     Resources(Tick),
+    /// It is being found out whether the one who sent the first datagram is let in.
+    Judgment,
 }
 
 impl Phase {
@@ -119,7 +121,7 @@ impl Phase {
             Phase::Closed { retry_at, .. } => Some(retry_at),
             Phase::Paused(Pause::Limit(_, until)) => until,
             Phase::Paused(Pause::StartFailed(until) | Pause::Resources(until)) => Some(until),
-            Phase::Opening | Phase::Polled | Phase::HandedOver(_) => None,
+            Phase::Opening | Phase::Polled | Phase::Paused(Pause::Judgment) | Phase::HandedOver(_) => None,
         }
     }
 }

@@ -242,6 +242,7 @@ mod tests {
                 source_prefix: SourcePrefix::default(),
                 at_limit: AtLimit::Pause,
             }),
+            wrapped: None,
         }
     }
 

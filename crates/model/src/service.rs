@@ -12,9 +12,11 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use crate::access::Tables;
 use crate::diagnostic::printable;
 
 /// All that one load found.
@@ -31,6 +33,8 @@ pub struct Config {
     pub unreadable: Vec<String>,
     /// Files that hold no service and something that is none: what came from them goes on, too.
     pub garbled: Vec<String>,
+    /// hosts.allow and hosts.deny, when a service asks them.
+    pub tables: Option<Tables>,
 }
 
 /// Reads services and keeps once what many of them have alike. Each one's copy is given back before the next one is
@@ -102,6 +106,26 @@ pub struct Service {
     pub task: Task,
     /// How much of it may run. Many services share theirs.
     pub limits: Arc<Limits>,
+    /// Who is let in, where hosts.allow and hosts.deny are asked.
+    pub wrapped: Option<Box<Wrapped>>,
+}
+
+/// How hosts.allow and hosts.deny are asked for a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wrapped {
+    /// The name by which the tables know it.
+    pub daemon: Box<[u8]>,
+    /// Whose lines the log has.
+    pub voice: Voice,
+}
+
+/// In whose words it is logged who was let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Voice {
+    /// tcpd's, in the name of the daemon.
+    Tcpd,
+    /// inetd's.
+    Inetd,
 }
 
 impl Service {
@@ -518,6 +542,12 @@ pub struct Program {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandLine(Arc<[u8]>);
 
+/// The user (and the group) of the helper that talks to name servers. No service runs as this one.
+///
+/// Distributions give users numbers below 60000, systemd those from 61184 to 65519 as it goes, and 65534 is nobody: see
+/// "Users, Groups, UIDs and GIDs on systemd Systems".
+pub const RESOLVER: u32 = 65_531;
+
 /// The program that this process is, whatever has become of its file. The child that executes it is one too.
 pub const OURSELVES: &[u8] = b"/proc/self/exe";
 
@@ -629,6 +659,8 @@ pub enum Unavailable {
     NoSuchGroup(String),
     /// The daemon is not root and may only start programs as itself.
     NotPermitted(String),
+    /// It is the user of our own helper, whom nobody else may touch.
+    Reserved(String),
     /// A data base has not said whether there is such a user or group; its own words.
     NotLookedUp(String, String),
 }
@@ -674,6 +706,15 @@ pub struct SourcePrefix {
     pub v4: u8,
     /// 0 to 128. A caller with IPv6 usually owns a /64.
     pub v6: u8,
+}
+
+impl SourcePrefix {
+    /// The network that counts as one source. An IPv4 caller of an IPv6 socket is the IPv4 source that it is.
+    pub fn of(self, address: IpAddr) -> IpNet {
+        let address = address.to_canonical();
+        let length = if address.is_ipv4() { self.v4 } else { self.v6 };
+        IpNet::new(address, length).unwrap_or(IpNet::from(address)).trunc()
+    }
 }
 
 impl Default for SourcePrefix {

@@ -58,6 +58,9 @@ pub struct ServiceStatus {
     pub started: u64,
     /// Starts that failed so far.
     pub failed: u64,
+    /// Callers whom hosts.allow and hosts.deny did not let in.
+    #[serde(default)]
+    pub denied: u64,
     /// Where it listens.
     pub listeners: Vec<ListenerStatus>,
     /// Limits that were met.
@@ -168,6 +171,7 @@ pub fn describe(error: &StartError, strerror: Strerror<'_>) -> String {
     match error {
         StartError::Identity(Unavailable::NoSuchUser(user)) => format!("no such user: {user}"),
         StartError::Identity(Unavailable::NoSuchGroup(group)) => format!("no such group: {group}"),
+        StartError::Identity(Unavailable::Reserved(user)) => format!("{user} is the user of our own helper"),
         StartError::Identity(Unavailable::NotPermitted(user)) => format!("only root can start it as {user}"),
         StartError::Identity(Unavailable::NotLookedUp(name, why)) => {
             format!("{name} could not be looked up: {why}")
@@ -222,6 +226,7 @@ fn service(
         running: state.usage().running(),
         calls: state.counters().calls,
         started: state.counters().started,
+        denied: state.counters().denied,
         failed: state.failures().map_or(0, Failures::total),
         listeners: listeners
             .map(|((id, listener), spec)| {
@@ -284,6 +289,9 @@ fn phase(phase: Phase, strerror: Strerror<'_>) -> (&'static str, String) {
         Phase::Paused(Pause::StartFailed(_)) => ("paused", "the last start failed".to_owned()),
         Phase::Paused(Pause::Resources(_)) => {
             ("paused", "descriptors, memory or processes ran out".to_owned())
+        }
+        Phase::Paused(Pause::Judgment) => {
+            ("paused", "it is being found out whether a caller is let in".to_owned())
         }
         Phase::HandedOver(pid) => ("handed-over", format!("process {} has the socket", pid.0)),
     }

@@ -10,8 +10,8 @@ use std::net::{IpAddr, SocketAddr};
 use proptest::prelude::*;
 use serde_json::Value;
 use usherd_model::access::{
-    Account, Accounts, Contents, Decision, Effect, Endpoint, Facts, Files, Found, Lookup, NoteKind, Outcome,
-    Request, RuleAt, Severity, Tables, UNKNOWN, Verdict, Which, decide, explain,
+    Account, Accounts, Contents, Decision, Effect, Endpoint, Facts, Files, Found, Lookup, Outcome, Request,
+    Severity, Tables, UNKNOWN, Verdict, Which, decide, explain,
 };
 
 const CASES: &str = include_str!("corpus/hosts_access.jsonl");
@@ -157,15 +157,15 @@ impl Case {
                     assert_eq!(explained, Outcome::Decided(decision.clone()), "the index leaves nothing out");
                     return *decision;
                 }
-                Outcome::Needs(Lookup::ClientName) => {
+                Outcome::Needs(Lookup::ClientName, _) => {
                     self.lookups.push("client_name");
                     facts.client_name.clone_from(&self.answers.client_name);
                 }
-                Outcome::Needs(Lookup::ServerName) => {
+                Outcome::Needs(Lookup::ServerName, _) => {
                     self.lookups.push("server_name");
                     facts.server_name.clone_from(&self.answers.server_name);
                 }
-                Outcome::Needs(Lookup::User(_)) => {
+                Outcome::Needs(Lookup::User(_), _) => {
                     self.lookups.push("user");
                     facts.user.clone_from(&self.answers.user);
                 }
@@ -206,13 +206,6 @@ fn severity(severity: Option<Severity>, default: &str) -> String {
         None => default.to_owned(),
         Some(Severity { facility: None, level }) => level.word().to_owned(),
         Some(Severity { facility: Some(facility), level }) => format!("{}.{}", facility.word(), level.word()),
-    }
-}
-
-fn paths(at: RuleAt) -> &'static str {
-    match at.table {
-        Which::Allow => "@DIR@/hosts.allow",
-        Which::Deny => "@DIR@/hosts.deny",
     }
 }
 
@@ -259,12 +252,7 @@ fn differences(case: &Value) -> Vec<String> {
     compare("options", options.into(), &expect["options"]);
     let mut logs = Vec::new();
     for note in &decision.notes {
-        let kind = if note.kind == NoteKind::Warning { "warning" } else { "error" };
-        let line = match note.rule {
-            Some(rule) => format!("{kind}: {}, line {}: {}", paths(rule), rule.line, note.text),
-            None => format!("{kind}: {}", note.text),
-        };
-        let line = line.replace(HERE, "@DIR@");
+        let line = note.line(&run.tables).replace(HERE, "@DIR@");
         logs.push(serde_json::json!(["err", line]));
     }
     let mut commands = Vec::new();
@@ -383,7 +371,7 @@ fn caller(address: &str) -> Request {
 fn verdict(tables: &Tables, request: &Request, facts: &Facts) -> Verdict {
     match decide(tables, request, facts) {
         Outcome::Decided(decision) => decision.verdict,
-        Outcome::Needs(lookup) => panic!("{lookup:?} is among the facts"),
+        Outcome::Needs(lookup, _) => panic!("{lookup:?} is among the facts"),
     }
 }
 
@@ -413,7 +401,7 @@ fn files_that_name_each_other_in_a_ring_match_nobody_and_are_said() {
                 ["/one: names itself"]
             );
         }
-        Outcome::Needs(lookup) => panic!("{lookup:?}"),
+        Outcome::Needs(lookup, _) => panic!("{lookup:?}"),
     }
 }
 

@@ -249,7 +249,7 @@ fn without_root_programs_run_as_oneself_or_not_at_all() {
 #[test]
 fn arguments_are_passed_as_they_stand() {
     assert_eq!(arguments(&one("2000 stream tcp4 nowait root /usr/bin/cat\n")), ["cat"]);
-    let tcpd = one("telnet stream tcp4 nowait root /usr/sbin/tcpd /usr/sbin/in.telnetd -h\n");
+    let tcpd = one("telnet stream tcp4 nowait root /usr/sbin/launcher /usr/sbin/in.telnetd -h\n");
     assert_eq!(arguments(&tcpd), ["/usr/sbin/in.telnetd", "-h"]);
     let quotes = one("2000 stream tcp4 nowait root /bin/sh sh -c \"echo hi\" #no comment\n");
     assert_eq!(arguments(&quotes), ["sh", "-c", "\"echo", "hi\"", "#no", "comment"]);
@@ -277,7 +277,7 @@ fn a_line_that_begins_with_a_blank_and_goes_on_with_nothing_is_a_line() {
 
 #[test]
 fn comments_are_comments_even_when_indented() {
-    let text = "#<off># telnet\tstream\ttcp\tnowait\troot\t/usr/sbin/tcpd\t/usr/sbin/telnetd\n\
+    let text = "#<off># telnet\tstream\ttcp\tnowait\troot\t/usr/sbin/launcher\t/usr/sbin/telnetd\n\
                 2000 stream tcp4 nowait root /bin/cat cat\n   # not an argument\n";
     let (config, diagnostics, sources) = read(text);
     assert_eq!(arguments(&config.services[0]), ["cat"]);

@@ -149,6 +149,11 @@ impl Plan {
         if command.pointers().len() < 2 { None } else { Some(Self { setup, command }) }
     }
 
+    /// What comes before the program.
+    pub fn setup(&self) -> Arc<Setup> {
+        Arc::clone(&self.setup)
+    }
+
     /// The environment, but for variables of one connection.
     pub(crate) fn environment(&self) -> &Strings {
         &self.setup.environment

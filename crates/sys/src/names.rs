@@ -4,7 +4,7 @@
 use std::ffi::{CStr, CString, OsStr, c_char, c_int};
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::ptr;
@@ -150,13 +150,27 @@ pub enum HostError {
     Failed(String),
 }
 
-/// The addresses of a host name or literal in one family, with port 0.
+/// The addresses of a host name or literal in one family, with port 0, to be bound to.
 pub fn host(name: &CStr, v6: bool) -> Result<Vec<SocketAddr>, HostError> {
+    look_host_up(name, v6, libc::AI_PASSIVE).map(|(_, addresses)| addresses)
+}
+
+/// The canonical name of a host, and its addresses in one family, with port 0.
+pub fn canonical_host(name: &CStr, v6: bool) -> Result<(CString, Vec<SocketAddr>), HostError> {
+    let (canonical, addresses) = look_host_up(name, v6, libc::AI_CANONNAME)?;
+    Ok((canonical.unwrap_or_else(|| name.to_owned()), addresses))
+}
+
+fn look_host_up(
+    name: &CStr,
+    v6: bool,
+    flags: c_int,
+) -> Result<(Option<CString>, Vec<SocketAddr>), HostError> {
     // SAFETY: a zeroed addrinfo asks for nothing in particular.
     let mut hints: libc::addrinfo = unsafe { std::mem::zeroed() };
     hints.ai_family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
     hints.ai_socktype = libc::SOCK_STREAM;
-    hints.ai_flags = libc::AI_PASSIVE;
+    hints.ai_flags = flags;
     let mut list = ptr::null_mut();
     // SAFETY: the name is terminated, the hints are initialised, and the list may be written.
     let error = unsafe { libc::getaddrinfo(name.as_ptr(), ptr::null(), &raw const hints, &raw mut list) };
@@ -173,11 +187,17 @@ pub fn host(name: &CStr, v6: bool) -> Result<Vec<SocketAddr>, HostError> {
             return Err(HostError::Failed(words.to_string_lossy().into_owned()));
         }
     }
+    let mut canonical = None;
     let mut addresses = Vec::new();
     let mut next = list;
     // SAFETY: the list is getaddrinfo's own until it is freed below; each entry leads to the next or to null.
     while let Some(entry) = unsafe { next.as_ref() } {
+        if canonical.is_none() && !entry.ai_canonname.is_null() {
+            // SAFETY: a name that is there is terminated, and is copied before the list is freed.
+            canonical = Some(unsafe { CStr::from_ptr(entry.ai_canonname) }.to_owned());
+        }
         if let Some(address) = socket_address(entry)
+            && addresses.len() < MOST_ADDRESSES
             && !addresses.contains(&address)
         {
             addresses.push(address);
@@ -186,12 +206,15 @@ pub fn host(name: &CStr, v6: bool) -> Result<Vec<SocketAddr>, HostError> {
     }
     // SAFETY: the list came from getaddrinfo and is not used any more.
     unsafe { libc::freeaddrinfo(list) };
-    Ok(addresses)
+    Ok((canonical, addresses))
 }
 
-/// The host name of an address, when it has one.
-pub fn name_of(address: IpAddr) -> Option<String> {
-    let address = SocketAddrAny::from(SocketAddr::new(address, 0));
+/// So many addresses of one name are looked at.
+const MOST_ADDRESSES: usize = 4096;
+
+/// The host name of an address, when it has one. The port does not count.
+pub fn name_of(address: SocketAddr) -> Option<CString> {
+    let address = SocketAddrAny::from(address);
     let mut name = [0_u8; 1025];
     let length = libc::socklen_t::try_from(name.len()).ok()?;
     // SAFETY: the address is one of its own length, the name may be written as far as its length says, and no service
@@ -208,7 +231,7 @@ pub fn name_of(address: IpAddr) -> Option<String> {
         )
     };
     let name = CStr::from_bytes_until_nul(&name).ok()?;
-    if error == 0 { name.to_str().ok().map(str::to_owned) } else { None }
+    if error == 0 { Some(name.to_owned()) } else { None }
 }
 
 /// `EAI_ADDRFAMILY` of netdb.h, which the libc crate does not declare.

@@ -52,6 +52,12 @@ pub fn reset_dispositions() {
     }
 }
 
+/// Gives a signal its default action again.
+pub fn reset(signal: Signal) {
+    // SAFETY: SIG_DFL is no handler of ours.
+    unsafe { libc::signal(signal.0, libc::SIG_DFL) };
+}
+
 /// Ignores a signal in this process and those that it executes.
 pub fn ignore(signal: Signal) {
     // SAFETY: SIG_IGN is no handler of ours.

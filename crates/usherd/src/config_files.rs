@@ -71,7 +71,7 @@ impl ConfigFiles {
         sources: &mut Sources,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<FileId> {
-        match text(path) {
+        match text_and_identity(Path::new(path)) {
             Ok((mut text, identity)) => match not_text(&text) {
                 None => {
                     if text.starts_with(BYTE_ORDER_MARK) {
@@ -99,6 +99,7 @@ impl ConfigFiles {
             Problem::System(error) => {
                 (words(error), errno::words(errno::from_io(error)), "check the path and its permissions")
             }
+            Problem::Folder => ("it is a folder".to_owned(), "it is a folder".to_owned(), ""),
             Problem::Content(why) => ((*why).to_owned(), (*why).to_owned(), ""),
         };
         diagnostics.push(
@@ -229,22 +230,33 @@ fn names(folder: &str) -> std::io::Result<Vec<String>> {
 }
 
 /// Why a file cannot be read.
-enum Problem {
+pub enum Problem {
     /// The system says no.
     System(std::io::Error),
+    /// It is a folder.
+    Folder,
     /// It is not what is wanted.
     Content(&'static str),
 }
 
+/// A file's text.
+///
+/// # Errors
+///
+/// What is not a regular file is not read, nor what is larger than [`MAX_TEXT`].
+pub fn text(path: &Path) -> Result<Vec<u8>, Problem> {
+    text_and_identity(path).map(|(text, _)| text)
+}
+
 /// A file's text, with its device and inode.
-fn text(path: &str) -> Result<(Vec<u8>, (u64, u64)), Problem> {
+fn text_and_identity(path: &Path) -> Result<(Vec<u8>, (u64, u64)), Problem> {
     // Without waiting for the other end of a pipe, and without making a terminal ours.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = open(path, flags, Mode::empty()).map_err(|error| Problem::System(error.into()))?;
     let found = fstat(&file).map_err(|error| Problem::System(error.into()))?;
     let kind = FileType::from_raw_mode(found.st_mode);
     if kind == FileType::Directory {
-        return Err(Problem::Content("it is a folder"));
+        return Err(Problem::Folder);
     }
     if kind != FileType::RegularFile {
         return Err(Problem::Content("it is not a file but a device, a pipe or a socket"));

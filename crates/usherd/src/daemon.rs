@@ -12,18 +12,20 @@ use std::time::Duration;
 
 use rustix::event::epoll::EventFlags;
 use rustix::net::{SendFlags, getpeername, getsockname, send};
+use usherd_model::access::{self, Endpoint};
 use usherd_model::children::{Pid, SessionId};
 use usherd_model::diagnostic::{Report, Severity};
 use usherd_model::event::{
-    AcceptError, Action, ConnectionId, Event, Exit, Handed, IDLE, Log, NotStarted, Start,
+    AcceptError, Action, ConnectionId, Errand, Event, Exit, Handed, IDLE, Log, NotStarted, Start,
 };
 use usherd_model::failure::Errno;
 use usherd_model::first_load::{self, Failure, Insistence, Stage};
+use usherd_model::lookups::Question;
 use usherd_model::registry::Tidings;
 use usherd_model::service::{Builtin, Service, SocketKind, Stderr};
 use usherd_model::slots::{Key, Slots};
 use usherd_model::status::{self, Snapshot};
-use usherd_model::supervisor::{ListenerId, ServiceId, Settings, Supervisor};
+use usherd_model::supervisor::{ListenerId, LookupId, ServiceId, Settings, Supervisor};
 use usherd_model::time::Tick;
 use usherd_sys::child::FAILED;
 use usherd_sys::signal::{Signal, SignalFd};
@@ -32,6 +34,7 @@ use usherd_sys::spawn::{Failed, Given, Spawner};
 use crate::builtins::{self, Datagrams, Sessions};
 use crate::control::{self, ClientId, Control};
 use crate::descriptors::{LowNumbers, Reserve};
+use crate::endpoints::endpoints;
 use crate::errno::{self, from_io, from_rustix, is_exhaustion};
 use crate::helper::{Ended, Progress};
 use crate::listeners::{Listeners, SplitError, datagram_builtin};
@@ -43,8 +46,10 @@ use crate::poller::{Poller, Token};
 use crate::programs::{Programs, UcspiValues, failed_step};
 use crate::reap::Reaper;
 use crate::registrar::Registrar;
+use crate::resolver::{Heard, Resolver};
 use crate::stderr_log::{self, PipeId, StderrLog};
-use crate::{clock, descriptors};
+use crate::tables::{Stamped, Stamps, TableReader};
+use crate::{clock, descriptors, effects};
 
 /// Called once, when all is open for the first time.
 pub type OnReady = Box<dyn FnOnce(&Supervisor)>;
@@ -86,6 +91,10 @@ pub struct Daemon {
     stderr_log: StderrLog,
     loader: Loader,
     registrar: Registrar,
+    table_reader: TableReader,
+    /// What the files of hosts.allow and hosts.deny were when they were read.
+    stamps: Stamps,
+    resolver: Resolver,
     /// Whether there was a load whose memory was not given back yet.
     has_loaded: bool,
     control: Option<Control>,
@@ -119,6 +128,9 @@ const LOG_AGAIN: Duration = Duration::from_millis(20);
 
 /// The end waits so often, [`SETTLE`] each time, for children that are not yet their programs.
 const LAST_WAITS: u32 = 100;
+
+/// What a rule wants done is more than a program can be told.
+const TOO_LARGE: NotStarted = NotStarted::Failed(Errno(rustix::io::Errno::TOOBIG.raw_os_error()));
 
 /// How long the loop sleeps when even waiting fails.
 const WAIT_ERROR_PAUSE: Duration = Duration::from_millis(10);
@@ -159,6 +171,9 @@ impl Daemon {
             stderr_log: StderrLog::default(),
             loader,
             registrar: Registrar::new(),
+            table_reader: TableReader::new(),
+            stamps: Stamps::default(),
+            resolver: Resolver::new(),
             has_loaded: false,
             control,
             manager,
@@ -225,6 +240,7 @@ impl Daemon {
             self.supervisor.next_deadline(),
             self.loader.helper.deadline(),
             self.registrar.helper.deadline(),
+            self.table_reader.helper.deadline(),
             self.manager.deadline(),
             self.control.as_ref().and_then(Control::deadline),
             self.reaper.deadline(),
@@ -247,6 +263,8 @@ impl Daemon {
         self.go_on_loading(progress);
         let progress = self.registrar.helper.expire(self.now);
         self.go_on_registering(progress);
+        let progress = self.table_reader.helper.expire(self.now);
+        self.go_on_reading_tables(progress);
         while let Some(client) = self.control.as_mut().and_then(|control| control.expire(self.now)) {
             self.forget(client);
         }
@@ -262,6 +280,8 @@ impl Daemon {
             Token::Session(session) => self.proceed(session, ready),
             Token::Loader => self.read_loader(),
             Token::Registrar => self.read_registrar(),
+            Token::Tables => self.read_tables(),
+            Token::Resolver => self.read_resolver(),
             Token::Stderr(pipe) => self.read_stderr(pipe),
             Token::Control => self.accept_client(),
             Token::Client(client) => self.converse(client),
@@ -271,6 +291,10 @@ impl Daemon {
     /// Hands an event to the core and does what it wants done, until nothing is left.
     fn raise(&mut self, event: Event) {
         self.events.push_back(event);
+        self.raise_pending();
+    }
+
+    fn raise_pending(&mut self) {
         let mut actions = std::mem::take(&mut self.actions);
         while let Some(event) = self.events.pop_front() {
             self.supervisor.handle(event, self.now, &mut actions);
@@ -297,9 +321,16 @@ impl Daemon {
                 self.events.push_back(event);
             }
             Action::Start(start) => {
-                let event = self.start(start);
+                let event = self.start(start, None);
                 self.events.push_back(event);
             }
+            Action::StartAfter(start, errand) => {
+                let event = self.start(start, Some(&errand));
+                self.events.push_back(event);
+            }
+            Action::Examine(start) => self.examine(start),
+            Action::ReadTables => self.start_reading_tables(),
+            Action::LookUp(id, question) => self.look_up(id, question),
             Action::Serve { session, service, builtin, connection } => {
                 self.serve(session, service, builtin, connection);
             }
@@ -388,8 +419,8 @@ impl Daemon {
 
     // Programs.
 
-    fn start(&mut self, start: Start) -> Event {
-        match self.try_start(start) {
+    fn start(&mut self, start: Start, errand: Option<&Errand>) -> Event {
+        match self.try_start(start, errand) {
             Ok(pid) => {
                 self.reaper.watch(pid, self.now);
                 Event::Started(start, pid)
@@ -398,7 +429,7 @@ impl Daemon {
         }
     }
 
-    fn try_start(&mut self, start: Start) -> Result<Pid, NotStarted> {
+    fn try_start(&mut self, start: Start, errand: Option<&Errand>) -> Result<Pid, NotStarted> {
         let taken = match start.handed {
             // It is taken first: whatever becomes of the start, nobody else closes it.
             Handed::Connection(connection) => {
@@ -432,11 +463,42 @@ impl Daemon {
             Some(taken) => Given::Away(taken),
             None => Given::Lent(self.listeners.lend(start.listener).ok_or(NotStarted::Nobody)?),
         };
-        match self.spawner.spawn(&program.plan, handed, stderr, variables, table) {
+        let plan = match errand {
+            None => Arc::clone(&program.plan),
+            Some(errand) => {
+                let service = self.supervisor.service(start.service).ok_or(NotStarted::Nobody)?.service();
+                effects::plan(&program.plan, service, errand).ok_or(TOO_LARGE)?
+            }
+        };
+        match self.spawner.spawn(&plan, handed, stderr, variables, table) {
             Ok(pid) => Ok(Pid(pid)),
             Err(error) if is_exhaustion(from_io(&error)) => Err(NotStarted::Exhausted(from_io(&error))),
             Err(error) => Err(NotStarted::Failed(from_io(&error))),
         }
+    }
+
+    /// Finds out who calls and what was called, for hosts.allow and hosts.deny.
+    fn examine(&mut self, start: Start) {
+        let Some(service) = self.supervisor.service_of(start.listener) else { return };
+        let Some(wrapped) = &service.wrapped else { return };
+        let socket = match start.handed {
+            Handed::Connection(connection) => self.pending.get(pending_key(connection)).map(OwnedFd::as_fd),
+            Handed::DatagramPeer | Handed::Listener => self.listeners.socket(start.listener),
+        };
+        let has_connections =
+            self.supervisor.spec(start.listener).is_some_and(|spec| spec.key.kind.has_connections());
+        let (client, server) = match socket {
+            Some(socket) => endpoints(socket, start.peer),
+            None => (Endpoint::unknown(), Endpoint::unknown()),
+        };
+        let request = access::Request {
+            is_datagram: !has_connections,
+            is_resident: service.program().is_none(),
+            pid: std::process::id(),
+            ..access::Request::new(&wrapped.daemon, client, server)
+        };
+        let is_current = self.stamps.are_current();
+        self.events.push_back(Event::Examined(start, Box::new(request), is_current));
     }
 
     fn need_room(&mut self) -> Result<(), NotStarted> {
@@ -570,6 +632,16 @@ impl Daemon {
                 self.stop_loader();
                 self.load_failed(no_helper("loader", failed));
             }
+            return;
+        }
+        if self.table_reader.helper.reaped(pid) {
+            if let Some(failed) = failed {
+                self.stop_table_reader();
+                self.raise(Event::TablesNotRead(no_helper("table reader", failed)));
+            }
+            return;
+        }
+        if self.resolver.reaped(pid) {
             return;
         }
         if self.registrar.helper.reaped(pid) {
@@ -771,6 +843,100 @@ impl Daemon {
         }
     }
 
+    fn start_reading_tables(&mut self) {
+        if let Err(why) = self.try_reading_tables() {
+            self.events.push_back(Event::TablesNotRead(why));
+        }
+    }
+
+    fn try_reading_tables(&mut self) -> Result<(), String> {
+        self.stop_table_reader();
+        let table = descriptors::table(self.long_lived());
+        self.reserve.release();
+        let pid = self.table_reader.start(&mut self.spawner, table, self.now)?;
+        self.reaper.watch(pid, self.now);
+        let Some(reply) = self.table_reader.helper.reply() else { return Ok(()) };
+        if let Err(error) = self.poller.add(reply, Token::Tables, EventFlags::IN) {
+            self.stop_table_reader();
+            return Err(format!("epoll: {error}"));
+        }
+        Ok(())
+    }
+
+    fn read_tables(&mut self) {
+        let progress = self.table_reader.helper.read();
+        self.go_on_reading_tables(progress);
+    }
+
+    fn go_on_reading_tables(&mut self, progress: Progress<Stamped>) {
+        let process = self.table_reader.helper.process();
+        match self.answer("table reader", process, progress) {
+            None => {}
+            Some(Ok(stamped)) => {
+                let Stamped { tables, stamps } = *stamped;
+                self.stamps = stamps;
+                self.raise(Event::TablesRead(Box::new(tables)));
+            }
+            Some(Err(why)) => self.raise(Event::TablesNotRead(why)),
+        }
+    }
+
+    fn look_up(&mut self, id: LookupId, question: Question) {
+        if self.resolver.needs_helper() && !self.start_resolver() || !self.resolver.ask(id, question) {
+            self.events.push_back(Event::LookedUp(id, None, None));
+        }
+    }
+
+    fn start_resolver(&mut self) -> bool {
+        let table = descriptors::table(self.long_lived());
+        match self.resolver.start(&mut self.spawner, table) {
+            Ok(pid) => {
+                self.reaper.watch(pid, self.now);
+                let socket = self.resolver.socket();
+                let added = socket.map(|socket| self.poller.add(socket, Token::Resolver, EventFlags::IN));
+                let is_polled = matches!(added, Some(Ok(())));
+                if !is_polled {
+                    self.resolver.stop();
+                }
+                is_polled
+            }
+            Err(error) => {
+                let why = errno::words(from_io(&error));
+                let text = format!("no helper to look names up: {why}");
+                self.logger.log(&Record::new(Level::Error, "no-resolver", text));
+                false
+            }
+        }
+    }
+
+    fn read_resolver(&mut self) {
+        loop {
+            match self.resolver.read() {
+                Heard::Nothing => return,
+                Heard::Answer(id, answer) => {
+                    self.raise(Event::LookedUp(id, answer.found, answer.remark));
+                }
+                Heard::Gone { socket, again, lost } => {
+                    self.forget(socket);
+                    for (id, question) in again {
+                        self.look_up(id, question);
+                    }
+                    for id in lost {
+                        self.events.push_back(Event::LookedUp(id, None, None));
+                    }
+                    self.raise_pending();
+                    return;
+                }
+            }
+        }
+    }
+
+    fn stop_table_reader(&mut self) {
+        if let Some(pipe) = self.table_reader.helper.stop() {
+            self.forget(pipe);
+        }
+    }
+
     fn stop_registrar(&mut self) {
         if let Some(pipe) = self.registrar.helper.stop() {
             self.forget(pipe);
@@ -794,7 +960,10 @@ impl Daemon {
     }
 
     fn loaded(&mut self, reply: Reply) {
-        let Reply { config, reports } = reply;
+        let Reply { config, reports, stamps } = reply;
+        if config.tables.is_some() {
+            self.stamps = stamps;
+        }
         // Before a listener that waits for a descriptor takes what the load has used.
         self.reserve.fill();
         let shown = &reports[..reports.len().min(FINDINGS)];
@@ -923,6 +1092,7 @@ impl Daemon {
     fn finish(&mut self) {
         self.manager.stopping();
         self.stop_loader();
+        self.stop_table_reader();
         self.registrar.finish();
         self.listeners.close_all();
         // They have copies of the listeners, which whoever comes after us wants to bind.

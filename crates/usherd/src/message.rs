@@ -5,17 +5,23 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use usherd_model::access::Found;
 use usherd_model::config::Defaults;
 use usherd_model::config::inetd::DialectName;
 use usherd_model::diagnostic::Report;
+use usherd_model::lookups::Question;
 use usherd_model::registry::{Refusal, Tidings};
 use usherd_model::service::Config;
+
+use crate::tables::Stamps;
 
 /// What a helper is to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Errand {
     /// Read the configuration, and answer with a [`Reply`].
     Load(Request),
+    /// Read hosts.allow and hosts.deny, and answer with [`crate::tables::Stamped`].
+    ReadTables,
     /// Tell rpcbind, and answer with a [`Told`].
     Register(Tidings),
 }
@@ -60,6 +66,29 @@ impl SourceSpec {
     }
 }
 
+/// What `usherd resolve` is to find out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Comes back with the answer.
+    pub id: u64,
+    /// What.
+    pub question: Question,
+}
+
+/// What it has found out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Of the question.
+    pub id: u64,
+    /// The answer; none when it could not ask.
+    pub found: Option<Found>,
+    /// What is to be said about it.
+    pub remark: Option<String>,
+}
+
+/// The most that an answer, or a question, may take.
+pub const MOST_OF_ANSWER: usize = 1024;
+
 /// The words of `usherd serve`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandLine {
@@ -80,6 +109,8 @@ pub struct Reply {
     pub config: Config,
     /// What is to be said about it.
     pub reports: Vec<Report>,
+    /// What the files of [`Config::tables`] were.
+    pub stamps: Stamps,
 }
 
 /// Raised with every change of the types here. Core and helpers are one file, so this can only differ when something

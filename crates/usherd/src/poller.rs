@@ -29,6 +29,10 @@ pub enum Token {
     Loader,
     /// The helper that tells rpcbind has written, or ended.
     Registrar,
+    /// The helper that reads hosts.allow and hosts.deny has written, or ended.
+    Tables,
+    /// The helper that looks names up has answered, or ended.
+    Resolver,
     /// Programs have written to their standard error.
     Stderr(PipeId),
     /// Somebody wants to talk to the daemon.
@@ -106,6 +110,8 @@ impl Token {
             Token::Control => (5, 0),
             Token::Client(key) => (6, key.pack()),
             Token::Registrar => (7, 0),
+            Token::Tables => (8, 0),
+            Token::Resolver => (9, 0),
         };
         tag << TAG_SHIFT | value
     }
@@ -121,6 +127,8 @@ impl Token {
             5 => Token::Control,
             6 => Token::Client(Key::unpack(value)),
             7 => Token::Registrar,
+            8 => Token::Tables,
+            9 => Token::Resolver,
             _ => return None,
         })
     }
@@ -145,6 +153,8 @@ mod tests {
             Token::Control,
             Token::Client(Key::unpack(key)),
             Token::Registrar,
+            Token::Tables,
+            Token::Resolver,
         ];
         for token in tokens {
             assert_eq!(Token::unpack(token.pack()), Some(token));

@@ -7,6 +7,7 @@
 //! asked. Where this module differs, it is because libwrap is open where its manual says closed; `docs/compat.md` has the
 //! list. What it must never do: let somebody in because something could not be found out.
 
+mod banner;
 mod expand;
 mod index;
 mod known;
@@ -18,12 +19,15 @@ mod request;
 mod search;
 mod table;
 mod verdict;
+mod verify;
 
+pub use banner::banner;
 pub use known::PATIENCE;
 pub use option::{Account, Accounts, Facility, Level, Severity};
 pub use request::{Endpoint, Facts, Found, Lookup, PARANOID, Request, UNKNOWN, cut};
-pub use table::{Contents, Files, Tables};
-pub use verdict::{Decision, Effect, Matched, Note, NoteKind, Outcome, RuleAt, Step, Verdict, Which};
+pub use table::{Contents, Files, RuleAt, Tables, Which};
+pub use verdict::{Decision, Effect, Matched, Note, NoteKind, Outcome, Step, Verdict};
+pub use verify::{Host, IDENT_MOST, ident_question, ident_user, verified};
 
 use self::search::Search;
 

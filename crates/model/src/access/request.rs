@@ -39,6 +39,12 @@ impl Endpoint {
         Self { address: text.into_bytes().into(), socket: Some(address), name: None }
     }
 
+    /// An end that has no internet address: it is on this machine, and libwrap calls it so.
+    pub fn local() -> Self {
+        let localhost: &[u8] = b"localhost";
+        Self { name: Some(localhost.into()), ..Self::text(localhost) }
+    }
+
     /// One of which nothing is known.
     pub fn unknown() -> Self {
         Self { address: UNKNOWN.into(), socket: None, name: None }

@@ -10,8 +10,8 @@ use super::list::{Truth, any};
 use super::option::{Act, Opt, Words, chop};
 use super::pattern::{ClientPattern, HostPattern, ProcessPattern, ServerPattern, TextPattern};
 use super::request::{Facts, Lookup, Request, is_known};
-use super::table::{Item, PatternFile, Rule, State, Table, Tables};
-use super::verdict::{Decision, Effect, Note, NoteKind, Outcome, RuleAt, Step, Verdict, Which};
+use super::table::{Item, PatternFile, Rule, RuleAt, State, Table, Tables, Which};
+use super::verdict::{Decision, Effect, Note, NoteKind, Outcome, Step, Verdict};
 
 /// One attempt.
 pub(super) struct Search<'a> {
@@ -54,7 +54,7 @@ impl<'a> Search<'a> {
                 }
                 Outcome::Decided(Box::new(Decision { client, notes: self.notes, ..decision }))
             }
-            Err(lookup) => Outcome::Needs(lookup),
+            Err(lookup) => Outcome::Needs(lookup, self.at),
         };
         (outcome, self.steps.unwrap_or_default())
     }

@@ -34,6 +34,24 @@ pub trait Files {
     fn contents(&mut self, path: &[u8]) -> Contents;
 }
 
+/// One of the two tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Which {
+    /// hosts.allow.
+    Allow,
+    /// hosts.deny.
+    Deny,
+}
+
+/// A rule's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleAt {
+    /// In which table.
+    pub table: Which,
+    /// On which line, from 1; the last one, where it goes over several.
+    pub line: u32,
+}
+
 /// Both tables, with the files that they name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tables {
@@ -106,6 +124,14 @@ impl Tables {
             }
         }
         tables
+    }
+
+    /// The path of a table.
+    pub fn path(&self, which: Which) -> &str {
+        match which {
+            Which::Allow => &self.allow.path,
+            Which::Deny => &self.deny.path,
+        }
     }
 
     /// The paths whose change changes what the tables say.

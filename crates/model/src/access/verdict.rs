@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 use super::list::Truth;
 use super::option::{Account, Severity};
 use super::request::Lookup;
+use super::table::{RuleAt, Tables};
 
 /// What a search has come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// This has to be looked up; then it is to be decided anew.
-    Needs(Lookup),
+    /// This has to be looked up, for this rule; then it is to be decided anew.
+    Needs(Lookup, Option<RuleAt>),
     /// It is decided.
     Decided(Box<Decision>),
 }
@@ -48,6 +49,11 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Nobody could find out what would have to be known.
+    pub fn undecided() -> Self {
+        Self { is_undecided: true, ..Self::new(Verdict::Deny, None) }
+    }
+
     pub(super) fn new(verdict: Verdict, rule: Option<RuleAt>) -> Self {
         Self {
             verdict,
@@ -89,24 +95,6 @@ pub enum Effect {
     Group(u32),
 }
 
-/// One of the two tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Which {
-    /// hosts.allow.
-    Allow,
-    /// hosts.deny.
-    Deny,
-}
-
-/// A rule's place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RuleAt {
-    /// In which table.
-    pub table: Which,
-    /// On which line, from 1; the last one, where it goes over several.
-    pub line: u32,
-}
-
 /// Something that libwrap says in syslog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
@@ -116,6 +104,20 @@ pub struct Note {
     pub rule: Option<RuleAt>,
     /// In libwrap's words.
     pub text: String,
+}
+
+impl Note {
+    /// The line as libwrap writes it.
+    pub fn line(&self, tables: &Tables) -> String {
+        let kind = match self.kind {
+            NoteKind::Warning => "warning",
+            NoteKind::Error => "error",
+        };
+        match self.rule {
+            None => format!("{kind}: {}", self.text),
+            Some(rule) => format!("{kind}: {}, line {}: {}", tables.path(rule.table), rule.line, self.text),
+        }
+    }
 }
 
 /// How something is said.

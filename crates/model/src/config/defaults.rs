@@ -21,6 +21,10 @@ pub struct Defaults {
     pub names: bool,
     /// Where standard error goes.
     pub stderr: Stderr,
+    /// Whether hosts.allow and hosts.deny are asked for programs that are not started through tcpd.
+    pub wraps_programs: bool,
+    /// The same for built-ins.
+    pub wraps_builtins: bool,
     /// The address that services listen on whose line has none, instead of the wildcard.
     pub bind: Option<String>,
 }

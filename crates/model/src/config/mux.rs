@@ -61,6 +61,7 @@ pub(super) fn complete(
             listeners: Box::new([listener]),
             task: Task::Builtin(Builtin::Tcpmux),
             limits: Arc::new(limits),
+            wrapped: None,
         });
     } else if let Some(entry) =
         tree.entries.iter().find(|entry| good.is_some() && name(&entry.name).is_some())

@@ -208,3 +208,8 @@ pub struct FileWords {
     /// The mode of this dialect's sockets when none is written.
     pub default_mode: u32,
 }
+
+/// The last part of a path.
+pub(super) fn base(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
+}

@@ -32,6 +32,9 @@ impl Supervisor {
             }
         }
         self.files = new.files;
+        if let Some(tables) = new.tables.take() {
+            self.tables = Some(Box::new(tables));
+        }
         self.services.reserve(new.services.len());
         self.listeners.reserve(new.services.iter().map(|service| service.listeners.len()).sum());
         for (service, successor) in new.services.into_iter().zip(plan.successors) {
@@ -274,7 +277,8 @@ impl Supervisor {
 
 /// Whether two configurations of a service mean the same, wherever they stand.
 fn says_the_same(a: &Service, b: &Service) -> bool {
-    (&a.task, &a.limits, &a.listeners, &a.name) == (&b.task, &b.limits, &b.listeners, &b.name)
+    (&a.task, &a.limits, &a.listeners, &a.name, &a.wrapped)
+        == (&b.task, &b.limits, &b.listeners, &b.name, &b.wrapped)
 }
 
 fn builtin_ports(service: &Service) -> impl Iterator<Item = u16> {

@@ -7,6 +7,7 @@
 //! What this module must never do: end the daemon, or forget a listener, because of anything that a caller did.
 
 mod configure;
+mod judgment;
 mod rpcbind;
 mod trouble;
 
@@ -14,19 +15,27 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+use self::judgment::{Judgment, JudgmentId, TOO_LONG};
 use self::trouble::Holding;
+use crate::access::Tables;
 use crate::admission::{Admission, Claim, Gate, Limit, Pool, Usage};
 use crate::children::{Child, Children, Pid, Session, SessionId};
 use crate::episode::{Episodes, Held};
-use crate::event::{Action, ConnectionId, Event, Exit, Handed, IDLE, Log, NotStarted, OpenError, Start};
+use crate::event::{
+    Action, ConnectionId, Errand, Event, Exit, Handed, IDLE, Log, NotStarted, OpenError, Start,
+};
 use crate::failure::{Errno, Failures, StartError, Step};
 use crate::lifecycle::{ListenerState, Pause, Phase};
+use crate::lookups::{self, Lookups};
 use crate::queue::Queue;
 use crate::registry::{Registry, Standing, Tidings};
 use crate::service::{AtLimit, Builtin, Handover, Identity, Listener, Service, Task};
 use crate::slots::{Key, Slots};
 use crate::tcpmux::{self, Request};
 use crate::time::Tick;
+
+/// Names a look-up that is under way.
+pub type LookupId = lookups::LookupId<JudgmentId>;
 
 /// Names a service that is configured or has programs running.
 pub type ServiceId = Key<ServiceState>;
@@ -61,6 +70,8 @@ pub struct Counters {
     pub calls: u64,
     /// Programs that were started, or sessions of a built-in.
     pub started: u64,
+    /// Callers whom hosts.allow and hosts.deny did not let in.
+    pub denied: u64,
 }
 
 /// How the daemon is to behave.
@@ -81,6 +92,8 @@ enum Timer {
     Session(SessionId),
     Episodes(ServiceId),
     Registry,
+    Lookup(LookupId),
+    Tables,
 }
 
 /// All that is known about the services.
@@ -102,6 +115,13 @@ pub struct Supervisor {
     /// Listeners that wait for any session to end.
     for_session: Queue<ListenerId>,
     registry: Registry,
+    /// hosts.allow and hosts.deny, once a service has asked them.
+    tables: Option<Box<Tables>>,
+    /// Until when they are being read anew.
+    reading_tables: Option<Tick>,
+    /// Callers about whom something has to be found out.
+    judgments: Slots<Box<Judgment>>,
+    lookups: Lookups<JudgmentId>,
     timers: BTreeSet<(Tick, Timer)>,
 }
 
@@ -121,6 +141,10 @@ impl Supervisor {
             for_child: Queue::default(),
             for_session: Queue::default(),
             registry: Registry::new(),
+            tables: None,
+            reading_tables: None,
+            judgments: Slots::default(),
+            lookups: Lookups::default(),
             timers: BTreeSet::new(),
         }
     }
@@ -159,6 +183,12 @@ impl Supervisor {
                 }
                 self.opened(listener, actions);
             }
+            Event::Examined(start, request, is_current) => {
+                self.examined(start, *request, is_current, now, actions);
+            }
+            Event::TablesRead(tables) => self.tables_read(*tables, now, actions),
+            Event::TablesNotRead(why) => self.tables_not_read(why, now, actions),
+            Event::LookedUp(id, found, remark) => self.looked_up(id, found, remark, now, actions),
             Event::NotOpened(listener, error) => self.not_opened(listener, error, now, actions),
             Event::TimerDue => self.timer_due(now, actions),
             Event::ReloadRequested => actions.push(Action::Load),
@@ -274,8 +304,10 @@ impl Supervisor {
             (Gate::Open, _) => match (handover, has_connections) {
                 (Handover::Connection, true) => actions.push(Action::Accept(id)),
                 (Handover::Connection, false) => actions.push(Action::PeekDatagram(id)),
-                // Whose datagram it is counts only where sources are limited.
-                (Handover::Listener, false) if state.service.limits.has_source_limits() => {
+                // Whose datagram it is counts only where sources are limited or judged.
+                (Handover::Listener, false)
+                    if state.service.limits.has_source_limits() || state.service.wrapped.is_some() =>
+                {
                     actions.push(Action::PeekDatagram(id));
                 }
                 (Handover::Listener, _) => self.grant(id, Handed::Listener, None, now, actions),
@@ -383,6 +415,18 @@ impl Supervisor {
             return;
         }
         let start = Start { service, listener: id, handed, peer };
+        if state.service.wrapped.is_some() {
+            actions.push(Action::Examine(start));
+        } else {
+            self.begin(start, None, now, actions);
+        }
+    }
+
+    /// Begins what was granted, and does before it what a rule of hosts.allow wants done.
+    fn begin(&mut self, start: Start, errand: Option<Box<Errand>>, now: Tick, actions: &mut Vec<Action>) {
+        let Start { service, listener: id, handed, .. } = start;
+        let Some(state) = self.services.get_mut(service) else { return };
+        let claim = claim(&start, &state.service.task);
         match (&state.service.task, handed) {
             (Task::Builtin(builtin), Handed::Connection(connection)) => {
                 state.counters.started += 1;
@@ -402,13 +446,18 @@ impl Supervisor {
                     actions.push(turn_away(id, handed));
                     self.start_failed(&start, error, now, actions);
                 }
-                Identity::Daemon | Identity::User(_) => actions.push(Action::Start(start)),
+                Identity::Daemon | Identity::User(_) => {
+                    actions.push(
+                        errand.map_or(Action::Start(start), |errand| Action::StartAfter(start, errand)),
+                    );
+                }
             },
         }
     }
 
     fn started(&mut self, start: Start, pid: Pid, now: Tick, actions: &mut Vec<Action>) {
-        self.children.insert(pid, Child { claim: claim(&start), listener: start.listener, started: now });
+        self.children
+            .insert(pid, Child { claim: program_claim(&start), listener: start.listener, started: now });
         if let Some(listener) = self.listeners.get_mut(start.listener) {
             listener.resources.succeed();
         }
@@ -427,7 +476,7 @@ impl Supervisor {
     }
 
     fn not_started(&mut self, start: Start, error: NotStarted, now: Tick, actions: &mut Vec<Action>) {
-        self.release(claim(&start), actions);
+        self.release(program_claim(&start), actions);
         match error {
             NotStarted::Nobody => {}
             NotStarted::Busy => {
@@ -549,6 +598,10 @@ impl Supervisor {
     ) {
         let first = actions.len();
         self.accepted(listener, connection, peer, now, actions);
+        // One who is judged first is told then.
+        if actions[first..].iter().any(|action| matches!(action, Action::Examine(_))) {
+            return;
+        }
         let is_served =
             actions[first..].iter().any(|action| matches!(action, Action::Start(_) | Action::Serve { .. }));
         let words = match (is_served, self.spec(listener).is_some_and(|spec| spec.extras().greets)) {
@@ -639,6 +692,8 @@ impl Supervisor {
                 Timer::Session(id) => actions.push(Action::EndSession(id)),
                 Timer::Episodes(id) => self.end_episodes(id, now, actions),
                 Timer::Registry => self.ask_rpcbind(actions),
+                Timer::Lookup(id) => self.looked_up(id, None, None, now, actions),
+                Timer::Tables => self.tables_not_read(TOO_LONG.to_owned(), now, actions),
             }
         }
     }
@@ -767,8 +822,13 @@ fn pool(task: &Task) -> Pool {
     }
 }
 
-/// What a granted start of a program was counted as.
-fn claim(start: &Start) -> Claim {
+/// What a granted start was counted as.
+fn claim(start: &Start, task: &Task) -> Claim {
+    Claim { pool: pool(task), service: start.service, source: start.source() }
+}
+
+/// The same, of a program.
+fn program_claim(start: &Start) -> Claim {
     Claim { pool: Pool::Children, service: start.service, source: start.source() }
 }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use usherd_model::access::{self, Endpoint, Found, Tables};
 use usherd_model::children::Pid;
 use usherd_model::config::inetd::{DialectName, Includes, parse};
 use usherd_model::config::syntax::{Tree, Word};
@@ -14,14 +15,15 @@ use usherd_model::config::{Defaults, STARTS_WINDOW};
 use usherd_model::config::{Facts, HostError, NoAnswer, ProgramFault, User, check};
 use usherd_model::diagnostic::Diagnostic;
 use usherd_model::event::{
-    self, Action, ConnectionId, Event, Exit, Handed, Log, NotStarted, OpenError, Start,
+    self, Action, ConnectionId, Errand, Event, Exit, Handed, Log, NotStarted, OpenError, Start,
 };
 use usherd_model::failure::{Errno, Step};
+use usherd_model::lookups::Question;
 use usherd_model::registry::{Refusal, Registration, Tidings};
 use usherd_model::service::{AtLimit, Config, Limits, ListenAddress, Rate, SourcePrefix, Stderr};
 use usherd_model::slots::Key;
 use usherd_model::source::{FileId, Sources};
-use usherd_model::supervisor::{ListenerId, Settings, Supervisor};
+use usherd_model::supervisor::{ListenerId, LookupId, Settings, Supervisor};
 use usherd_model::tcpmux::Request;
 use usherd_model::time::Tick;
 
@@ -132,6 +134,8 @@ pub fn defaults() -> Defaults {
         ucspi: false,
         names: false,
         stderr: Stderr::Connection,
+        wraps_programs: false,
+        wraps_builtins: false,
         bind: None,
     }
 }
@@ -165,6 +169,32 @@ pub fn parse_as(dialect: DialectName, text: &[u8], files: &mut Files) -> (Tree, 
     let (mut tree, mut diagnostics) = (Tree::default(), Vec::new());
     parse(&mut sources, file, dialect.dialect(), files, &mut tree, &mut diagnostics);
     (tree, diagnostics, sources)
+}
+
+/// Two tables that name no files.
+pub fn tables(allow: &str, deny: &str) -> Tables {
+    struct Both<'a>(&'a str, &'a str);
+
+    impl access::Files for Both<'_> {
+        fn contents(&mut self, path: &[u8]) -> access::Contents {
+            let text = if path == b"/etc/hosts.allow" { self.0 } else { self.1 };
+            access::Contents::Text(text.as_bytes().into())
+        }
+    }
+
+    struct Nobody;
+
+    impl access::Accounts for Nobody {
+        fn account(&mut self, _: &str, _: Option<u32>) -> Result<Option<access::Account>, String> {
+            Ok(None)
+        }
+
+        fn gid(&mut self, _: &str) -> Result<Option<u32>, String> {
+            Ok(None)
+        }
+    }
+
+    Tables::read("/etc/hosts.allow", "/etc/hosts.deny", &mut Both(allow, deny), &mut Nobody)
 }
 
 /// Files that can be included, by their names.
@@ -243,6 +273,14 @@ pub struct World {
     pub registered: BTreeSet<Registration>,
     /// How often it was told something.
     pub told: u32,
+    /// Whether hosts.allow and hosts.deny are as they were read.
+    pub tables_are_current: bool,
+    /// How often they were to be read anew.
+    pub table_reads: u32,
+    /// Look-ups that have no answer yet.
+    pub asked: Vec<(LookupId, Question)>,
+    /// What was to be done before programs were started.
+    pub errands: Vec<Errand>,
     peer: Option<SocketAddr>,
     next_port: u16,
     next_pid: i32,
@@ -281,6 +319,10 @@ impl World {
             rpcbind: Rpcbind::Answers,
             registered: BTreeSet::new(),
             told: 0,
+            tables_are_current: true,
+            table_reads: 0,
+            asked: Vec::new(),
+            errands: Vec::new(),
             peer: None,
             next_port: 40_000,
             next_pid: 100,
@@ -410,6 +452,41 @@ impl World {
         }
     }
 
+    fn start(&mut self, start: Start) -> Event {
+        if let Some(error) = self.clone_error {
+            return Event::NotStarted(start, error);
+        }
+        if start.handed == Handed::Listener {
+            assert!(self.open.contains(&start.listener), "only an open listener is handed over");
+        }
+        self.next_pid += 1;
+        let pid = Pid(self.next_pid);
+        self.running.insert(pid, start);
+        self.outcome = Some(Call::Started(pid));
+        Event::Started(start, pid)
+    }
+
+    /// Reads a text with these tables.
+    pub fn load_wrapped(&mut self, text: &str, allow: &str, deny: &str) {
+        let (mut config, _, _) = read_on(text.as_bytes(), &defaults(), &mut Table::default());
+        config.tables = Some(tables(allow, deny));
+        self.raise(Event::Loaded(Box::new(config)));
+    }
+
+    /// The oldest look-up has this answer.
+    pub fn answer(&mut self, answer: Option<&str>) -> Question {
+        let (id, question) = self.asked.remove(0);
+        let found = answer.map(|text| Found::text(text.as_bytes()));
+        self.outcome = None;
+        self.raise(Event::LookedUp(id, found, None));
+        question
+    }
+
+    /// What became of the caller who was answered or called last.
+    pub fn outcome(&self) -> Call {
+        self.outcome.unwrap_or(Call::Waits)
+    }
+
     fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
             Action::Look(listener) => {
@@ -421,19 +498,19 @@ impl World {
                 return Some(Event::Accepted { listener, connection: self.connect(), peer: self.peer });
             }
             Action::PeekDatagram(listener) => return Some(Event::DatagramFrom { listener, peer: self.peer }),
-            Action::Start(start) => {
-                if let Some(error) = self.clone_error {
-                    return Some(Event::NotStarted(start, error));
-                }
-                if start.handed == Handed::Listener {
-                    assert!(self.open.contains(&start.listener), "only an open listener is handed over");
-                }
-                self.next_pid += 1;
-                let pid = Pid(self.next_pid);
-                self.running.insert(pid, start);
-                self.outcome = Some(Call::Started(pid));
-                return Some(Event::Started(start, pid));
+            Action::Start(start) => return Some(self.start(start)),
+            Action::StartAfter(start, errand) => {
+                self.errands.push(*errand);
+                return Some(self.start(start));
             }
+            Action::Examine(start) => {
+                let daemon = &self.core.service_of(start.listener)?.wrapped.as_ref()?.daemon;
+                let client = start.peer.map_or_else(Endpoint::unknown, Endpoint::of);
+                let request = access::Request::new(daemon, client, Endpoint::of(([10, 0, 0, 1], 23).into()));
+                return Some(Event::Examined(start, Box::new(request), self.tables_are_current));
+            }
+            Action::ReadTables => self.table_reads += 1,
+            Action::LookUp(id, question) => self.asked.push((id, question)),
             Action::Serve { session, .. } => {
                 self.sessions.push(Event::SessionEnded(session));
                 self.outcome = Some(Call::Served);

@@ -18,6 +18,7 @@ use crate::exit_code::Exit;
 use crate::machine::Machine;
 use crate::message::{self, Errand, Reply, Request, SourceSpec};
 use crate::rpcbind;
+use crate::tables::{self, Stamps};
 
 pub(super) fn run() -> Exit {
     // "killall -HUP inetd" means the daemon and not us.
@@ -30,6 +31,7 @@ pub(super) fn run() -> Exit {
     let Ok(errand) = message::decode::<Errand>(&request) else { return Exit::Usage };
     let reply = match errand {
         Errand::Load(request) => message::encode(&load(&request, Compare::Nothing)),
+        Errand::ReadTables => message::encode(&tables::read()),
         Errand::Register(tidings) => message::encode(&rpcbind::tell(&tidings)),
     };
     let Ok(reply) = reply else { return Exit::System };
@@ -75,6 +77,12 @@ pub(super) fn load(request: &Request, compare: Compare) -> Reply {
     let mut config =
         check::check(&sources, &tree, &request.defaults, &mut Machine::default(), &mut diagnostics);
     config.unreadable = files.unreadable;
+    let mut stamps = Stamps::default();
+    if config.services.iter().any(|service| service.wrapped.is_some()) {
+        let stamped = tables::read();
+        config.tables = Some(stamped.tables);
+        stamps = stamped.stamps;
+    }
     // In the order of the files, whichever pass found them.
     diagnostics.sort_by_key(|diagnostic| match &diagnostic.place {
         Place::File(_) => (0, 0),
@@ -83,5 +91,5 @@ pub(super) fn load(request: &Request, compare: Compare) -> Reply {
     let reports = diagnostics.iter().map(|diagnostic| diagnostic.report(&sources)).collect();
     // The process ends next: what was made on the way is not taken apart first.
     std::mem::forget((sources, tree));
-    Reply { config, reports }
+    Reply { config, reports, stamps }
 }

@@ -2,15 +2,19 @@
 
 mod check;
 mod demo;
+mod effects;
 mod ident;
 mod inetd;
 mod load;
+mod resolve;
 mod run;
 mod serve;
 mod status;
+mod tcpd;
 mod with_names;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use clap::ArgMatches;
@@ -27,12 +31,18 @@ use crate::startup::{self, ControlPath, Options};
 /// Runs the face that the arguments name.
 pub fn run(arguments: Vec<OsString>) -> Exit {
     let name = arguments.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();
+    if is_tcpd(name) {
+        return tcpd::run(arguments.into_iter());
+    }
     if name == "inetd" {
         return inetd::run(&arguments);
     }
-    // The loader is started for every reload: it does without the command line's machinery.
-    if arguments.get(1).is_some_and(|word| word == "load") {
-        return load::run();
+    // What the daemon starts does without the command line's machinery.
+    match arguments.get(1).and_then(|word| word.to_str()) {
+        Some("load") => return load::run(),
+        Some("resolve") => return resolve::run(),
+        Some("effects") => return effects::run(arguments.into_iter().skip(2)),
+        Some(_) | None => {}
     }
     let arguments = match arguments.get(1) {
         Some(word) if word == "inetd" => inetd::attach_values(&arguments),
@@ -55,6 +65,12 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
         "with-names" => with_names::run(&matches),
         _ => Exit::Usage,
     }
+}
+
+/// Whether this is tcpd: its `argv[0]` is that of the program which it stands before, so its file's name counts.
+fn is_tcpd(name: &OsStr) -> bool {
+    let file = Path::new(OsStr::from_bytes(rustix::param::linux_execfn().to_bytes())).file_name();
+    name == "tcpd" || file.is_some_and(|file| file == "tcpd")
 }
 
 /// Prints help where it was asked for, and the complaint where something is wrong.
@@ -108,6 +124,8 @@ fn defaults(dialect: DialectName) -> Defaults {
         ucspi: false,
         names: false,
         stderr: Stderr::Connection,
+        wraps_programs: false,
+        wraps_builtins: false,
         bind: None,
     }
 }

@@ -3,8 +3,9 @@
 //! It stands between the daemon and the program, as the program's user: a name service that hangs makes its own caller
 //! wait and nobody else. A name that is not known is unset.
 
-use std::ffi::OsString;
-use std::net::IpAddr;
+use std::ffi::{OsStr, OsString};
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -26,8 +27,8 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     program.arg0(name).args(words);
     for (address, host) in NAMES {
         let address = std::env::var(address).ok().and_then(|text| text.parse::<IpAddr>().ok());
-        match address.and_then(names::name_of) {
-            Some(name) => program.env(host, name),
+        match address.and_then(|address| names::name_of(SocketAddr::new(address, 0))) {
+            Some(name) => program.env(host, OsStr::from_bytes(name.to_bytes())),
             None => program.env_remove(host),
         };
     }

@@ -3,16 +3,18 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use usherd_model::access::{Facility, Verdict};
 use usherd_model::admission::Limit;
+use usherd_model::diagnostic::printable;
 use usherd_model::episode::Held;
-use usherd_model::event::{Changes, Exit, Log};
+use usherd_model::event::{Changes, Exit, Judged, Log, Remark};
 use usherd_model::failure::{Errno, StartError, Step};
 use usherd_model::registry::{Refusal, Registration};
-use usherd_model::service::{Handover, Identity, Service, Unavailable};
+use usherd_model::service::{Handover, Identity, Service, Unavailable, Voice};
 use usherd_model::status;
 use usherd_model::supervisor::{ListenerId, ServiceId, Supervisor};
 
-use super::{Level, Record};
+use super::{Level, Record, Speaker};
 use crate::errno;
 
 /// Finds the words for an entry. Names are looked up in `supervisor`, which still has what the entry speaks of.
@@ -55,6 +57,20 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
             let name = names.service(*service);
             Record::new(Level::Notice, "start-recovered", format!("{name}: programs can be started again"))
                 .field("service", name)
+        }
+        Log::Judged(judged) => self::judged(names, judged),
+        Log::Remarked(Remark { daemon, text }) => {
+            let daemon = printable(daemon);
+            let speaker = Speaker { name: daemon.clone(), facility: DAEMON, level: ERR };
+            Record::new(Level::Warning, "access-remark", format!("{daemon}: {text}"))
+                .field("daemon", daemon)
+                .original(text.clone())
+                .speaker(speaker)
+        }
+        Log::TablesNotRead(why) => {
+            let text =
+                format!("hosts.allow and hosts.deny could not be read anew: {why}; callers were refused");
+            Record::new(Level::Error, "access-tables", text).field("error", why.clone())
         }
         Log::Connected(start, pid) => {
             let name = names.service(start.service);
@@ -160,6 +176,58 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
         }
     }
 }
+
+/// In the words of tcpd, or in those of an inetd that asks by itself.
+fn judged(names: Names<'_>, judged: &Judged) -> Record {
+    let Judged { listener, wrapped, verdict, twist, client, address, severity, rule, is_undecided } = judged;
+    let (client, address, daemon) = (printable(client), printable(address), printable(&wrapped.daemon));
+    let label = names.listener(*listener);
+    let command = twist.as_ref().map_or_else(String::new, |command| printable(command));
+    let (event, word, level) = match verdict {
+        Verdict::Allow => ("access-granted", "let in", Level::Info),
+        Verdict::Deny => ("access-denied", "refused", Level::Warning),
+        Verdict::Twist => ("access-twist", "answered by a command", Level::Warning),
+    };
+    let by = match (rule.is_empty(), is_undecided) {
+        (_, true) => ": something could not be found out".to_owned(),
+        (true, false) => String::new(),
+        (false, false) => format!(" by {rule}"),
+    };
+    let is_granted = *verdict == Verdict::Allow;
+    let (name, facility, original) = match (wrapped.voice, verdict) {
+        (_, Verdict::Twist) => (daemon.clone(), DAEMON, format!("twist {client} to {command}")),
+        (Voice::Tcpd, _) => {
+            let refused = if is_granted { "" } else { "refused " };
+            (daemon.clone(), DAEMON, format!("{refused}connect from {client} ({address})"))
+        }
+        (Voice::Inetd, _) => {
+            let (service, protocol) = label.rsplit_once('/').unwrap_or((&label, ""));
+            let refused = if is_granted { "" } else { "refused " };
+            let line = format!("{refused}connection from {client}, service {service} ({protocol})");
+            (String::new(), AUTH, line)
+        }
+    };
+    let speaker = Speaker {
+        name,
+        facility: severity.and_then(|severity| severity.facility).map_or(facility, Facility::number),
+        level: severity.map_or(level as u8, |severity| severity.level.number()),
+    };
+    Record::new(level, event, format!("{label}: {client} is {word}{by}"))
+        .field("listener", label)
+        .field("daemon", daemon)
+        .field("client", client)
+        .field("address", address)
+        .field("rule", rule.clone())
+        .field("command", command)
+        .field("undecided", if *is_undecided { "yes" } else { "" })
+        .original(original)
+        .speaker(speaker)
+}
+
+/// Facilities and levels as in syslog(3).
+const DAEMON: u8 = 3;
+const AUTH: u8 = 4;
+const ERR: u8 = 3;
 
 fn not_registered(
     names: Names<'_>,
@@ -328,7 +396,9 @@ fn original_of_start_failure(
         StartError::Identity(Unavailable::NoSuchGroup(group)) => {
             return format!("getgrnam: {group}: No such group");
         }
-        StartError::Identity(Unavailable::NotPermitted(_) | Unavailable::NotLookedUp(..)) => {
+        StartError::Identity(
+            Unavailable::NotPermitted(_) | Unavailable::Reserved(_) | Unavailable::NotLookedUp(..),
+        ) => {
             return String::new();
         }
         StartError::Refused { step, errno } => (*step, errno::words(*errno)),

@@ -52,12 +52,25 @@ pub struct Record {
     pub fields: Vec<(&'static str, String)>,
     /// What the original says about it, in lines; empty when it says nothing.
     pub original: String,
+    /// In whose name syslog has it, when not in the daemon's.
+    pub speaker: Option<Speaker>,
+}
+
+/// Somebody in whose name a line stands in syslog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Speaker {
+    /// The program; ours when it is empty.
+    pub name: String,
+    /// As in syslog(3), not shifted.
+    pub facility: u8,
+    /// As in syslog(3).
+    pub level: u8,
 }
 
 impl Record {
     /// A record without fields.
     pub fn new(level: Level, event: &'static str, text: impl Into<String>) -> Self {
-        Self { level, event, text: text.into(), fields: Vec::new(), original: String::new() }
+        Self { level, event, text: text.into(), fields: Vec::new(), original: String::new(), speaker: None }
     }
 
     /// Adds a field; an empty value is left out.
@@ -66,6 +79,12 @@ impl Record {
         if !value.is_empty() {
             self.fields.push((name, value));
         }
+        self
+    }
+
+    /// Has it stand in syslog in somebody's name.
+    pub fn speaker(mut self, speaker: Speaker) -> Self {
+        self.speaker = Some(speaker);
         self
     }
 
@@ -93,8 +112,16 @@ pub struct Logger {
     sink: Sink,
     format: Format,
     /// Lines that could not be written yet.
-    behind: VecDeque<(Level, String)>,
+    behind: VecDeque<Line>,
     lost: u64,
+}
+
+/// A line on its way.
+#[derive(Debug)]
+struct Line {
+    level: Level,
+    speaker: Option<Speaker>,
+    text: String,
 }
 
 /// Lines that wait for a slow reader. (A syslog socket takes ten at once where nobody has changed that.)
@@ -113,21 +140,23 @@ impl Logger {
             Format::Fields => fields(record),
             Format::Original if !record.original.is_empty() => {
                 for line in record.original.lines() {
-                    self.write(record.level, line.to_owned());
+                    self.write(record, line.to_owned());
                 }
                 return;
             }
             Format::Original => record.text.clone(),
         };
-        self.write(record.level, line);
+        self.write(record, line);
     }
 
-    fn write(&mut self, level: Level, line: String) {
+    fn write(&mut self, record: &Record, text: String) {
         self.flush();
-        let written = if self.is_behind() { Written::Later } else { self.sink.write(level, &line) };
+        let (level, speaker) = (record.level, record.speaker.clone());
+        let line = Line { level, speaker, text };
+        let written = if self.is_behind() { Written::Later } else { self.sink.write(&line) };
         match written {
             Written::Done => self.tell_lost(),
-            Written::Later if self.behind.len() < MOST_BEHIND => self.behind.push_back((level, line)),
+            Written::Later if self.behind.len() < MOST_BEHIND => self.behind.push_back(line),
             Written::Later | Written::Nobody => self.lost += 1,
         }
     }
@@ -144,8 +173,8 @@ impl Logger {
 
     /// Writes what could not be written before.
     pub fn flush(&mut self) {
-        while let Some((level, line)) = self.behind.front() {
-            match self.sink.write(*level, line) {
+        while let Some(line) = self.behind.front() {
+            match self.sink.write(line) {
                 Written::Later => return,
                 Written::Done => {}
                 Written::Nobody => self.lost += 1,

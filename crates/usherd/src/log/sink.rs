@@ -9,7 +9,7 @@ use rustix::net::{
     AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, send, socket_with,
 };
 
-use super::Level;
+use super::{Line, Speaker};
 use crate::clock;
 
 /// Where lines go.
@@ -34,10 +34,10 @@ pub(super) enum Written {
 
 impl Sink {
     /// Writes one line.
-    pub(super) fn write(&mut self, level: Level, line: &str) -> Written {
+    pub(super) fn write(&mut self, line: &Line) -> Written {
         match self {
-            Sink::Terminal(terminal) => terminal.write(line),
-            Sink::Syslog(syslog) => syslog.write(level, line),
+            Sink::Terminal(terminal) => terminal.write(&line.text),
+            Sink::Syslog(syslog) => syslog.write(line),
         }
     }
 }
@@ -129,7 +129,7 @@ const DAEMON: u8 = 3 << 3;
 impl Syslog {
     /// Lines will begin with `ident[pid]`.
     pub fn new(ident: &str) -> Self {
-        Self { facility: DAEMON, tag: format!("{ident}[{}]", std::process::id()), socket: None }
+        Self { facility: DAEMON, tag: tag(ident), socket: None }
     }
 
     /// As syslog(3) writes before openlog(3): as the user's, without a number.
@@ -137,17 +137,23 @@ impl Syslog {
         Self { facility: USER, tag: name.to_owned(), socket: None }
     }
 
-    fn write(&mut self, level: Level, line: &str) -> Written {
+    fn write(&mut self, line: &Line) -> Written {
+        let (priority, tag) = match &line.speaker {
+            None => (self.facility | line.level as u8, self.tag.clone()),
+            Some(Speaker { name, facility, level }) => {
+                let tag = if name.is_empty() { self.tag.clone() } else { tag(name) };
+                (facility << 3 | level, tag)
+            }
+        };
         let time = clock::local();
-        let priority = self.facility | level as u8;
         let text = format!(
-            "<{priority}>{} {:2} {:02}:{:02}:{:02} {}: {line}",
+            "<{priority}>{} {:2} {:02}:{:02}:{:02} {tag}: {}",
             clock::MONTHS[time.month % 12],
             time.day,
             time.hour,
             time.minute,
             time.second,
-            self.tag,
+            line.text,
         );
         // A log daemon that was restarted has another socket: one try with the old one, one with a new one.
         for _ in 0..2 {
@@ -173,6 +179,10 @@ impl Syslog {
         connect(socket.as_fd(), &SocketAddrUnix::new("/dev/log").ok()?).ok()?;
         Some(crate::descriptors::move_up(socket))
     }
+}
+
+fn tag(ident: &str) -> String {
+    format!("{ident}[{}]", std::process::id())
 }
 
 #[cfg(test)]

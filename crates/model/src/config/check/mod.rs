@@ -6,6 +6,7 @@
 mod limits;
 mod sockets;
 mod task;
+mod wrapped;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -106,6 +107,7 @@ impl Checker<'_> {
             listeners: listeners?.into(),
             task: task?,
             limits: Arc::new(limits),
+            wrapped: self.wrapped(entry),
         })
     }
 

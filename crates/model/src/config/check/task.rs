@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use super::wrapped::{is_tcpd, is_tcpd_name, tcpd_program};
 use super::{Checker, quoted};
 use crate::config::facts::NoAnswer;
 use crate::config::mux;
-use crate::config::syntax::{Account, Entry, Transport, WaitMeaning, Word};
+use crate::config::syntax::{Account, Entry, Transport, WaitMeaning, Word, base};
 use crate::diagnostic::printable;
 use crate::service::{
     Builtin, CommandLine, Credentials, Handover, Identity, ListenAddress, Listener, OURSELVES, Program,
-    Service, SocketKind, Task, Unavailable,
+    RESOLVER, Service, SocketKind, Task, Unavailable,
 };
 
 impl Checker<'_> {
@@ -116,8 +117,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn program(&mut self, entry: &Entry, handover: Option<Handover>) -> Option<Program> {
-        let arguments = entry.arguments.iter().map(|argument| argument.value.as_slice());
-        let command = CommandLine::new(&entry.program.value, arguments);
+        let command = self.command(entry)?;
         if let Some(long) = entry.arguments.iter().find(|argument| argument.value.len() > MAX_ARGUMENT) {
             let message = format!("an argument of {} bytes", long.value.len());
             self.error("argument-too-long", long, message).expected =
@@ -132,6 +132,22 @@ impl Checker<'_> {
             ucspi: self.defaults.ucspi,
             stderr: self.defaults.stderr,
         })
+    }
+
+    /// What is executed. tcpd is not: what it would ask is asked before anything is started.
+    fn command(&mut self, entry: &Entry) -> Option<CommandLine> {
+        let mut arguments = entry.arguments.iter().map(|argument| argument.value.as_slice());
+        if !is_tcpd(entry) {
+            return Some(CommandLine::new(&entry.program.value, arguments));
+        }
+        let real = arguments.next().unwrap_or_default();
+        if is_tcpd_name(real) {
+            self.error("tcpd-of-nothing", &entry.program, "tcpd has no program to start").expected =
+                "the real program behind it: /usr/sbin/tcpd /usr/sbin/in.ftpd -l".to_owned();
+            return None;
+        }
+        let path = tcpd_program(real);
+        Some(CommandLine::new(&path, std::iter::once(base(real)).chain(arguments)))
     }
 
     fn identity(&mut self, owner: &Word, accounts: &[Account]) -> Identity {
@@ -171,6 +187,7 @@ impl Checker<'_> {
             }
         };
         match self.facts.unprivileged_as() {
+            None if user.uid == RESOLVER => self.unavailable(owner, Unavailable::Reserved(user.name)),
             None => {
                 let groups = self.facts.groups_of(&user.name, gid);
                 Identity::User(Arc::new(Credentials { user: user.name, uid: user.uid, gid, groups }))
@@ -196,6 +213,11 @@ impl Checker<'_> {
                 "not-permitted",
                 format!("only root can start programs as {name:?}"),
                 "run as root, or write the user that usherd runs as",
+            ),
+            Unavailable::Reserved(name) => (
+                "reserved-user",
+                format!("{name:?} has the number of usherd's own helper ({RESOLVER})"),
+                "give the user another number",
             ),
             Unavailable::NotLookedUp(name, why) => (
                 "not-looked-up",

@@ -11,10 +11,10 @@
 
 use super::keys::Definition;
 use super::lines::Line;
-use super::words::{base, part, split, split_at_most, split_host, split_versions};
+use super::words::{part, split, split_at_most, split_host, split_versions};
 use super::{BareArgv, Dialect, Limited, ProtocolWord, Split, WaitLimit, WaitRule, union, unsupported};
 use crate::config::syntax::{
-    Account, Entry, FileWords, LimitWord, LimitWords, Numeral, Transport, Tree, WaitMeaning, Word, Zero,
+    Account, Entry, FileWords, LimitWord, LimitWords, Numeral, Transport, Tree, WaitMeaning, Word, Zero, base,
 };
 use crate::diagnostic::{Diagnostic, Place, printable};
 use crate::service::Handover;

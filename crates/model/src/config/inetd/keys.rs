@@ -5,10 +5,10 @@
 //!
 //! Source: inetd(8) and `parse_v2.c` of NetBSD.
 
-use super::words::{base, split_versions};
+use super::words::split_versions;
 use super::{Dialect, unsupported};
 use crate::config::syntax::{
-    Account, Entry, FileWords, LimitWord, LimitWords, Numeral, WaitMeaning, Word, Zero,
+    Account, Entry, FileWords, LimitWord, LimitWords, Numeral, WaitMeaning, Word, Zero, base,
 };
 use crate::diagnostic::{Diagnostic, Place, printable};
 use crate::service::Handover;

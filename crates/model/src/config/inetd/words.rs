@@ -30,11 +30,6 @@ fn unbracket(host: Word) -> Word {
     }
 }
 
-/// The last part of a path.
-pub(super) fn base(path: &[u8]) -> &[u8] {
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
-}
-
 /// The parts between separators; an empty word has one.
 pub(super) fn split(word: &Word, separator: u8) -> Vec<Word> {
     split_at_most(word, separator, usize::MAX)

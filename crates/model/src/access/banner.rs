@@ -1,0 +1,67 @@
+//! What a banner's file says to one caller.
+
+use super::expand::{Stop, expand};
+use super::known::Known;
+use super::pattern::split_outside_brackets;
+use super::request::{Facts, Lookup, Request};
+
+/// Expands a banner: `%` in every line, and a CR at its end. Also what `%` letters meant nothing.
+///
+/// NUL bytes at the beginning are sent as they are (some clients want them), and a line in which a bracket is open keeps
+/// its end without a CR, as with the original. A line that would become too long is left out, and so are all that follow.
+///
+/// # Errors
+///
+/// What has to be looked up first.
+pub fn banner(text: &[u8], request: &Request, facts: &Facts) -> Result<(Vec<u8>, Vec<char>), Lookup> {
+    let mut known = Known::new(request, facts);
+    let mut unrecognized = Vec::new();
+    let nuls = text.iter().take_while(|byte| **byte == 0).count();
+    let mut out = text[..nuls].to_vec();
+    for line in text[nuls..].split_inclusive(|byte| *byte == b'\n') {
+        let with_end = match split_outside_brackets(line, b'\n') {
+            Some(end) => [&line[..end], b"\r\n"].concat(),
+            None => line.to_vec(),
+        };
+        match expand(&with_end, &mut known, |letter| unrecognized.push(letter)) {
+            Ok(line) => out.extend(line),
+            Err(Stop::Needs(lookup)) => return Err(lookup),
+            Err(Stop::TooLong) => break,
+        }
+    }
+    Ok((out, unrecognized))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::{Endpoint, Found};
+    use super::*;
+
+    fn said(text: &str) -> String {
+        let client = Endpoint::of(([10, 1, 2, 3], 4000).into());
+        let request = Request::new(b"in.telnetd", client, Endpoint::unknown());
+        let facts = Facts { client_name: Some(Found::text(b"a.b")), ..Facts::default() };
+        let (said, _) = banner(text.as_bytes(), &request, &facts).expect("all is known");
+        String::from_utf8(said).expect("text")
+    }
+
+    #[test]
+    fn lines_get_a_cr_as_libwrap_gives_it() {
+        for (text, expected) in [
+            ("hello\n", "hello\r\n"),
+            ("a\nb", "a\r\nb"),
+            ("%a %n %d\n", "10.1.2.3 a.b in.telnetd\r\n"),
+            ("\0\0x\n", "\0\0x\r\n"),
+            ("[x\ny]\nz\n", "[x\ny]\nz\r\n"),
+            ("a\r\nb\r\n", "a\r\r\nb\r\r\n"),
+        ] {
+            assert_eq!(said(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_to_be_looked_up_is_said() {
+        let request = Request::new(b"x", Endpoint::unknown(), Endpoint::unknown());
+        assert_eq!(banner(b"%n", &request, &Facts::default()), Err(Lookup::ClientName));
+    }
+}

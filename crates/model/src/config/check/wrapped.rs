@@ -1,0 +1,43 @@
+//! Whether hosts.allow and hosts.deny are asked before a service is started.
+
+use super::Checker;
+use crate::config::mux;
+use crate::config::syntax::{Entry, base};
+use crate::service::{Voice, Wrapped};
+
+/// Where tcpd looks for a program that is named without a folder: `REAL_DAEMON_DIR` of Debian's.
+const DAEMONS: &[u8] = b"/usr/sbin/";
+
+impl Checker<'_> {
+    /// By which name, and in whose words: those of tcpd for what is started through it, whatever its path.
+    pub(super) fn wrapped(&self, entry: &Entry) -> Option<Box<Wrapped>> {
+        let is_internal = entry.program.value == b"internal";
+        let first = entry.arguments.first().map(|argument| argument.value.as_slice());
+        let (daemon, voice) = if is_tcpd(entry) {
+            (base(first?), Voice::Tcpd)
+        } else if is_internal && self.defaults.wraps_builtins {
+            let behind_mux = mux::name(&entry.name).map(|(name, _)| name);
+            (behind_mux.unwrap_or(&entry.name.value), Voice::Inetd)
+        } else if !is_internal && self.defaults.wraps_programs {
+            (base(first.unwrap_or(&entry.program.value)), Voice::Inetd)
+        } else {
+            return None;
+        };
+        Some(Box::new(Wrapped { daemon: daemon.into(), voice }))
+    }
+}
+
+/// Whether a program is started through tcpd.
+pub(super) fn is_tcpd(entry: &Entry) -> bool {
+    is_tcpd_name(&entry.program.value)
+}
+
+/// Whether a path is that of tcpd, in whichever folder a system has it.
+pub(super) fn is_tcpd_name(path: &[u8]) -> bool {
+    base(path) == b"tcpd"
+}
+
+/// What tcpd executes when this is its `argv[0]`.
+pub(super) fn tcpd_program(real: &[u8]) -> Vec<u8> {
+    if real.starts_with(b"/") { real.to_vec() } else { [DAEMONS, real].concat() }
+}

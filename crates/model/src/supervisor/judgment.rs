@@ -1,0 +1,373 @@
+//! Whether hosts.allow and hosts.deny let a caller in, before anything is started for it.
+//!
+//! A caller about whom something has to be found out waits here, with its place in the limits; nobody else waits for it.
+//! What cannot be found out in time lets nobody in.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::{LookupId, ServiceId, Supervisor, Timer, claim, pool, turn_away};
+use crate::access::{
+    self, Decision, Effect, Facts, Found, Lookup, Note, NoteKind, Outcome, Request, RuleAt, Tables, UNKNOWN,
+    Verdict, Which,
+};
+use crate::admission::Claim;
+use crate::event::{Action, ConnectionId, Errand, Handed, Judged, Log, Remark, Start};
+use crate::lifecycle::{Pause, Phase};
+use crate::lookups::Question;
+use crate::service::{ListenAddress, Wrapped};
+use crate::slots::Key;
+use crate::tcpmux;
+use crate::time::Tick;
+
+/// A caller about whom something has to be found out.
+#[derive(Debug)]
+pub struct Judgment {
+    start: Start,
+    /// What it was granted, and holds meanwhile.
+    claim: Claim,
+    request: Request,
+    facts: Facts,
+    waits: Waits,
+}
+
+/// Names one.
+pub(super) type JudgmentId = Key<Box<Judgment>>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waits {
+    /// Until the tables were read.
+    Tables,
+    /// For this, which this rule needs.
+    For(Lookup, Option<RuleAt>),
+}
+
+/// So many callers can wait. One more is refused.
+const MOST: usize = 4096;
+
+/// Reading the tables may take so long.
+const TABLES_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A host name may take so long; resolvers give up after less where nobody has told them otherwise.
+const NAME_PATIENCE: Duration = Duration::from_secs(15);
+
+/// The helper itself keeps to a caller's patience; so much longer it may take to say so.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// What is said when the tables were not read in time.
+pub(super) const TOO_LONG: &str = "it takes too long";
+
+impl Supervisor {
+    pub(super) fn examined(
+        &mut self,
+        start: Start,
+        request: Request,
+        is_current: bool,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(state) = self.services.get(start.service) else { return };
+        let claim = claim(&start, &state.service.task);
+        let (facts, waits) = (Facts::default(), Waits::Tables);
+        let judgment = Box::new(Judgment { start, claim, request, facts, waits });
+        if is_current && self.tables.is_some() && self.reading_tables.is_none() {
+            self.judge(judgment, now, actions);
+            return;
+        }
+        if self.reading_tables.is_none() {
+            let until = now.after(TABLES_PATIENCE);
+            self.reading_tables = Some(until);
+            self.timers.insert((until, Timer::Tables));
+            actions.push(Action::ReadTables);
+        }
+        if let Err(judgment) = self.wait(judgment, actions) {
+            self.refuse_undecided(&judgment, now, actions);
+        }
+    }
+
+    pub(super) fn tables_read(&mut self, tables: Tables, now: Tick, actions: &mut Vec<Action>) {
+        self.tables = Some(Box::new(tables));
+        self.stop_reading_tables();
+        while let Some(judgment) = self.take_waiting_for_tables() {
+            self.judge(judgment, now, actions);
+        }
+    }
+
+    pub(super) fn tables_not_read(&mut self, why: String, now: Tick, actions: &mut Vec<Action>) {
+        self.stop_reading_tables();
+        actions.push(Action::Log(Log::TablesNotRead(why)));
+        while let Some(judgment) = self.take_waiting_for_tables() {
+            self.refuse_undecided(&judgment, now, actions);
+        }
+    }
+
+    fn stop_reading_tables(&mut self) {
+        if let Some(until) = self.reading_tables.take() {
+            self.timers.remove(&(until, Timer::Tables));
+        }
+    }
+
+    /// Takes out one caller who waits for the tables.
+    fn take_waiting_for_tables(&mut self) -> Option<Box<Judgment>> {
+        let mut waiting = self.judgments.iter().filter(|(_, judgment)| judgment.waits == Waits::Tables);
+        let id = waiting.next().map(|(id, _)| id);
+        drop(waiting);
+        self.judgments.remove(id?)
+    }
+
+    /// The services of callers about whom something has to be found out.
+    pub fn judged(&self) -> impl Iterator<Item = ServiceId> {
+        self.judgments.iter().map(|(_, judgment)| judgment.start.service)
+    }
+
+    /// Decides, as far as the facts go.
+    fn judge(&mut self, mut judgment: Box<Judgment>, now: Tick, actions: &mut Vec<Action>) {
+        loop {
+            let Some(tables) = &self.tables else { return self.refuse_undecided(&judgment, now, actions) };
+            match access::decide(tables, &judgment.request, &judgment.facts) {
+                Outcome::Decided(decision) => return self.decided(&judgment, *decision, now, actions),
+                Outcome::Needs(lookup, rule) => match Question::about(lookup, &judgment.request) {
+                    None => judgment.learn(lookup, Found::text(UNKNOWN)),
+                    Some(question) => {
+                        judgment.waits = Waits::For(lookup, rule);
+                        match self.look_up(judgment, question, lookup, now, actions) {
+                            None => return,
+                            Some(back) => {
+                                judgment = back;
+                                judgment.learn(lookup, Found::Undecided);
+                            }
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    /// Asks; the judgment comes back when too many ask.
+    fn look_up(
+        &mut self,
+        judgment: Box<Judgment>,
+        question: Question,
+        lookup: Lookup,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) -> Option<Box<Judgment>> {
+        let id = match self.wait(judgment, actions) {
+            Ok(id) => id,
+            Err(judgment) => return Some(judgment),
+        };
+        let until = now.after(match lookup {
+            Lookup::ClientName | Lookup::ServerName => NAME_PATIENCE,
+            Lookup::User(seconds) => Duration::from_secs(u64::from(seconds)) + ANSWER,
+        });
+        match self.lookups.ask(question, id, until) {
+            Ok(None) => {}
+            Ok(Some(asked)) => {
+                self.timers.insert((until, Timer::Lookup(asked)));
+                self.begin_lookups(actions);
+            }
+            Err(id) => return self.judgments.remove(id),
+        }
+        None
+    }
+
+    fn begin_lookups(&mut self, actions: &mut Vec<Action>) {
+        while let Some((id, question)) = self.lookups.begin_next() {
+            actions.push(Action::LookUp(id, question));
+        }
+    }
+
+    pub(super) fn looked_up(
+        &mut self,
+        id: LookupId,
+        found: Option<Found>,
+        remark: Option<String>,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some((until, waiting)) = self.lookups.end(id) else { return };
+        self.timers.remove(&(until, Timer::Lookup(id)));
+        self.begin_lookups(actions);
+        let found = found.unwrap_or(Found::Undecided);
+        for judgment in waiting {
+            let Some(mut judgment) = self.judgments.remove(judgment) else { continue };
+            if let Waits::For(lookup, rule) = judgment.waits {
+                if let Some(text) = &remark {
+                    let note = Note { kind: NoteKind::Warning, rule, text: text.clone() };
+                    let remark = self.remark(&note, &judgment.request.daemon);
+                    actions.push(Action::Log(Log::Remarked(remark)));
+                }
+                judgment.learn(lookup, found.clone());
+            }
+            self.judge(judgment, now, actions);
+        }
+    }
+
+    /// Keeps a caller waiting. A listener whose datagram it is waits, too: the datagram is still there.
+    fn wait(
+        &mut self,
+        judgment: Box<Judgment>,
+        actions: &mut Vec<Action>,
+    ) -> Result<JudgmentId, Box<Judgment>> {
+        if self.judgments.len() >= MOST {
+            return Err(judgment);
+        }
+        let Start { listener, handed, .. } = judgment.start;
+        if !matches!(handed, Handed::Connection(_)) {
+            self.set_phase(listener, Phase::Paused(Pause::Judgment), actions);
+        }
+        Ok(self.judgments.insert(judgment))
+    }
+
+    fn refuse_undecided(&mut self, judgment: &Judgment, now: Tick, actions: &mut Vec<Action>) {
+        let client = judgment.request.client.address.to_vec();
+        self.decided(judgment, Decision { client, ..Decision::undecided() }, now, actions);
+    }
+
+    fn decided(&mut self, judgment: &Judgment, mut decision: Decision, now: Tick, actions: &mut Vec<Action>) {
+        let Judgment { start, request, facts, .. } = judgment;
+        self.end_waiting(start, actions);
+        let Some((wrapped, is_program)) = self.still_there(judgment) else {
+            self.turn_away(judgment, actions);
+            return;
+        };
+        if !is_program && decision.effects.iter().any(needs_process) {
+            let text = "a built-in runs no commands".to_owned();
+            decision.notes.push(Note { kind: NoteKind::Error, rule: decision.rule, text });
+            decision.verdict = Verdict::Deny;
+            decision.effects.clear();
+        }
+        let remarks = decision.notes.iter().map(|note| self.remark(note, &wrapped.daemon));
+        actions.extend(remarks.map(|remark| Action::Log(Log::Remarked(remark))));
+        // Where a command decides, whoever runs it says how.
+        if !decision.effects.iter().any(|effect| matches!(effect, Effect::Aclexec(_))) {
+            actions.push(Action::Log(Log::Judged(Box::new(self.judged_as(judgment, &decision, wrapped)))));
+        }
+        let is_behind_mux =
+            self.spec(start.listener).is_some_and(|spec| matches!(spec.key.address, ListenAddress::Mux(_)));
+        if let (true, Handed::Connection(connection)) = (is_behind_mux, start.handed) {
+            self.answer_behind_mux(start, connection, decision.verdict, actions);
+        }
+        let errand = if decision.effects.is_empty() || !is_program {
+            None
+        } else {
+            let Decision { verdict, effects, severity, client, .. } = decision.clone();
+            Some(Box::new(Errand {
+                verdict,
+                effects,
+                severity,
+                client,
+                request: request.clone(),
+                facts: facts.clone(),
+            }))
+        };
+        match (decision.verdict, errand) {
+            (Verdict::Allow | Verdict::Twist, errand) => self.begin(*start, errand, now, actions),
+            (Verdict::Deny, Some(errand)) => {
+                self.count_denied(start);
+                self.begin(*start, Some(errand), now, actions);
+            }
+            (Verdict::Deny, None) => {
+                self.count_denied(start);
+                self.turn_away(judgment, actions);
+            }
+        }
+    }
+
+    /// How the service of a caller is wrapped, and whether it is a program; `None` when it has gone or become something
+    /// else since the caller came, or its socket has.
+    fn still_there(&self, judgment: &Judgment) -> Option<(Wrapped, bool)> {
+        let Judgment { start, claim, .. } = judgment;
+        let state = self.services.get(start.service).filter(|state| !state.listeners.is_empty())?;
+        let listener = self.listeners.get(start.listener)?;
+        let is_same = listener.phase.is_open() && pool(&state.service.task) == claim.pool;
+        let wrapped = state.service.wrapped.as_deref().filter(|_| is_same)?;
+        Some((wrapped.clone(), state.service.program().is_some()))
+    }
+
+    /// Sends a caller away and gives back what it held.
+    fn turn_away(&mut self, judgment: &Judgment, actions: &mut Vec<Action>) {
+        let Judgment { start, claim, .. } = judgment;
+        let is_open = self.listeners.get(start.listener).is_some_and(|listener| listener.phase.is_open());
+        if is_open || matches!(start.handed, Handed::Connection(_)) {
+            actions.push(turn_away(start.listener, start.handed));
+        }
+        self.release(*claim, actions);
+    }
+
+    fn count_denied(&mut self, start: &Start) {
+        if let Some(state) = self.services.get_mut(start.service) {
+            state.counters.denied += 1;
+        }
+    }
+
+    /// A listener that waited for a judgment is looked at again.
+    fn end_waiting(&mut self, start: &Start, actions: &mut Vec<Action>) {
+        let phase = self.listeners.get(start.listener).map(|listener| listener.phase);
+        if phase == Some(Phase::Paused(Pause::Judgment)) {
+            self.set_phase(start.listener, Phase::Polled, actions);
+        }
+    }
+
+    fn answer_behind_mux(
+        &self,
+        start: &Start,
+        connection: ConnectionId,
+        verdict: Verdict,
+        actions: &mut Vec<Action>,
+    ) {
+        let greets = self.spec(start.listener).is_some_and(|spec| spec.extras().greets);
+        let words = match verdict {
+            Verdict::Allow if greets => tcpmux::GO,
+            Verdict::Allow | Verdict::Twist => return,
+            Verdict::Deny => tcpmux::NOT_AVAILABLE,
+        };
+        actions.push(Action::Say(connection, Cow::Borrowed(words)));
+    }
+
+    fn judged_as(&self, judgment: &Judgment, decision: &Decision, wrapped: Wrapped) -> Judged {
+        let twist = decision.effects.iter().find_map(|effect| {
+            if let Effect::Twist(command) = effect { Some(command.clone()) } else { None }
+        });
+        Judged {
+            listener: judgment.start.listener,
+            wrapped,
+            verdict: decision.verdict,
+            twist,
+            client: decision.client.clone(),
+            address: judgment.request.client.address.clone(),
+            severity: decision.severity,
+            rule: decision.rule.map_or_else(String::new, |rule| self.place(rule)),
+            is_undecided: decision.is_undecided,
+        }
+    }
+
+    fn remark(&self, note: &Note, daemon: &[u8]) -> Remark {
+        let text = self.tables.as_ref().map_or_else(|| note.text.clone(), |tables| note.line(tables));
+        Remark { daemon: daemon.into(), text }
+    }
+
+    fn place(&self, rule: RuleAt) -> String {
+        format!("{}:{}", self.table_path(rule.table), rule.line)
+    }
+
+    fn table_path(&self, table: Which) -> &str {
+        self.tables.as_ref().map_or("", |tables| tables.path(table))
+    }
+}
+
+impl Judgment {
+    fn learn(&mut self, lookup: Lookup, found: Found) {
+        let fact = match lookup {
+            Lookup::ClientName => &mut self.facts.client_name,
+            Lookup::ServerName => &mut self.facts.server_name,
+            Lookup::User(_) => &mut self.facts.user,
+        };
+        *fact = Some(found);
+    }
+}
+
+/// Whether an effect is carried out by a process of the caller's own.
+fn needs_process(effect: &Effect) -> bool {
+    matches!(effect, Effect::Spawn(_) | Effect::Aclexec(_) | Effect::Twist(_) | Effect::Banners(_))
+}
