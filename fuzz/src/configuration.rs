@@ -57,8 +57,8 @@ fn defaults() -> Defaults {
         ucspi: false,
         names: false,
         stderr,
-        wraps_programs: false,
-        wraps_builtins: false,
+        wraps_programs: None,
+        wraps_builtins: None,
         bind: None,
     }
 }

@@ -8,7 +8,7 @@ use crate::daemon::{Mode, Process};
 use crate::deadline;
 use crate::lab::Lab;
 use crate::server::Dialect;
-use crate::server::Server::{Busybox, Inetutils, Openbsd, Usherd, UsherdAs};
+use crate::server::Server::{Busybox, Inetutils, UsherdAs};
 use crate::sockets;
 
 const LINE: &str = "2001 stream tcp nowait nobody /srv/probe probe\n";
@@ -16,16 +16,7 @@ const NO_OPTION: &str = "has no such option";
 const OWN_OPTIONS: &str = "its options are other ones";
 
 const L_IS_ANOTHER: &str = "-l logs connections there";
-const NO_WRAPPERS_YET: &str = "-l is refused until the TCP wrappers are built in";
-const NO_WRAPPERS: Reasons = &[
-    (Inetutils, NO_OPTION),
-    (Busybox, NO_OPTION),
-    (Usherd, NO_WRAPPERS_YET),
-    (UsherdAs(Dialect::Openbsd), NO_WRAPPERS_YET),
-    (UsherdAs(Dialect::Gnu), NO_WRAPPERS_YET),
-    (UsherdAs(Dialect::Netbsd), NO_WRAPPERS_YET),
-    (UsherdAs(Dialect::Busybox), NO_WRAPPERS_YET),
-];
+const NO_WRAPPERS: Reasons = &[(Inetutils, NO_OPTION), (Busybox, NO_OPTION)];
 
 pub const CASES: &[Case] = &[
     case(
@@ -123,13 +114,6 @@ pub const CASES: &[Case] = &[
     )
     .ignored(NO_WRAPPERS)
     .not_run(&[(UsherdAs(Dialect::Freebsd), L_IS_ANOTHER)]),
-    case(
-        "l_is_refused_clearly",
-        "a restriction that cannot be applied is an error, never a shrug",
-        l_is_refused_clearly,
-    )
-    .ignored(&[(Openbsd, "it can apply it")])
-    .other_dialects(&[(Dialect::Freebsd, L_IS_ANOTHER)]),
 ];
 
 /// A start that should not succeed: without the word for the foreground, it ends at once.
@@ -332,11 +316,4 @@ fn l_replaces_tcpd(lab: &mut Lab) {
     let launch = lab.launch_with(&["-l"]);
     lab.start_with(launch, "2001 stream tcp nowait nobody /usr/sbin/tcpd /srv/probe x\n");
     assert_eq!(ask("127.0.0.1:2001").arguments(), ["probe", "x"]);
-}
-
-fn l_is_refused_clearly(lab: &mut Lab) {
-    lab.write_config(LINE);
-    let code = ends(lab, &["-l"]);
-    assert_ne!(code, Some(0));
-    assert!(lab.output().contains("l"), "{}", lab.output());
 }

@@ -37,13 +37,15 @@ pub enum Limit {
     Bounce,
     /// The datagram could make two services answer each other, or one victim be answered by many.
     Loop,
+    /// hosts.allow and hosts.deny do not let the sender of a datagram to a built-in in.
+    Tables,
     /// Descriptors, memory or process numbers have run out.
     Resources,
 }
 
 impl Limit {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Limit; 10] = [
+    pub const ALL: [Limit; 11] = [
         Limit::Starts,
         Limit::Children,
         Limit::Total,
@@ -53,6 +55,7 @@ impl Limit {
         Limit::SourceTable,
         Limit::Bounce,
         Limit::Loop,
+        Limit::Tables,
         Limit::Resources,
     ];
 
@@ -68,6 +71,7 @@ impl Limit {
             Limit::SourceTable => "source-table",
             Limit::Bounce => "ftp-bounce",
             Limit::Loop => "loop",
+            Limit::Tables => "tables",
             Limit::Resources => "resources",
         }
     }

@@ -78,6 +78,8 @@ pub enum Event {
     },
     /// A built-in has dropped datagrams that could have made loops.
     LoopsDropped(ListenerId, u32, SocketAddr),
+    /// A built-in has dropped datagrams whose senders hosts.allow and hosts.deny do not let in.
+    DatagramsDenied(ListenerId, u32, SocketAddr),
     /// A listener was opened.
     Opened(ListenerId),
     /// The listener of an RPC service was opened, on this port.

@@ -126,6 +126,8 @@ pub enum Voice {
     Tcpd,
     /// inetd's.
     Inetd,
+    /// inetd's, and only of those who were refused.
+    Refusals,
 }
 
 impl Service {

@@ -175,10 +175,10 @@ pub fn inetd() -> Command {
         .arg(flag(
             "log",
             'l',
-            "TCP wrappers, which are not offered yet, so refused; FreeBSD: log each connection",
+            "Ask hosts.allow and hosts.deny for every program, and log each connection; FreeBSD: log each connection",
         ))
-        .arg(flag("wrap", 'w', "TCP wrappers for programs; not offered yet, so refused"))
-        .arg(flag("wrap-internal", 'W', "TCP wrappers for built-ins; not offered yet, so refused"))
+        .arg(flag("wrap", 'w', "Ask hosts.allow and hosts.deny for every program"))
+        .arg(flag("wrap-internal", 'W', "Ask them for built-ins, too"))
         .arg(value("address", 'a', "ADDRESS", "Listen there where a line has no address"))
         .arg(count("children", 'c', "N", "Programs of one service at the same time [no limit]"))
         .arg(count("source-rate", 'C', "RATE", "Starts a minute of one service for one source [no limit]"))

@@ -31,7 +31,7 @@ use usherd_sys::child::FAILED;
 use usherd_sys::signal::{Signal, SignalFd};
 use usherd_sys::spawn::{Failed, Given, Spawner};
 
-use crate::builtins::{self, Datagrams, Sessions};
+use crate::builtins::{self, Datagrams, Rules, Sessions};
 use crate::control::{self, ClientId, Control};
 use crate::descriptors::{LowNumbers, Reserve};
 use crate::endpoints::endpoints;
@@ -382,11 +382,35 @@ impl Daemon {
     }
 
     fn answer_datagrams(&mut self, listener: ListenerId, builtin: Builtin) {
+        let wrapped = self.supervisor.service_of(listener).and_then(|service| service.wrapped.as_deref());
+        let wrapped = wrapped.cloned();
+        if wrapped.is_some() && !self.stamps.are_current() && !self.table_reader.helper.is_running() {
+            self.start_reading_tables();
+            self.raise_pending();
+        }
         let Some(socket) = self.listeners.socket(listener) else { return };
         let supervisor = &self.supervisor;
-        let dropped = self.datagrams.serve(builtin, socket, &|port| supervisor.is_builtin_port(port));
-        if let Some(dropped) = dropped {
+        let is_current = self.stamps.are_current();
+        let lets_in = |source| {
+            let Some(wrapped) = wrapped.as_ref().filter(|_| is_current) else { return false };
+            let (client, server) = endpoints(socket, Some(source));
+            let request = access::Request {
+                is_datagram: true,
+                is_resident: true,
+                ..access::Request::new(&wrapped.daemon, client, server)
+            };
+            supervisor.lets_datagram_in(&request)
+        };
+        let rules = Rules {
+            is_builtin_port: &|port| supervisor.is_builtin_port(port),
+            lets_in: if wrapped.is_some() { Some(&lets_in) } else { None },
+        };
+        let (loops, denied) = self.datagrams.serve(builtin, socket, rules);
+        if let Some(dropped) = loops {
             self.raise(Event::LoopsDropped(listener, dropped.count, dropped.source));
+        }
+        if let Some(dropped) = denied {
+            self.raise(Event::DatagramsDenied(listener, dropped.count, dropped.source));
         }
     }
 

@@ -19,5 +19,5 @@ mod mux;
 pub mod syntax;
 
 pub use check::check;
-pub use defaults::{Defaults, STARTS_WINDOW};
+pub use defaults::{Defaults, STARTS_WINDOW, Wraps};
 pub use facts::{Facts, HostError, NoAnswer, ProgramFault, User};

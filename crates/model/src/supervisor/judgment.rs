@@ -15,7 +15,7 @@ use crate::admission::Claim;
 use crate::event::{Action, ConnectionId, Errand, Handed, Judged, Log, Remark, Start};
 use crate::lifecycle::{Pause, Phase};
 use crate::lookups::Question;
-use crate::service::{ListenAddress, Wrapped};
+use crate::service::{ListenAddress, Voice, Wrapped};
 use crate::slots::Key;
 use crate::tcpmux;
 use crate::time::Tick;
@@ -113,6 +113,19 @@ impl Supervisor {
         let id = waiting.next().map(|(id, _)| id);
         drop(waiting);
         self.judgments.remove(id?)
+    }
+
+    /// Whether a built-in may answer a datagram. Nothing is looked up for one: what cannot be told from addresses alone
+    /// lets nobody in.
+    pub fn lets_datagram_in(&self, request: &Request) -> bool {
+        let nothing = || Some(Found::Undecided);
+        let facts = Facts { client_name: nothing(), server_name: nothing(), user: nothing() };
+        self.tables.as_ref().is_some_and(|tables| match access::decide(tables, request, &facts) {
+            Outcome::Decided(decision) => {
+                decision.verdict == Verdict::Allow && !decision.effects.iter().any(needs_process)
+            }
+            Outcome::Needs(..) => false,
+        })
     }
 
     /// The services of callers about whom something has to be found out.
@@ -240,7 +253,8 @@ impl Supervisor {
         let remarks = decision.notes.iter().map(|note| self.remark(note, &wrapped.daemon));
         actions.extend(remarks.map(|remark| Action::Log(Log::Remarked(remark))));
         // Where a command decides, whoever runs it says how.
-        if !decision.effects.iter().any(|effect| matches!(effect, Effect::Aclexec(_))) {
+        let is_said = wrapped.voice != Voice::Refusals || decision.verdict != Verdict::Allow;
+        if is_said && !decision.effects.iter().any(|effect| matches!(effect, Effect::Aclexec(_))) {
             actions.push(Action::Log(Log::Judged(Box::new(self.judged_as(judgment, &decision, wrapped)))));
         }
         let is_behind_mux =

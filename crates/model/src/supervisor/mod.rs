@@ -189,6 +189,12 @@ impl Supervisor {
             Event::TablesRead(tables) => self.tables_read(*tables, now, actions),
             Event::TablesNotRead(why) => self.tables_not_read(why, now, actions),
             Event::LookedUp(id, found, remark) => self.looked_up(id, found, remark, now, actions),
+            Event::DatagramsDenied(listener, count, source) => {
+                if let Some((_, state)) = self.both(listener) {
+                    state.counters.denied += u64::from(count);
+                }
+                self.hold_back(listener, Holding::refused(Limit::Tables, count, Some(source)), now, actions);
+            }
             Event::NotOpened(listener, error) => self.not_opened(listener, error, now, actions),
             Event::TimerDue => self.timer_due(now, actions),
             Event::ReloadRequested => actions.push(Action::Load),
@@ -331,6 +337,7 @@ impl Supervisor {
                     | Limit::SourceTable
                     | Limit::Bounce
                     | Limit::Loop
+                    | Limit::Tables
                     | Limit::Resources => until,
                 };
                 let pause = until.map(|until| until.since(now));

@@ -134,8 +134,8 @@ pub fn defaults() -> Defaults {
         ucspi: false,
         names: false,
         stderr: Stderr::Connection,
-        wraps_programs: false,
-        wraps_builtins: false,
+        wraps_programs: None,
+        wraps_builtins: None,
         bind: None,
     }
 }

@@ -17,7 +17,16 @@ pub struct Datagrams {
     line: usize,
 }
 
-/// Datagrams that were dropped because an answer could go in circles.
+/// Which datagrams are answered.
+#[derive(Clone, Copy)]
+pub struct Rules<'a> {
+    /// Whether a port is one of ours: what comes from there could go in circles.
+    pub is_builtin_port: &'a dyn Fn(u16) -> bool,
+    /// Whether hosts.allow and hosts.deny let a sender in, where they are asked.
+    pub lets_in: Option<&'a dyn Fn(SocketAddr) -> bool>,
+}
+
+/// Datagrams that were dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dropped {
     /// How many.
@@ -27,15 +36,16 @@ pub struct Dropped {
 }
 
 impl Datagrams {
-    /// Answers what one socket has waiting, a bounded number at once.
+    /// Answers what one socket has waiting, a bounded number at once. What was dropped because an answer could go in
+    /// circles, and what because its senders are not let in.
     pub fn serve(
         &mut self,
         builtin: Builtin,
         socket: BorrowedFd<'_>,
-        is_builtin_port: &dyn Fn(u16) -> bool,
-    ) -> Option<Dropped> {
+        rules: Rules<'_>,
+    ) -> (Option<Dropped>, Option<Dropped>) {
         let batch = self.batch.get_or_insert_default();
-        let mut dropped: Option<Dropped> = None;
+        let (mut loops, mut denied) = (None, None);
         // An error is that of an earlier answer (nobody listened), which the kernel reports here; or there was none.
         let received = batch.receive(socket).unwrap_or_default();
         for index in 0..received {
@@ -45,9 +55,12 @@ impl Datagrams {
             if builtin == Builtin::Discard {
                 continue;
             }
-            if !datagram.to_us_alone || is_loop(source, is_builtin_port) {
-                let count = dropped.map_or(0, |dropped| dropped.count) + 1;
-                dropped = Some(Dropped { count, source });
+            if !datagram.to_us_alone || is_loop(source, rules.is_builtin_port) {
+                note(&mut loops, source);
+                continue;
+            }
+            if rules.lets_in.is_some_and(|lets_in| !lets_in(source)) {
+                note(&mut denied, source);
                 continue;
             }
             match builtin {
@@ -62,8 +75,13 @@ impl Datagrams {
             }
         }
         batch.send(socket);
-        dropped
+        (loops, denied)
     }
+}
+
+fn note(dropped: &mut Option<Dropped>, source: SocketAddr) {
+    let count = dropped.map_or(0, |dropped| dropped.count) + 1;
+    *dropped = Some(Dropped { count, source });
 }
 
 impl std::fmt::Debug for Datagrams {

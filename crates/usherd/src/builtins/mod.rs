@@ -6,7 +6,7 @@
 mod datagram;
 mod stream;
 
-pub use datagram::Datagrams;
+pub use datagram::{Datagrams, Rules};
 pub use stream::{Progress, Sessions};
 
 use crate::clock;

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use clap::ArgMatches;
 use rustix::process::getuid;
-use usherd_model::config::Defaults;
 use usherd_model::config::inetd::DialectName;
+use usherd_model::config::{Defaults, Wraps};
 use usherd_model::environment::Inherit;
 use usherd_model::first_load::Insistence;
+use usherd_model::service::Voice;
 use usherd_model::supervisor::Settings;
 
 use super::{absolute, defaults, dialect, max_sessions, per_minute};
@@ -72,15 +73,6 @@ pub(super) fn run_matches(matches: ArgMatches) -> Exit {
 fn options(matches: &ArgMatches) -> Result<Options, Exit> {
     let dialect = dialect(matches);
     let logs_connections = matches.get_flag("log") && dialect == DialectName::Freebsd;
-    let wraps = [("-l", "log"), ("-w", "wrap"), ("-W", "wrap-internal")];
-    let is_wrap =
-        |(letter, name): &&(&str, &str)| matches.get_flag(name) && !(logs_connections && *letter == "-l");
-    if let Some((letter, _)) = wraps.iter().find(is_wrap) {
-        complain(&format!(
-            "{letter}: TCP wrappers are not offered by this version, and serving without them would be open to all"
-        ));
-        return Err(Exit::Failure);
-    }
     let root = getuid().is_root();
     let debug = matches.get_flag("debug");
     let stays = debug || matches.get_flag("foreground") || std::env::var_os("NOTIFY_SOCKET").is_some();
@@ -167,7 +159,19 @@ fn numbers(matches: &ArgMatches, dialect: DialectName) -> Defaults {
     defaults.names = matches.get_flag("resolve");
     defaults.ucspi = matches.get_flag("environment") || defaults.names;
     defaults.bind = matches.get_one::<String>("address").cloned();
+    (defaults.wraps_programs, defaults.wraps_builtins) = wraps(matches, dialect);
     defaults
+}
+
+/// Whether hosts.allow and hosts.deny are asked: `-l` of openbsd-inetd, `-w` and `-W` of FreeBSD's, and always by NetBSD's,
+/// which says only with `-l` whom it has let in.
+fn wraps(matches: &ArgMatches, dialect: DialectName) -> (Option<Wraps>, Option<Wraps>) {
+    let [log, programs, builtins] = ["log", "wrap", "wrap-internal"].map(|name| matches.get_flag(name));
+    let is_freebsd = dialect == DialectName::Freebsd;
+    let is_netbsd = dialect == DialectName::Netbsd;
+    let voice = if is_netbsd && !log { Voice::Refusals } else { Voice::Inetd };
+    let wraps = |asked: bool| if asked { Some(Wraps { by_path: is_freebsd, voice }) } else { None };
+    (wraps(programs || is_netbsd || log && !is_freebsd), wraps(builtins))
 }
 
 fn log_bad_value(letter: char, text: &str) {

@@ -124,8 +124,8 @@ fn defaults(dialect: DialectName) -> Defaults {
         ucspi: false,
         names: false,
         stderr: Stderr::Connection,
-        wraps_programs: false,
-        wraps_builtins: false,
+        wraps_programs: None,
+        wraps_builtins: None,
         bind: None,
     }
 }

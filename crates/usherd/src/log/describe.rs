@@ -200,7 +200,7 @@ fn judged(names: Names<'_>, judged: &Judged) -> Record {
             let refused = if is_granted { "" } else { "refused " };
             (daemon.clone(), DAEMON, format!("{refused}connect from {client} ({address})"))
         }
-        (Voice::Inetd, _) => {
+        (Voice::Inetd | Voice::Refusals, _) => {
             let (service, protocol) = label.rsplit_once('/').unwrap_or((&label, ""));
             let refused = if is_granted { "" } else { "refused " };
             let line = format!("{refused}connection from {client}, service {service} ({protocol})");
@@ -314,6 +314,7 @@ fn limit_words(
             (Level::Warning, format!("refusing calls{from}: limit on {}", limit.word()))
         }
         Limit::Bounce => (Level::Warning, format!("refusing calls{from}: they come from the ftp data port")),
+        Limit::Tables => (Level::Warning, format!("dropping datagrams{from} that hosts.deny refuses")),
         Limit::Loop => (Level::Warning, format!("dropping datagrams{from} that could go in circles")),
         Limit::Resources => {
             let what = errno.map_or_else(|| "too many programs are on their way".to_owned(), errno::words);
@@ -346,7 +347,8 @@ fn original_of_limit(
         | Limit::SourceChildren
         | Limit::SourceTable
         | Limit::Bounce
-        | Limit::Loop => String::new(),
+        | Limit::Loop
+        | Limit::Tables => String::new(),
     }
 }
 

@@ -15,6 +15,7 @@ mod failures;
 mod ident;
 mod lifecycle;
 mod limits;
+mod name_server;
 mod probe;
 mod promises;
 mod reload;
@@ -27,6 +28,7 @@ mod tcpmux;
 mod unix_sockets;
 mod wait;
 mod waiting;
+mod wrappers;
 
 /// Called by the C library, on the only thread there is, before `main`.
 #[used]

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::client::{
     ask, ask_by_datagram, at, connect, echoes, is_refused, line, listen, report, reset, rest,
 };
-use crate::daemon::{self, Daemon, configure, inetd, log_count, said_by, usherd, wait_for_log};
+use crate::daemon::{self, Daemon, configure, log_count, said_by, usherd, wait_for_log};
 use crate::probe::PROBE;
 use crate::sandbox::{self, need_ipv6, need_users};
 use crate::wait;
@@ -274,10 +274,15 @@ fn promise_5_a_failed_start_tells_why() {
 #[test]
 fn promise_6_what_cannot_be_enforced_refuses_to_start() {
     sandbox::run(|| {
-        configure("echo stream tcp4 nowait root internal\n");
-        let (status, said) = said_by(inetd(&["-l", "-i", daemon::CONFIG]));
-        assert_eq!(status, Some(1));
-        assert!(said.contains("TCP wrappers"), "it says what it is about: {said}");
+        // A guard that cannot be asked lets nobody in.
+        let line = format!("2001 stream tcp4 nowait root /usr/sbin/tcpd {PROBE} say within\n");
+        let guarded = Daemon::run(&line);
+        assert_eq!(listen(at(2001)), "within");
+        fs::remove_file("/etc/hosts.deny").ok();
+        fs::create_dir("/etc/hosts.deny").expect("the sandbox has an /etc");
+        assert_eq!(listen(at(2001)), "");
+        wait_for_log("event=access-denied daemon=probe");
+        guarded.terminate();
 
         // Who is not root cannot start programs as another: no program starts, and serve, which has no other, neither.
         let ordinary = |face: &str| {

@@ -101,13 +101,14 @@ impl Checker<'_> {
             self.sources_are_unseen(entry, &mut limits);
         }
         handover?;
+        let task = task?;
         Some(Service {
             name: entry.name.value.as_slice().into(),
             origin: self.origin(entry.span),
             listeners: listeners?.into(),
-            task: task?,
+            wrapped: self.wrapped(entry, &task),
+            task,
             limits: Arc::new(limits),
-            wrapped: self.wrapped(entry),
         })
     }
 

@@ -1,27 +1,32 @@
 //! Whether hosts.allow and hosts.deny are asked before a service is started.
 
 use super::Checker;
-use crate::config::mux;
 use crate::config::syntax::{Entry, base};
-use crate::service::{Voice, Wrapped};
+use crate::service::{Task, Voice, Wrapped};
 
 /// Where tcpd looks for a program that is named without a folder: `REAL_DAEMON_DIR` of Debian's.
 const DAEMONS: &[u8] = b"/usr/sbin/";
 
 impl Checker<'_> {
     /// By which name, and in whose words: those of tcpd for what is started through it, whatever its path.
-    pub(super) fn wrapped(&self, entry: &Entry) -> Option<Box<Wrapped>> {
+    pub(super) fn wrapped(&self, entry: &Entry, task: &Task) -> Option<Box<Wrapped>> {
         let is_internal = entry.program.value == b"internal";
         let first = entry.arguments.first().map(|argument| argument.value.as_slice());
-        let (daemon, voice) = if is_tcpd(entry) {
-            (base(first?), Voice::Tcpd)
-        } else if is_internal && self.defaults.wraps_builtins {
-            let behind_mux = mux::name(&entry.name).map(|(name, _)| name);
-            (behind_mux.unwrap_or(&entry.name.value), Voice::Inetd)
-        } else if !is_internal && self.defaults.wraps_programs {
-            (base(first.unwrap_or(&entry.program.value)), Voice::Inetd)
-        } else {
-            return None;
+        let (programs, builtins) = (self.defaults.wraps_programs, self.defaults.wraps_builtins);
+        let (daemon, voice) = match (is_internal, programs, builtins) {
+            _ if is_tcpd(entry) => (base(first?), programs.map_or(Voice::Tcpd, |wraps| wraps.voice)),
+            (true, _, Some(wraps)) => {
+                let name = match task {
+                    Task::Builtin(builtin) => builtin.name(),
+                    Task::Program(_) => "auth",
+                };
+                (name.as_bytes(), wraps.voice)
+            }
+            (false, Some(wraps), _) => {
+                let own = first.filter(|_| !wraps.by_path);
+                (base(own.unwrap_or(&entry.program.value)), wraps.voice)
+            }
+            (true, _, None) | (false, None, _) => return None,
         };
         Some(Box::new(Wrapped { daemon: daemon.into(), voice }))
     }
