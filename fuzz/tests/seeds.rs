@@ -23,6 +23,11 @@ fn inetd_conf() {
 }
 
 #[test]
+fn hosts_access() {
+    replay("hosts_access", 1, usherd_fuzz::hosts_access::check);
+}
+
+#[test]
 fn supervisor() {
     replay("supervisor", 1, usherd_fuzz::supervisor::check);
 }

@@ -510,3 +510,33 @@ proptest! {
         verdict(&tables, &caller("10.1.2.3"), &told);
     }
 }
+
+/// What the differential fuzzing has found once.
+#[test]
+fn corners_in_which_libwrap_once_said_otherwise() {
+    let notes = |options: &str| {
+        let tables = tables(&format!("ALL: ALL: {options}\n"), "");
+        match decide(
+            &tables,
+            &caller("10.1.2.3"),
+            &facts(&Found::text(b"a;b"), &Found::text(b"x"), &Found::text(b"j;o")),
+        ) {
+            Outcome::Decided(decision) => {
+                let notes: Vec<String> = decision.notes.iter().map(|note| note.text.clone()).collect();
+                (notes.concat(), text(&decision.client))
+            }
+            Outcome::Needs(lookup, _) => panic!("{lookup:?} is among the facts"),
+        }
+    };
+    assert_eq!(notes("user nosuchuser.nosuch").0, "unknown group: \"nosuch\"");
+    assert_eq!(notes("user x]y.nosuch").0, "unknown user: \"x]y.nosuch\"");
+    assert_eq!(notes("severity mai[l.info").0, "bad syslog facility or severity: \"mai[l.info\"");
+    // The log has the caller as the last expansion has left it.
+    assert_eq!(notes("rfc931").1, "j;o@10.1.2.3");
+    assert_eq!(notes("rfc931: spawn %c").1, "j;o@10.1.2.3");
+    assert_eq!(notes("spawn %u %n").1, "j_o@a_b");
+    assert_eq!(notes("rfc931: spawn %n").1, "j;o@a_b");
+    let tables = tables("", "ALL: [fe80::1%lo[], [fe80::1%\\:lo]\n");
+    let nobody = facts(&Found::text(UNKNOWN), &Found::text(UNKNOWN), &Found::text(UNKNOWN));
+    assert_eq!(verdict(&tables, &caller("fe80::1"), &nobody), Verdict::Allow, "no interface is called so");
+}

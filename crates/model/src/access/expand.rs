@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use super::known::{End, Known};
+use super::known::{End, Known, clean};
 use super::request::{Lookup, UNKNOWN, is_known};
 
 /// What an expansion may come to, in bytes; libwrap gives up beyond it.
@@ -41,7 +41,13 @@ pub(super) fn expand(
                     Some(mut value) => {
                         clean(&mut value);
                         out.extend(value);
-                        known.is_cleaned |= matches!(letter, b'c' | b'h' | b'n' | b'u');
+                        // With a user in it, `%c` is a text of its own and no name that is kept.
+                        known.has_clean_name |= match letter {
+                            b'h' | b'n' => true,
+                            b'c' => known.known_user().is_none(),
+                            _ => false,
+                        };
+                        known.has_clean_user |= *letter == b'u';
                     }
                     None => unrecognized(char::from(*letter)),
                 }
@@ -57,12 +63,6 @@ pub(super) fn expand(
             return Err(Stop::TooLong);
         }
     }
-}
-
-/// Leaves only letters that mean nothing to a shell.
-pub(super) fn clean(text: &mut [u8]) {
-    let is_harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"@%-_=+:,./!".contains(&byte);
-    text.iter_mut().filter(|byte| !is_harmless(**byte)).for_each(|byte| *byte = b'_');
 }
 
 fn value_of(letter: u8, known: &mut Known<'_>) -> Result<Option<Vec<u8>>, Lookup> {

@@ -15,8 +15,11 @@ pub(super) struct Known<'a> {
     /// Seconds that its machine has to say who its user is.
     pub(super) patience: u32,
     pub(super) asked: Asked,
-    /// Whether an expansion has taken the odd letters out of it: libwrap does so where it is kept, and the log shows it.
-    pub(super) is_cleaned: bool,
+    /// Whether an expansion has taken the odd letters out of the name, and out of the user: libwrap does so where they are
+    /// kept, and the log shows it.
+    pub(super) has_clean_name: bool,
+    /// See `has_clean_name`.
+    pub(super) has_clean_user: bool,
 }
 
 /// What was asked for so far.
@@ -36,7 +39,14 @@ pub(super) enum End {
 
 impl<'a> Known<'a> {
     pub(super) fn new(request: &'a Request, facts: &'a Facts) -> Self {
-        Self { request, facts, patience: PATIENCE, asked: Asked::default(), is_cleaned: false }
+        Self {
+            request,
+            facts,
+            patience: PATIENCE,
+            asked: Asked::default(),
+            has_clean_name: false,
+            has_clean_user: false,
+        }
     }
 
     pub(super) fn address(&self, end: End) -> &'a [u8] {
@@ -89,12 +99,28 @@ impl<'a> Known<'a> {
 
     /// `user@host`, as far as both were asked for before.
     pub(super) fn client(&self) -> Vec<u8> {
-        let host = self.host(End::Client);
-        match known(self.request.user.as_deref(), self.asked.user, self.facts.user.as_ref()) {
-            Some(user) => [user, b"@", host].concat(),
-            None => host.to_vec(),
+        let mut host = self.host(End::Client).to_vec();
+        if self.has_clean_name {
+            clean(&mut host);
         }
+        let Some(user) = self.known_user() else { return host };
+        let mut user = user.to_vec();
+        if self.has_clean_user {
+            clean(&mut user);
+        }
+        [user.as_slice(), b"@", &host].concat()
     }
+
+    /// The caller's user, where it was asked for before and is known.
+    pub(super) fn known_user(&self) -> Option<&'a [u8]> {
+        known(self.request.user.as_deref(), self.asked.user, self.facts.user.as_ref())
+    }
+}
+
+/// Leaves only letters that mean nothing to a shell.
+pub(super) fn clean(text: &mut [u8]) {
+    let is_harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"@%-_=+:,./!".contains(&byte);
+    text.iter_mut().filter(|byte| !is_harmless(**byte)).for_each(|byte| *byte = b'_');
 }
 
 /// A text that is neither unknown nor doubtful: one that was given, or one that was asked for.

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::pattern::atoi;
+use super::pattern::{atoi, split_outside_brackets};
 
 /// One option, as it will run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -244,7 +244,7 @@ fn quoted(value: &[u8]) -> String {
 
 fn severity(value: &[u8], _: &mut dyn Accounts) -> Result<Act, String> {
     let unknown = |word: &[u8]| format!("bad syslog facility or severity: {}", quoted(word));
-    let (facility, level) = match value.iter().position(|byte| *byte == b'.') {
+    let (facility, level) = match split_outside_brackets(value, b'.') {
         None => (None, value),
         Some(dot) => {
             let word = &value[..dot];
@@ -296,21 +296,15 @@ fn umask(value: &[u8], _: &mut dyn Accounts) -> Result<Act, String> {
 }
 
 fn user(value: &[u8], accounts: &mut dyn Accounts) -> Result<Act, String> {
-    let (name, named_group) = match value.iter().position(|byte| *byte == b'.') {
+    let (name, named_group) = match split_outside_brackets(value, b'.') {
         None => (value, None),
         Some(dot) => (&value[..dot], Some(&value[dot + 1..])),
     };
+    // The group is looked for first, as the original does: it is named when both are unknown.
+    let gid = named_group.map(|group| gid(group, accounts)).transpose()?;
     let unknown = || format!("unknown user: {}", quoted(name));
-    let name_text = std::str::from_utf8(name).map_err(|_| unknown())?;
-    // The user is looked for first, as the original does: it is named when both are unknown.
-    let account = accounts.account(name_text, None)?.ok_or_else(unknown)?;
-    match named_group {
-        None => Ok(Act::User(account)),
-        Some(group) => {
-            let gid = gid(group, accounts)?;
-            accounts.account(name_text, Some(gid))?.ok_or_else(unknown).map(Act::User)
-        }
-    }
+    let name = std::str::from_utf8(name).map_err(|_| unknown())?;
+    accounts.account(name, gid)?.ok_or_else(unknown).map(Act::User)
 }
 
 fn group(value: &[u8], accounts: &mut dyn Accounts) -> Result<Act, String> {

@@ -256,7 +256,11 @@ fn v6(text: &[u8]) -> Option<Ipv6Addr> {
     let text = std::str::from_utf8(text).ok()?;
     let (address, scope) =
         text.split_once('%').map_or((text, None), |(address, scope)| (address, Some(scope)));
-    if scope == Some("") {
+    // What could be no interface is none.
+    let is_name = |scope: &str| {
+        !scope.is_empty() && scope.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+    };
+    if scope.is_some_and(|scope| !is_name(scope)) {
         return None;
     }
     address.parse().ok()

@@ -4,7 +4,7 @@
 //! meets none is let in. A search that needs to know more stops and says what; it is begun anew with the answer among the
 //! facts. So nothing is kept between two attempts, and look-ups come in libwrap's order, each only if a rule needs it.
 
-use super::expand::{Stop, clean, expand};
+use super::expand::{Stop, expand};
 use super::known::{Asked, End, Known};
 use super::list::{Truth, any};
 use super::option::{Act, Opt, Words, chop};
@@ -48,10 +48,7 @@ impl<'a> Search<'a> {
     pub(super) fn run(mut self) -> (Outcome, Vec<Step>) {
         let outcome = match self.decide() {
             Ok(decision) => {
-                let mut client = self.known.client();
-                if self.known.is_cleaned {
-                    clean(&mut client);
-                }
+                let client = self.known.client();
                 Outcome::Decided(Box::new(Decision { client, notes: self.notes, ..decision }))
             }
             Err(lookup) => Outcome::Needs(lookup, self.at),
