@@ -20,6 +20,7 @@ pub fn usherd() -> Command {
         .subcommand(check())
         .subcommand(status())
         .subcommand(inetd())
+        .subcommand(access())
         .subcommand(ident())
         .subcommand(with_names())
 }
@@ -139,6 +140,38 @@ fn check() -> Command {
                 .help("End with status 1 when there are warnings"),
         )
         .arg(dialect())
+}
+
+fn access() -> Command {
+    let file =
+        |name: &'static str, help: &'static str| Arg::new(name).long(name).value_name("FILE").help(help);
+    let test = Command::new("test")
+        .about("Say what hosts.allow and hosts.deny say about a caller, and by which rule")
+        .arg(
+            Arg::new("daemon")
+                .value_name("DAEMON[@SERVER]")
+                .required(true)
+                .help("What is called; a number is a port"),
+        )
+        .arg(
+            Arg::new("client")
+                .value_name("[USER@]CLIENT")
+                .required(true)
+                .help("Who calls, by address or name"),
+        )
+        .arg(
+            Arg::new("explain")
+                .long("explain")
+                .action(ArgAction::SetTrue)
+                .help("Show every rule that was looked at, and what was looked up for it"),
+        )
+        .arg(file("allow", "Instead of /etc/hosts.allow"))
+        .arg(file("deny", "Instead of /etc/hosts.deny"));
+    Command::new("access")
+        .about("Try TCP wrappers: hosts.allow and hosts.deny")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(test)
 }
 
 fn status() -> Command {

@@ -86,7 +86,7 @@ pub fn read_from(allow: &str, deny: &str) -> Stamped {
 
 /// Files of this machine, each with its stamp from before it was read: what changes meanwhile is seen the next time.
 #[derive(Debug, Default)]
-struct OnDisk {
+pub struct OnDisk {
     stamps: Vec<(PathBuf, Option<Stamp>)>,
 }
 

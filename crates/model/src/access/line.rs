@@ -1,6 +1,7 @@
 //! Text → logical lines.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// A rule's line, with what its backslashes have joined.
 pub(super) struct LogicalLine<'a> {
@@ -8,6 +9,22 @@ pub(super) struct LogicalLine<'a> {
     pub(super) text: Cow<'a, [u8]>,
     /// The last line of it, from 1: the number that libwrap's messages have.
     pub(super) number: u32,
+    /// Where each part that was joined begins: in `text`, and in the file.
+    joints: Vec<(usize, usize)>,
+}
+
+impl LogicalLine<'_> {
+    /// Where bytes of the line stand in the file.
+    pub(super) fn in_file(&self, range: Range<usize>) -> Range<usize> {
+        let place = |at: usize| {
+            let joint = self.joints.iter().rev().find(|(begins, _)| *begins <= at);
+            joint.map_or(at, |(begins, stands)| stands + (at - begins))
+        };
+        match range.end.checked_sub(1).filter(|last| *last >= range.start) {
+            Some(last) => place(range.start)..place(last) + 1,
+            None => place(range.start)..place(range.start),
+        }
+    }
 }
 
 /// The lines that hold something: no comment, and not blank.
@@ -31,7 +48,9 @@ pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = LogicalLine<'_>> {
 
 fn logical<'a>(text: &'a [u8], at: &mut usize, number: &mut u32) -> LogicalLine<'a> {
     let mut joined: Option<Vec<u8>> = None;
+    let mut joints = Vec::new();
     loop {
+        joints.push((joined.as_ref().map_or(0, Vec::len), *at));
         let rest = &text[*at..];
         let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
         let physical = &rest[..end];
@@ -45,12 +64,12 @@ fn logical<'a>(text: &'a [u8], at: &mut usize, number: &mut u32) -> LogicalLine<
         };
         let goes_on = goes_on && *at < text.len();
         match &mut joined {
-            None if !goes_on => return LogicalLine { text: Cow::Borrowed(part), number: *number },
+            None if !goes_on => return LogicalLine { text: Cow::Borrowed(part), number: *number, joints },
             None => joined = Some(part.to_vec()),
             Some(joined) => joined.extend_from_slice(part),
         }
         if !goes_on {
-            return LogicalLine { text: Cow::Owned(joined.unwrap_or_default()), number: *number };
+            return LogicalLine { text: Cow::Owned(joined.unwrap_or_default()), number: *number, joints };
         }
     }
 }

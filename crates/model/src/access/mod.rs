@@ -9,10 +9,12 @@
 
 mod banner;
 mod expand;
+mod findings;
 mod index;
 mod known;
 mod line;
 mod list;
+mod listed;
 mod option;
 mod pattern;
 mod request;
@@ -22,7 +24,9 @@ mod verdict;
 mod verify;
 
 pub use banner::banner;
+pub use findings::findings;
 pub use known::PATIENCE;
+pub use listed::{HostWord, ListedRule, host_word, listed};
 pub use option::{Account, Accounts, Facility, Level, Severity};
 pub use request::{Endpoint, Facts, Found, Lookup, PARANOID, Request, UNKNOWN, cut};
 pub use table::{Contents, Files, RuleAt, Tables, Which};

@@ -134,7 +134,7 @@ impl ClientPattern {
 }
 
 /// Parts a word at its first `@`, which is looked for from the second letter on and not in brackets.
-fn split_at_sign(word: &[u8]) -> (&[u8], Option<&[u8]>) {
+pub(super) fn split_at_sign(word: &[u8]) -> (&[u8], Option<&[u8]>) {
     let Some(rest) = word.get(1..) else { return (word, None) };
     match split_outside_brackets(rest, b'@') {
         Some(at) => (&word[..=at], Some(&word[at + 2..])),

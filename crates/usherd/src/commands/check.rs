@@ -1,15 +1,20 @@
 //! `usherd check`: what is wrong with a configuration, and where.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use clap::ArgMatches;
 use rustix::termios::isatty;
+use usherd_model::access::{Which, findings};
 use usherd_model::config::inetd::DialectName;
-use usherd_model::diagnostic::Severity;
+use usherd_model::diagnostic::{Report, Severity};
+use usherd_model::source::Sources;
 
 use super::load::{self, Compare};
 use super::{defaults, dialect};
+use crate::config_files::ConfigFiles;
 use crate::exit_code::Exit;
+use crate::machine::Machine;
 use crate::message::{Request, SourceSpec};
 use crate::output::answer;
 use crate::render::{Colours, render};
@@ -19,12 +24,16 @@ const SHOWN: usize = 200;
 
 pub(super) fn run(matches: &ArgMatches) -> Exit {
     let paths = matches.get_many::<String>("path").into_iter().flatten();
-    let sources: Vec<SourceSpec> = paths.map(|path| SourceSpec::path(path.clone())).collect();
+    let (access, paths): (Vec<&String>, Vec<&String>) = paths.partition(|path| table(path).is_some());
+    let sources: Vec<SourceSpec> = paths.into_iter().map(|path| SourceSpec::path(path.clone())).collect();
     let dialect = dialect(matches);
     let request = Request { sources, dialect, defaults: defaults(dialect) };
     // Whoever names an original does not ask what the others would make of it.
     let compare = if dialect == DialectName::Union { Compare::Originals } else { Compare::Nothing };
-    let reply = load::load(&request, compare);
+    let mut reply = load::load(&request, compare);
+    for path in access {
+        reply.reports.extend(table(path).into_iter().flat_map(|which| findings_of(path, which)));
+    }
     let colours = if isatty(rustix::stdio::stdout()) { Colours::Terminal } else { Colours::Plain };
     let mut text = String::new();
     let mut found: BTreeMap<&str, usize> = BTreeMap::new();
@@ -48,4 +57,21 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
         (0, _, _) => Exit::Success,
     };
     answer(&text, exit)
+}
+
+/// Which table a file is, by its name: everything else is a configuration.
+fn table(path: &str) -> Option<Which> {
+    match Path::new(path).file_name()?.to_str()? {
+        "hosts.allow" => Some(Which::Allow),
+        "hosts.deny" => Some(Which::Deny),
+        _ => None,
+    }
+}
+
+fn findings_of(path: &str, which: Which) -> Vec<Report> {
+    let (mut sources, mut diagnostics) = (Sources::default(), Vec::new());
+    for file in ConfigFiles::default().read_file(path, &mut sources, &mut diagnostics) {
+        diagnostics.extend(findings(&sources, file, which, &mut Machine::default()));
+    }
+    diagnostics.iter().map(|diagnostic| diagnostic.report(&sources)).collect()
 }

@@ -1,5 +1,6 @@
 //! The faces of the program, one file each.
 
+mod access;
 mod check;
 mod demo;
 mod effects;
@@ -11,6 +12,8 @@ mod run;
 mod serve;
 mod status;
 mod tcpd;
+mod tcpdchk;
+mod tcpdmatch;
 mod with_names;
 
 use std::ffi::{OsStr, OsString};
@@ -33,6 +36,11 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
     let name = arguments.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();
     if is_tcpd(name) {
         return tcpd::run(arguments.into_iter());
+    }
+    match name.to_str() {
+        Some("tcpdmatch") => return tcpdmatch::run(arguments.into_iter()),
+        Some("tcpdchk") => return tcpdchk::run(arguments.into_iter()),
+        Some(_) | None => {}
     }
     if name == "inetd" {
         return inetd::run(&arguments);
@@ -59,6 +67,7 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
         "serve" => serve::run(&matches),
         "demo" => demo::run(&matches),
         "check" => check::run(&matches),
+        "access" => access::run(&matches),
         "status" => status::run(&matches),
         "inetd" => inetd::run_matches(matches),
         "ident" => ident::run(&matches),

@@ -5,6 +5,7 @@
 //! decided before libtest's `main` begins, so that a probe writes nothing but what it is asked to and a sandbox is
 //! made while there is only one thread.
 
+mod access_tools;
 mod bad_input;
 mod builtins;
 mod client;
