@@ -9,11 +9,13 @@ mod inetd;
 mod load;
 mod resolve;
 mod run;
+mod safe_finger;
 mod serve;
 mod status;
 mod tcpd;
 mod tcpdchk;
 mod tcpdmatch;
+mod try_from;
 mod with_names;
 
 use std::ffi::{OsStr, OsString};
@@ -40,6 +42,8 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
     match name.to_str() {
         Some("tcpdmatch") => return tcpdmatch::run(arguments.into_iter()),
         Some("tcpdchk") => return tcpdchk::run(arguments.into_iter()),
+        Some("safe_finger") => return safe_finger::run(arguments.into_iter()),
+        Some("try-from") => return try_from::run(arguments.into_iter()),
         Some(_) | None => {}
     }
     if name == "inetd" {
