@@ -16,6 +16,9 @@ _usherd() {
             ",$1")
                 cmd="usherd"
                 ;;
+            usherd,access)
+                cmd="usherd__subcmd__access"
+                ;;
             usherd,check)
                 cmd="usherd__subcmd__check"
                 ;;
@@ -40,6 +43,9 @@ _usherd() {
             usherd,with-names)
                 cmd="usherd__subcmd__with__subcmd__names"
                 ;;
+            usherd__subcmd__access,test)
+                cmd="usherd__subcmd__access__subcmd__test"
+                ;;
             *)
                 ;;
         esac
@@ -47,12 +53,48 @@ _usherd() {
 
     case "${cmd}" in
         usherd)
-            opts="-h -V --help --version run serve demo check status inetd ident with-names"
+            opts="-h -V --help --version run serve demo check status inetd access ident with-names"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        usherd__subcmd__access)
+            opts="-h --help test"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        usherd__subcmd__access__subcmd__test)
+            opts="-h --explain --allow --deny --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --deny)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

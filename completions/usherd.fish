@@ -32,6 +32,7 @@ complete -c usherd -n "__fish_usherd_needs_command" -f -a "demo" -d 'Show it: a 
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "check" -d 'Say what is wrong with a configuration, and where'
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "status" -d 'Show what a running daemon is doing, and why'
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "inetd" -d 'As the inetd of Debian\'s openbsd-inetd, or of another system, with its flags'
+complete -c usherd -n "__fish_usherd_needs_command" -f -a "access" -d 'Try TCP wrappers: hosts.allow and hosts.deny'
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "ident" -d 'Tell a caller whose connection it is (RFC 1413): inetd\'s "auth" service'
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "with-names" -d 'Run a program with the host names of both ends of its connection'
 complete -c usherd -n "__fish_usherd_using_subcommand run" -s c -l config -d 'A configuration file, or a folder of them; can be given again [default: /etc/inetd.conf]' -r
@@ -100,6 +101,12 @@ complete -c usherd -n "__fish_usherd_using_subcommand inetd" -l environment -d '
 complete -c usherd -n "__fish_usherd_using_subcommand inetd" -l resolve -d 'Give them TCPREMOTEHOST and TCPLOCALHOST too'
 complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s h -l help -d 'Print help'
 complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s V -l version -d 'Print version'
+complete -c usherd -n "__fish_usherd_using_subcommand access; and not __fish_seen_subcommand_from test" -s h -l help -d 'Print help'
+complete -c usherd -n "__fish_usherd_using_subcommand access; and not __fish_seen_subcommand_from test" -f -a "test" -d 'Say what hosts.allow and hosts.deny say about a caller, and by which rule'
+complete -c usherd -n "__fish_usherd_using_subcommand access; and __fish_seen_subcommand_from test" -l allow -d 'Instead of /etc/hosts.allow' -r
+complete -c usherd -n "__fish_usherd_using_subcommand access; and __fish_seen_subcommand_from test" -l deny -d 'Instead of /etc/hosts.deny' -r
+complete -c usherd -n "__fish_usherd_using_subcommand access; and __fish_seen_subcommand_from test" -l explain -d 'Show every rule that was looked at, and what was looked up for it'
+complete -c usherd -n "__fish_usherd_using_subcommand access; and __fish_seen_subcommand_from test" -s h -l help -d 'Print help'
 complete -c usherd -n "__fish_usherd_using_subcommand ident" -s d -d 'The name to give when the owner is not found, and always without -r' -r
 complete -c usherd -n "__fish_usherd_using_subcommand ident" -s t -d 'How long the caller may take to ask, with up to six decimals' -r
 complete -c usherd -n "__fish_usherd_using_subcommand ident" -s o -d 'The operating system to give [default: this one]' -r
