@@ -2,7 +2,7 @@
 //!
 //! What `rustix` offers is taken from there. This crate has what it does not offer: starting children in shared
 //! memory ([`spawn`]) and what runs in them ([`child`]), signals ([`signal`]), the machine's data bases ([`names`]),
-//! datagrams in batches ([`datagram`]), local time ([`clock`]), and a few calls about our own process ([`process`]).
+//! datagrams in batches ([`datagram`]), options of IP headers ([`ip_options`]), local time ([`clock`]), and a few calls about our own process ([`process`]).
 //!
 //! Rules: no policy and no configuration here, nothing of `usherd-model`. One system call a function, typed at both
 //! ends; each `SAFETY` comment names the invariant of that call. What runs in a child lives in `child` and `raw` and
@@ -11,6 +11,7 @@
 pub mod child;
 pub mod clock;
 pub mod datagram;
+pub mod ip_options;
 pub mod names;
 pub mod process;
 mod raw;

@@ -38,6 +38,11 @@ impl Journal {
         self.say(level, self.severity, text);
     }
 
+    /// Says that somebody is refused, before any rule was asked.
+    pub fn refuse(&mut self, text: &str) {
+        self.say(Level::Warning, None, text.to_owned());
+    }
+
     fn say(&mut self, level: Level, severity: Option<Severity>, text: String) {
         let speaker = Speaker {
             name: self.daemon.clone(),

@@ -12,10 +12,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, getpeername, recvfrom};
+use rustix::net::{RecvFlags, Shutdown, getpeername, recvfrom, shutdown};
 use rustix::process::umask;
 use rustix::stdio::stdin;
 use usherd_model::access::{Decision, Facts, Lookup, Note, NoteKind, Outcome, Request, Tables, decide};
+
+use usherd_model::diagnostic::printable;
+use usherd_sys::ip_options;
 
 use crate::effects::{self, Done, Say};
 use crate::endpoints::endpoints;
@@ -31,7 +34,7 @@ pub(super) fn run(mut arguments: impl Iterator<Item = OsString>) -> Exit {
     let Some(own) = arguments.next() else { return Exit::Usage };
     let path = program(&own);
     let name = path.file_name().map_or_else(|| own.clone(), OsStr::to_owned);
-    let mut journal = Journal::new(&own.to_string_lossy(), None);
+    let mut journal = Journal::new(&name.to_string_lossy(), None);
     let (peer, is_datagram) = match caller() {
         Ok(caller) => caller,
         Err(error) if error == Errno::NOTSOCK => {
@@ -50,6 +53,10 @@ pub(super) fn run(mut arguments: impl Iterator<Item = OsString>) -> Exit {
     let (client, server) = endpoints(stdin(), peer);
     let request =
         Request { is_datagram, pid: std::process::id(), ..Request::new(name.as_bytes(), client, server) };
+    if !is_datagram && !take_ip_options(&request, &mut journal) {
+        effects::sink();
+        return Exit::Success;
+    }
     let stamped = tables::read();
     let (decision, facts) = decided(&stamped.tables, &request, &mut journal);
     let done = effects::carry_out(
@@ -109,6 +116,50 @@ fn caller() -> Result<(Option<SocketAddr>, bool), Errno> {
     }
 }
 
+/// Refuses a caller whose packets say by which way the answers are to go: they come from wherever they want to. Other
+/// options are taken off, and said.
+fn take_ip_options(request: &Request, journal: &mut Journal) -> bool {
+    // A socket that has no such options is none of IPv4.
+    let options = ip_options::get(stdin()).unwrap_or_default();
+    let client = printable(&request.client.address);
+    if options.is_empty() {
+        return true;
+    }
+    if is_source_routed(&options) {
+        journal.refuse(&format!("refused connect from {client} with IP source routing options"));
+        let _ = shutdown(stdin(), Shutdown::Both);
+        return false;
+    }
+    let shown: Vec<String> = options.iter().map(|byte| format!("{byte:02x}")).collect();
+    journal.info(&format!("connect from {client} with IP options (ignored): {}", shown.join(" ")));
+    match ip_options::set(stdin(), &[]) {
+        Ok(()) => true,
+        Err(error) => {
+            let why = crate::errno::words(crate::errno::from_io(&error));
+            journal.error(&format!("error: setsockopt IP_OPTIONS NULL: {why}"));
+            false
+        }
+    }
+}
+
+/// Whether one of the options is for loose or strict source routing.
+fn is_source_routed(options: &[u8]) -> bool {
+    const END: u8 = 0;
+    const NOTHING: u8 = 1;
+    const LOOSE: u8 = 131;
+    const STRICT: u8 = 137;
+    let mut rest = options;
+    loop {
+        match rest {
+            [] | [END, ..] => return false,
+            [NOTHING, after @ ..] => rest = after,
+            [LOOSE | STRICT, ..] => return true,
+            [_, length, ..] => rest = rest.get(usize::from(*length).max(2)..).unwrap_or_default(),
+            [_] => return false,
+        }
+    }
+}
+
 /// Asks the tables, and whoever else has to be asked.
 fn decided(tables: &Tables, request: &Request, journal: &mut Journal) -> (Decision, Facts) {
     let mut facts = Facts::default();
@@ -133,5 +184,19 @@ fn decided(tables: &Tables, request: &Request, journal: &mut Journal) -> (Decisi
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn source_routes_are_found_among_other_options() {
+        assert!(is_source_routed(&[1, 131, 7, 4, 127, 0, 0, 1]));
+        assert!(is_source_routed(&[7, 7, 4, 0, 0, 0, 0, 137, 7, 4, 127, 0, 0, 1]));
+        assert!(!is_source_routed(&[7, 7, 4, 131, 0, 0, 0, 0]), "what stands in another one is none");
+        assert!(!is_source_routed(&[1, 0, 131]));
+        assert!(!is_source_routed(&[7, 0, 7]));
     }
 }

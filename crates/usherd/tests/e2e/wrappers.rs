@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -16,6 +16,7 @@ use crate::daemon::{self, Daemon, log, log_count, wait_for_log};
 use crate::name_server::{Answer, NameServer};
 use crate::probe::PROBE;
 use crate::sandbox::{self, USHERD, need_users};
+use crate::syslog::Syslog;
 use crate::wait;
 
 fn tables(allow: &str, deny: &str) {
@@ -30,7 +31,15 @@ fn behind_tcpd(port: u16, user: &str, words: &str) -> String {
 
 /// A caller from another address of this machine.
 fn connect_from(ip: [u8; 4], to: SocketAddr) -> TcpStream {
+    connect_with(ip, to, &[])
+}
+
+/// The same, with options in the headers of its packets.
+fn connect_with(ip: [u8; 4], to: SocketAddr, options: &[u8]) -> TcpStream {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("socket");
+    if !options.is_empty() {
+        usherd_sys::ip_options::set(socket.as_fd(), options).expect("setsockopt");
+    }
     bind(&socket, &SocketAddr::from((ip, 0))).expect("bind");
     connect_socket(&socket, &to).expect("connect");
     TcpStream::from(socket)
@@ -261,9 +270,10 @@ fn tcpd_guards_programs_of_other_super_servers() {
         tables("sh: 127.0.0.1: setenv WHO %d\nother: 127.0.0.1: twist echo no %d\n", "ALL: ALL\n");
         std::os::unix::fs::symlink(USHERD, "/run/e2e/tcpd").expect("a link");
         let listener = TcpListener::bind("127.0.0.1:2001").expect("bind");
+        let syslog = Syslog::listen();
         // As any inetd starts it: the connection on all three, the program's name as its own.
-        let serve = |name: &str, from: [u8; 4]| {
-            let mut caller = connect_from(from, at(2001));
+        let serve_with = |name: &str, from: [u8; 4], options: &[u8]| {
+            let mut caller = connect_with(from, at(2001), options);
             let (accepted, _) = listener.accept().expect("accept");
             let accepted = OwnedFd::from(accepted);
             let copy = || Stdio::from(accepted.try_clone().expect("dup"));
@@ -276,8 +286,16 @@ fn tcpd_guards_programs_of_other_super_servers() {
             assert!(status.success(), "{status} after {said:?}");
             said
         };
+        let serve = |name: &str, from: [u8; 4]| serve_with(name, from, &[]);
         assert_eq!(serve("/bin/sh", [127, 0, 0, 1]), "sh sh\n");
+        let line = syslog.wait_for("connect from 127.0.0.1 (127.0.0.1)");
+        assert!(line.starts_with("<30>") && line.contains(" sh["), "as fail2ban knows it: {line}");
         assert_eq!(serve("other", [127, 0, 0, 1]), "no other\n");
         assert_eq!(serve("/bin/sh", [127, 0, 0, 2]), "");
+        assert!(syslog.wait_for("refused connect from 127.0.0.2 (127.0.0.2)").starts_with("<28>"));
+        // Where the packets went by is of no interest, and is not asked of the answers either.
+        let record_route = [7, 7, 4, 0, 0, 0, 0, 0];
+        assert_eq!(serve_with("/bin/sh", [127, 0, 0, 1], &record_route), "sh sh\n");
+        syslog.wait_for("connect from 127.0.0.1 with IP options (ignored): 07 07");
     });
 }
