@@ -148,6 +148,8 @@ pub enum HostError {
     Unknown,
     /// The data base did not answer; its own words.
     Failed(String),
+    /// It was not asked: this process, or this machine, has run out of something.
+    NotAsked(String),
 }
 
 /// The addresses of a host name or literal in one family, with port 0, to be bound to.
@@ -159,6 +161,12 @@ pub fn host(name: &CStr, v6: bool) -> Result<Vec<SocketAddr>, HostError> {
 pub fn canonical_host(name: &CStr, v6: bool) -> Result<(CString, Vec<SocketAddr>), HostError> {
     let (canonical, addresses) = look_host_up(name, v6, libc::AI_CANONNAME)?;
     Ok((canonical.unwrap_or_else(|| name.to_owned()), addresses))
+}
+
+/// Whether a name is an address of this family, in any form that the C library takes for one: for IPv4 those of
+/// inet_aton(3), so `167838211` is `10.1.2.3`. Nobody is asked.
+pub fn is_number(name: &CStr, v6: bool) -> bool {
+    look_host_up(name, v6, libc::AI_NUMERICHOST).is_ok()
 }
 
 fn look_host_up(
@@ -180,6 +188,9 @@ fn look_host_up(
             return Err(HostError::Unknown);
         }
         error => {
+            if let Some(error) = shortage(error) {
+                return Err(HostError::NotAsked(error.to_string()));
+            }
             // SAFETY: gai_strerror returns a constant string for any number.
             let words = unsafe { libc::gai_strerror(error) };
             // SAFETY: as above.
@@ -212,11 +223,15 @@ fn look_host_up(
 /// So many addresses of one name are looked at.
 const MOST_ADDRESSES: usize = 4096;
 
-/// The host name of an address, when it has one. The port does not count.
-pub fn name_of(address: SocketAddr) -> Option<CString> {
+/// The host name of an address, when it has one: a failure of the data base is none. The port does not count.
+///
+/// # Errors
+///
+/// Nobody was asked, since this process, or this machine, has run out of something.
+pub fn name_of(address: SocketAddr) -> io::Result<Option<CString>> {
     let address = SocketAddrAny::from(address);
     let mut name = [0_u8; 1025];
-    let length = libc::socklen_t::try_from(name.len()).ok()?;
+    let length = libc::socklen_t::try_from(name.len()).unwrap_or_default();
     // SAFETY: the address is one of its own length, the name may be written as far as its length says, and no service
     // is asked for.
     let error = unsafe {
@@ -230,8 +245,21 @@ pub fn name_of(address: SocketAddr) -> Option<CString> {
             libc::NI_NAMEREQD,
         )
     };
-    let name = CStr::from_bytes_until_nul(&name).ok()?;
-    if error == 0 { Some(name.to_owned()) } else { None }
+    match shortage(error) {
+        Some(error) => Err(error),
+        None if error == 0 => Ok(CStr::from_bytes_until_nul(&name).ok().map(CStr::to_owned)),
+        None => Ok(None),
+    }
+}
+
+/// What a look-up lacked that ended with this number, just now; `None` when it lacked nothing.
+fn shortage(error: c_int) -> Option<io::Error> {
+    let cause = io::Error::last_os_error();
+    match (error, cause.raw_os_error()) {
+        (libc::EAI_MEMORY, _) => Some(io::ErrorKind::OutOfMemory.into()),
+        (libc::EAI_SYSTEM, Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS)) => Some(cause),
+        _ => None,
+    }
 }
 
 /// `EAI_ADDRFAMILY` of netdb.h, which the libc crate does not declare.

@@ -2,6 +2,7 @@
 //!
 //! All of it waits for others, so it runs in `usherd resolve` or in the caller's own process and never in the daemon.
 
+use std::ffi::CString;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -13,10 +14,10 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, connect, recv, send, socket_with,
 };
 use usherd_model::access::{
-    Found, Host, IDENT_MOST, Lookup, Request, UNKNOWN, ident_question, ident_user, verified,
+    Forward, Found, Host, IDENT_MOST, Lookup, Request, UNKNOWN, ident_question, ident_user, verified,
 };
 use usherd_model::lookups::Question;
-use usherd_sys::names;
+use usherd_sys::names::{self, HostError};
 
 /// Answers a question, however long that takes, and what libwrap would say about it.
 pub fn answer(question: Question) -> (Found, Option<String>) {
@@ -24,9 +25,12 @@ pub fn answer(question: Question) -> (Found, Option<String>) {
         Question::Name(address) => name(address),
         Question::User { local, remote, patience } => {
             let patience = Duration::from_secs(u64::from(patience));
-            // No answer is one: the other machine does not say.
-            let line = ident(local, remote, patience).unwrap_or_default();
-            (ident_user(&line, local, remote), None)
+            match ident(canonical(local), canonical(remote), patience) {
+                Ok(line) => (ident_user(&line, local, remote), None),
+                Err(error) if is_ours(error) => (Found::Undecided, None),
+                // No answer is one: the other machine does not say.
+                Err(_) => (Found::text(UNKNOWN), None),
+            }
         }
     }
 }
@@ -37,17 +41,29 @@ pub fn find(lookup: Lookup, request: &Request) -> (Found, Option<String>) {
 }
 
 fn name(address: SocketAddr) -> (Found, Option<String>) {
-    // A caller with IPv4 on an IPv6 socket is looked up as the IPv4 caller that it is.
-    let address = match address.ip().to_canonical() {
-        ip if ip.is_ipv4() => SocketAddr::new(ip, 0),
+    let address = canonical(address);
+    let Ok(reverse) = names::name_of(address) else { return (Found::Undecided, None) };
+    verified(address, reverse.as_ref().map(|name| name.to_bytes()), forward)
+}
+
+/// A caller with IPv4 on an IPv6 socket is the IPv4 caller that it is.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip if ip.is_ipv4() => SocketAddr::new(ip, address.port()),
         _ => address,
-    };
-    let reverse = names::name_of(address);
-    verified(address, reverse.as_ref().map(|name| name.to_bytes()), |name, v6| {
-        let name = std::ffi::CString::new(name).ok()?;
-        let (canonical, addresses) = names::canonical_host(&name, v6).ok()?;
-        Some(Host { canonical: canonical.into_bytes(), addresses })
-    })
+    }
+}
+
+fn forward(name: &[u8], v6: bool) -> Forward {
+    let Ok(name) = CString::new(name) else { return Forward::Failed };
+    if names::is_number(&name, v6) {
+        return Forward::Number;
+    }
+    match names::canonical_host(&name, v6) {
+        Ok((canonical, addresses)) => Forward::Host(Host { canonical: canonical.into_bytes(), addresses }),
+        Err(HostError::NotAsked(_)) => Forward::NotAsked,
+        Err(HostError::Unknown | HostError::Failed(_)) => Forward::Failed,
+    }
 }
 
 /// The port of ident servers.
@@ -80,6 +96,12 @@ fn ident(local: SocketAddr, remote: SocketAddr, patience: Duration) -> rustix::i
         }
     }
     Ok(answer)
+}
+
+/// Whether it is a failure of our own: that says nothing about the other machine.
+fn is_ours(error: Errno) -> bool {
+    let shortage = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS, Errno::ADDRNOTAVAIL];
+    shortage.contains(&error)
 }
 
 fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {

@@ -71,7 +71,9 @@ impl Facts for Machine {
             let name = names::c_name(&key.0).ok_or(HostError::Unknown)?;
             names::host(&name, v6).map_err(|error| match error {
                 names::HostError::Unknown => HostError::Unknown,
-                names::HostError::Failed(words) => HostError::Failed(words),
+                names::HostError::Failed(words) | names::HostError::NotAsked(words) => {
+                    HostError::Failed(words)
+                }
             })
         };
         self.hosts.entry((name.to_owned(), v6)).or_insert_with_key(look_up).clone()

@@ -31,7 +31,7 @@ pub use option::{Account, Accounts, Facility, Level, Severity};
 pub use request::{Endpoint, Facts, Found, Lookup, PARANOID, Request, UNKNOWN, cut};
 pub use table::{Contents, Files, RuleAt, Tables, Which};
 pub use verdict::{Decision, Effect, Matched, Note, NoteKind, Outcome, Step, Verdict};
-pub use verify::{Host, IDENT_MOST, ident_question, ident_user, verified};
+pub use verify::{Forward, Host, IDENT_MOST, ident_question, ident_user, verified};
 
 use self::search::Search;
 

@@ -3,7 +3,7 @@
 //! Whoever owns an address decides what name it has, and whoever owns a name decides which addresses: a caller has its
 //! name only when both agree. Who is at the other end of a connection only the other end can say.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::request::{Found, PARANOID, UNKNOWN};
 
@@ -16,6 +16,21 @@ pub struct Host {
     pub addresses: Vec<SocketAddr>,
 }
 
+/// What asking for the addresses of a name has brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Forward {
+    /// It is no name but an address, in any form that getaddrinfo(3) takes for one (`AI_NUMERICHOST`). That call would
+    /// answer with the address itself, which then agrees with itself: whoever has an address could have a name without
+    /// a dot, and be `LOCAL`.
+    Number,
+    /// This is what it is.
+    Host(Host),
+    /// It has none, or nobody says.
+    Failed,
+    /// Nobody could be asked, for a reason of our own.
+    NotAsked,
+}
+
 /// The name of an address, with what libwrap says when it is not believed.
 ///
 /// `reverse` is the name that the address is said to have, and `forward` asks for the addresses of a name, of IPv6 if so
@@ -23,19 +38,22 @@ pub struct Host {
 pub fn verified(
     address: SocketAddr,
     reverse: Option<&[u8]>,
-    forward: impl FnOnce(&[u8], bool) -> Option<Host>,
+    forward: impl FnOnce(&[u8], bool) -> Forward,
 ) -> (Found, Option<String>) {
     let Some(name) = reverse else { return (Found::text(UNKNOWN), None) };
     let shown = String::from_utf8_lossy(name);
     let doubt = |why: String| (Found::text(PARANOID), Some(why));
     let is_v6 = address.ip().to_canonical().is_ipv6();
-    let numeric = std::str::from_utf8(name).ok().and_then(|name| name.parse::<IpAddr>().ok());
-    if numeric.is_some_and(|numeric| numeric.is_ipv6() == is_v6) {
-        return doubt(format!("host name/name mismatch: reverse lookup results in non-FQDN {shown}"));
-    }
-    let Some(Host { canonical, addresses }) = forward(name, is_v6) else {
-        let family = if is_v6 { "AF_INET6" } else { "AF_INET" };
-        return doubt(format!("can't verify hostname: getaddrinfo({shown}, {family}) failed"));
+    let Host { canonical, addresses } = match forward(name, is_v6) {
+        Forward::Host(host) => host,
+        Forward::Number => {
+            return doubt(format!("host name/name mismatch: reverse lookup results in non-FQDN {shown}"));
+        }
+        Forward::Failed => {
+            let family = if is_v6 { "AF_INET6" } else { "AF_INET" };
+            return doubt(format!("can't verify hostname: getaddrinfo({shown}, {family}) failed"));
+        }
+        Forward::NotAsked => return (Found::Undecided, None),
     };
     let official = String::from_utf8_lossy(&canonical);
     if !canonical.eq_ignore_ascii_case(name) && !name.eq_ignore_ascii_case(b"localhost") {
@@ -99,6 +117,8 @@ fn number(text: &[u8]) -> Option<(u64, &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv6Addr, SocketAddrV6};
+
     use super::*;
 
     fn user(answer: &str) -> String {
@@ -131,23 +151,38 @@ mod tests {
     fn a_name_is_believed_when_both_directions_agree() {
         let host = |canonical: &str, addresses: &[&str]| {
             let addresses = addresses.iter().map(|ip| SocketAddr::new(ip.parse().expect("an address"), 0));
-            Some(Host { canonical: canonical.as_bytes().to_vec(), addresses: addresses.collect() })
+            Forward::Host(Host { canonical: canonical.as_bytes().to_vec(), addresses: addresses.collect() })
         };
-        let name = |reverse: Option<&str>, forward: Option<Host>| {
+        let name = |reverse: Option<&str>, forward: Forward| {
             let address = ([10, 1, 2, 3], 0).into();
             let (found, why) = verified(address, reverse.map(str::as_bytes), |_, _| forward);
             (found.heard().map(|text| String::from_utf8_lossy(text).into_owned()), why)
         };
         let is = |name: &str| Some(name.to_owned());
-        assert_eq!(name(None, None), (is("unknown"), None));
+        assert_eq!(name(None, Forward::Failed), (is("unknown"), None));
+        assert_eq!(name(Some("a.b"), Forward::NotAsked), (None, None));
         assert_eq!(name(Some("a.b"), host("A.B", &["10.9.9.9", "10.1.2.3"])), (is("a.b"), None));
         for (reverse, forward, why) in [
-            ("10.1.2.3", None, "host name/name mismatch: reverse lookup results in non-FQDN 10.1.2.3"),
-            ("a.b", None, "can't verify hostname: getaddrinfo(a.b, AF_INET) failed"),
+            (
+                "167838211",
+                Forward::Number,
+                "host name/name mismatch: reverse lookup results in non-FQDN 167838211",
+            ),
+            ("a.b", Forward::Failed, "can't verify hostname: getaddrinfo(a.b, AF_INET) failed"),
             ("a.b", host("c.d", &["10.1.2.3"]), "host name/name mismatch: a.b != c.d"),
             ("a.b", host("a.b", &["10.9.9.9"]), "host name/address mismatch: 10.1.2.3 != a.b"),
         ] {
             assert_eq!(name(Some(reverse), forward), (is("paranoid"), Some(why.to_owned())));
         }
+    }
+
+    #[test]
+    fn an_address_of_a_link_is_another_on_another_link() {
+        let on = |scope| SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::LOCALHOST, 0, 0, scope));
+        let host = |scope| Forward::Host(Host { canonical: b"a.b".to_vec(), addresses: vec![on(scope)] });
+        let found =
+            |scope| verified(on(2), Some(b"a.b"), |_, v6| if v6 { host(scope) } else { Forward::Failed }).0;
+        assert_eq!(found(2), Found::text(b"a.b"));
+        assert_eq!(found(3), Found::text(PARANOID));
     }
 }

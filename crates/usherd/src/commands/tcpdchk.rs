@@ -12,17 +12,19 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use usherd_model::access::{
-    Contents, Endpoint, Facts, Files, Found, Host, HostWord, ListedRule, NoteKind, Outcome, Request, Tables,
-    Verdict, Which, banner, decide, host_word, listed, verified,
+    Contents, Endpoint, Facts, Files, Found, HostWord, ListedRule, NoteKind, Outcome, Request, Tables,
+    Verdict, Which, banner, decide, host_word, listed,
 };
 use usherd_model::config::inetd::{DialectName, Includes, parse};
 use usherd_model::config::syntax::{Tree, Word};
 use usherd_model::diagnostic::{Diagnostic, printable};
+use usherd_model::lookups::Question;
 use usherd_model::source::{FileId, Sources};
 use usherd_sys::names;
 
 use crate::errno;
 use crate::exit_code::Exit;
+use crate::lookup;
 use crate::machine::Machine;
 use crate::output::{answer, complain};
 use crate::tables::{self, OnDisk};
@@ -490,12 +492,7 @@ fn check_dns(host: &str, say: &mut Say<'_>) -> usize {
 }
 
 fn check_address(host: &str, address: SocketAddr, is_numeric: bool, say: &mut Say<'_>) {
-    let reverse = names::name_of(address);
-    let (found, remark) = verified(address, reverse.as_ref().map(|name| name.to_bytes()), |name, v6| {
-        let name = std::ffi::CString::new(name).ok()?;
-        let (canonical, addresses) = names::canonical_host(&name, v6).ok()?;
-        Some(Host { canonical: canonical.into_bytes(), addresses })
-    });
+    let (found, remark) = lookup::answer(Question::Name(address));
     remark.iter().for_each(|remark| say.warn(remark));
     let Found::Text(name) = found else { return };
     if is(&name, "unknown") {

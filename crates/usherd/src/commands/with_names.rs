@@ -27,7 +27,8 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     program.arg0(name).args(words);
     for (address, host) in NAMES {
         let address = std::env::var(address).ok().and_then(|text| text.parse::<IpAddr>().ok());
-        match address.and_then(|address| names::name_of(SocketAddr::new(address, 0))) {
+        let name = address.map(|address| names::name_of(SocketAddr::new(address, 0)));
+        match name.and_then(|name| name.ok().flatten()) {
             Some(name) => program.env(host, OsStr::from_bytes(name.to_bytes())),
             None => program.env_remove(host),
         };

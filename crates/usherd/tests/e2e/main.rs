@@ -20,6 +20,7 @@ mod name_server;
 mod probe;
 mod promises;
 mod reload;
+mod resolve;
 mod resources;
 mod rpc;
 mod sandbox;

@@ -150,6 +150,21 @@ fn names_are_believed_as_libwrap_believes_them() {
     });
 }
 
+/// The C library takes `2130772483` for 127.1.2.3, and it has no dot.
+#[test]
+fn a_caller_whose_name_is_a_number_is_not_local() {
+    sandbox::run(|| {
+        let server = NameServer::start();
+        let number = Answer::Records(vec!["2130772483".to_owned()]);
+        server.says(vec![("3.2.1.127.in-addr.arpa".into(), "PTR".into(), number)]);
+        tables("probe: LOCAL\n", "ALL: ALL\n");
+        let _daemon = Daemon::run(&behind_tcpd(2001, sandbox::user(), "say within"));
+        assert_eq!(rest(&mut connect_from([127, 1, 2, 3], at(2001))), "");
+        wait_for_log("reverse lookup results in non-FQDN 2130772483");
+        assert_eq!(rest(&mut connect_from([127, 0, 0, 1], at(2001))), "within");
+    });
+}
+
 #[test]
 fn a_slow_zone_delays_its_own_callers_only() {
     sandbox::run(|| {
