@@ -158,6 +158,11 @@ impl<Who> Lookups<Who> {
         Some((asked.ends, asked.waiting))
     }
 
+    /// Whether somebody waits for this answer.
+    pub fn is_asked(&self, id: LookupId<Who>) -> bool {
+        self.asked.get(id).is_some()
+    }
+
     /// Questions that have no answer yet.
     pub fn len(&self) -> usize {
         self.asked.len()
@@ -194,7 +199,9 @@ mod tests {
         assert_eq!(lookups.ask(name(0, 1), "b", ends()), Ok(None));
         assert_eq!(lookups.begin_next(), Some((id, name(0, 1))));
         assert_eq!(lookups.begin_next(), None);
+        assert!(lookups.is_asked(id));
         assert_eq!(lookups.end(id), Some((ends(), vec!["a", "b"])));
+        assert!(!lookups.is_asked(id));
         assert_eq!(lookups.end(id), None);
         assert!(lookups.is_empty());
     }

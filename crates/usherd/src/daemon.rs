@@ -666,6 +666,9 @@ impl Daemon {
             return;
         }
         if self.resolver.reaped(pid) {
+            if let Some(failed) = failed {
+                self.say_no_resolver(&no_helper("helper", failed));
+            }
             return;
         }
         if self.registrar.helper.reaped(pid) {
@@ -925,25 +928,38 @@ impl Daemon {
                 is_polled
             }
             Err(error) => {
-                let why = errno::words(from_io(&error));
-                let text = format!("no helper to look names up: {why}");
-                self.logger.log(&Record::new(Level::Error, "no-resolver", text));
+                self.say_no_resolver(&errno::words(from_io(&error)));
                 false
             }
         }
+    }
+
+    fn say_no_resolver(&mut self, why: &str) {
+        let text = format!("no helper to look names up: {why}");
+        self.logger.log(&Record::new(Level::Error, "no-resolver", text));
     }
 
     fn read_resolver(&mut self) {
         loop {
             match self.resolver.read() {
                 Heard::Nothing => return,
+                Heard::Again => {}
+                Heard::Missing(what) => {
+                    let text = format!("the helper that looks names up does without {what}");
+                    self.logger.log(&Record::new(Level::Warning, "resolver", text));
+                }
+                Heard::Refused(why) => self.say_no_resolver(&why),
                 Heard::Answer(id, answer) => {
                     self.raise(Event::LookedUp(id, answer.found, answer.remark));
                 }
                 Heard::Gone { socket, again, lost } => {
                     self.forget(socket);
                     for (id, question) in again {
-                        self.look_up(id, question);
+                        if self.supervisor.is_looking_up(id) {
+                            self.look_up(id, question);
+                        } else {
+                            self.resolver.forget(id);
+                        }
                     }
                     for id in lost {
                         self.events.push_back(Event::LookedUp(id, None, None));

@@ -75,6 +75,20 @@ pub struct Asked {
     pub question: Question,
 }
 
+/// What it says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Said {
+    /// First: it has given its rights up, and answers.
+    Ready {
+        /// What this kernel lacks of that, and could be done without.
+        missing: Option<String>,
+    },
+    /// First and last: it could not give its rights up, for this reason, and ends.
+    Refused(String),
+    /// An answer.
+    Answer(Answer),
+}
+
 /// What it has found out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
@@ -115,7 +129,7 @@ pub struct Reply {
 
 /// Raised with every change of the types here. Core and helpers are one file, so this can only differ when something
 /// is very wrong.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The most that a reply may take: some hundred thousand services.
 pub const MOST: usize = 64 << 20;

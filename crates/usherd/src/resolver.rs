@@ -19,7 +19,7 @@ use usherd_model::supervisor::LookupId;
 use usherd_sys::child::{Plan, Setup, Step, Strings};
 use usherd_sys::spawn::{Given, Spawner, Table};
 
-use crate::message::{self, Answer, Asked, MOST_OF_ANSWER};
+use crate::message::{self, Answer, Asked, MOST_OF_ANSWER, Said};
 
 /// Has things found out.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub struct Resolver {
     process: Option<Pid>,
     /// Questions without an answer, and how often each was asked.
     asked: HashMap<u64, (Question, u8)>,
+    /// What helpers have said of themselves last. Each of them finds the same, and it is to be heard once.
+    news: Option<String>,
 }
 
 /// A question that was asked of a helper that is gone is asked of one more.
@@ -40,6 +42,12 @@ const MOST_ASKED: u8 = 2;
 pub enum Heard {
     /// An answer.
     Answer(LookupId, Answer),
+    /// What the log is to say of the helper, which serves all the same.
+    Missing(String),
+    /// What the log is to say of the helper, which will not serve.
+    Refused(String),
+    /// Nothing for us; there may be more.
+    Again,
     /// Nothing more now.
     Nothing,
     /// The helper has ended; these questions are to be asked again, and these have no answer.
@@ -61,7 +69,7 @@ impl Resolver {
         let environment = Arc::new(Strings::new(Arc::from([])));
         let plan =
             Plan::new(Arc::new(Setup { steps, environment }), command).expect("a path and two arguments");
-        Self { plan: Arc::new(plan), socket: None, process: None, asked: HashMap::new() }
+        Self { plan: Arc::new(plan), socket: None, process: None, asked: HashMap::new(), news: None }
     }
 
     /// Whether a helper has to be started before anything can be asked.
@@ -89,27 +97,46 @@ impl Resolver {
         let Some(socket) = &self.socket else { return false };
         let id = id.pack();
         let Ok(packet) = message::encode(&Asked { id, question }) else { return false };
-        let is_sent = send(socket, &packet, SendFlags::DONTWAIT | SendFlags::NOSIGNAL).is_ok();
-        if is_sent {
-            self.asked.entry(id).or_insert((question, 0)).1 += 1;
+        match send(socket, &packet, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            // A helper that has just ended, for want of questions, has not read this one. Its end is still to be read,
+            // and then this is asked of the next.
+            Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => {}
+            Err(_) => return false,
         }
-        is_sent
+        self.asked.entry(id).or_insert((question, 0)).1 += 1;
+        true
     }
 
-    /// Reads one answer.
+    /// Reads one message.
     pub fn read(&mut self) -> Heard {
         let Some(socket) = &self.socket else { return Heard::Nothing };
         let mut packet = [0_u8; MOST_OF_ANSWER];
         match recv(socket, &mut packet, RecvFlags::DONTWAIT) {
-            Ok((got @ 1.., _)) => match message::decode::<Answer>(&packet[..got]) {
-                Ok(answer) => {
-                    self.asked.remove(&answer.id);
-                    Heard::Answer(Key::unpack(answer.id), answer)
-                }
+            Ok((got @ 1.., _)) => match message::decode(&packet[..got]) {
+                Ok(said) => self.hear(said),
                 Err(_) => self.end(),
             },
             Err(Errno::AGAIN | Errno::INTR) => Heard::Nothing,
             Ok(_) | Err(_) => self.end(),
+        }
+    }
+
+    fn hear(&mut self, said: Said) -> Heard {
+        match said {
+            Said::Answer(answer) => {
+                self.asked.remove(&answer.id);
+                Heard::Answer(Key::unpack(answer.id), answer)
+            }
+            Said::Ready { missing } => {
+                let is_news = missing.is_some() && self.news != missing;
+                self.news.clone_from(&missing);
+                missing.filter(|_| is_news).map_or(Heard::Again, Heard::Missing)
+            }
+            Said::Refused(why) => {
+                let is_news = self.news.as_ref() != Some(&why);
+                self.news = Some(why.clone());
+                if is_news { Heard::Refused(why) } else { Heard::Again }
+            }
         }
     }
 
@@ -132,6 +159,11 @@ impl Resolver {
         Heard::Gone { socket, again, lost }
     }
 
+    /// Nobody waits for this answer any more.
+    pub fn forget(&mut self, id: LookupId) {
+        self.asked.remove(&id.pack());
+    }
+
     /// A process was reaped; whether it was the helper.
     pub fn reaped(&mut self, pid: Pid) -> bool {
         self.process.take_if(|process| *process == pid).is_some()
@@ -140,5 +172,66 @@ impl Resolver {
     /// Ends a helper that cannot be listened to.
     pub fn stop(&mut self) {
         self.socket = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question() -> Question {
+        Question::Name(([10, 1, 2, 3], 0).into())
+    }
+
+    /// One with a helper, and the helper's end.
+    fn with_helper() -> (Resolver, OwnedFd) {
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .expect("socketpair");
+        (Resolver { socket: Some(ours), ..Resolver::new() }, theirs)
+    }
+
+    fn say(helper: &OwnedFd, said: &Said) {
+        send(helper, &message::encode(said).expect("a message"), SendFlags::NOSIGNAL).expect("send");
+    }
+
+    #[test]
+    fn a_question_to_a_helper_that_is_gone_is_asked_once_more() {
+        let (mut resolver, helper) = with_helper();
+        drop(helper);
+        let id = Key::unpack(7);
+        assert!(resolver.ask(id, question()), "its end was not read yet");
+        let Heard::Gone { again, lost, .. } = resolver.read() else { panic!("it is gone") };
+        assert_eq!((again, lost), (vec![(id, question())], vec![]));
+
+        let (next, helper) = with_helper();
+        resolver.socket = next.socket;
+        assert!(resolver.ask(id, question()));
+        drop(helper);
+        let Heard::Gone { again, lost, .. } = resolver.read() else { panic!("it is gone") };
+        assert_eq!((again, lost), (vec![], vec![id]));
+    }
+
+    #[test]
+    fn what_every_helper_says_of_itself_is_heard_once() {
+        let (mut resolver, helper) = with_helper();
+        let lacks = Said::Ready { missing: Some("walls".to_owned()) };
+        say(&helper, &lacks);
+        assert!(matches!(resolver.read(), Heard::Missing(_)));
+        say(&helper, &lacks);
+        assert!(matches!(resolver.read(), Heard::Again));
+        for expected in [true, false] {
+            say(&helper, &Said::Refused("no".to_owned()));
+            assert_eq!(matches!(resolver.read(), Heard::Refused(_)), expected);
+        }
+        assert!(matches!(resolver.read(), Heard::Nothing));
+    }
+
+    #[test]
+    fn a_helper_that_talks_nonsense_is_gone() {
+        let (mut resolver, helper) = with_helper();
+        send(&helper, &[0; 600], SendFlags::NOSIGNAL).expect("send");
+        assert!(matches!(resolver.read(), Heard::Gone { .. }));
+        assert!(resolver.needs_helper());
     }
 }

@@ -50,8 +50,9 @@ impl std::error::Error for SandboxError {
     }
 }
 
-/// Gives everything up, for this process and its threads. It has one thread so far.
-pub fn enter() -> Result<(), SandboxError> {
+/// Gives everything up, for this process and its threads. It has one thread so far. What this kernel cannot do and can be
+/// done without.
+pub fn enter() -> Result<Option<&'static str>, SandboxError> {
     let call = |name, done: rustix::io::Result<()>| done.map_err(|errno| SandboxError::Refused(name, errno));
     let own = |name, done: std::io::Result<()>| {
         done.map_err(|error| SandboxError::Refused(name, Errno::from_io_error(&error).unwrap_or(Errno::PERM)))
@@ -78,7 +79,8 @@ pub fn enter() -> Result<(), SandboxError> {
     let filter = filter().map_err(|error| SandboxError::Filter(error.into()))?;
     let program: seccompiler::BpfProgram =
         filter.try_into().map_err(|error: BackendError| SandboxError::Filter(error.into()))?;
-    apply_filter(&program).map_err(SandboxError::Filter)
+    apply_filter(&program).map_err(SandboxError::Filter)?;
+    Ok(None)
 }
 
 /// No file grows, no core is written; threads, sockets and memory are for the questions that are answered side by side.

@@ -190,6 +190,11 @@ impl Supervisor {
         }
     }
 
+    /// Whether somebody waits for the answer to this.
+    pub fn is_looking_up(&self, id: LookupId) -> bool {
+        self.lookups.is_asked(id)
+    }
+
     pub(super) fn looked_up(
         &mut self,
         id: LookupId,

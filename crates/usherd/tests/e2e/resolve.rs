@@ -15,11 +15,11 @@ use usherd_model::access::Found;
 use usherd_model::lookups::Question;
 
 use crate::name_server::{Answer as Record, NameServer};
-use crate::sandbox::{self, USHERD};
+use crate::sandbox::{self, USHERD, need_users};
 use crate::wait;
 
 /// Before each message.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// As in the program's `message`.
 #[derive(Serialize)]
@@ -36,6 +36,14 @@ struct Answer {
     remark: Option<String>,
 }
 
+/// As in the program's `message`.
+#[derive(Debug, Deserialize)]
+enum Said {
+    Ready { missing: Option<String> },
+    Refused(String),
+    Answer(Answer),
+}
+
 /// A helper and the daemon's end of its socket.
 struct Helper {
     process: Child,
@@ -43,11 +51,21 @@ struct Helper {
 }
 
 impl Helper {
+    /// One that has given its rights up.
+    #[track_caller]
     fn start() -> Self {
+        let helper = Self::run(Command::new(USHERD));
+        match helper.hear() {
+            Said::Ready { missing: None } => helper,
+            said => panic!("{said:?}"),
+        }
+    }
+
+    fn run(mut command: Command) -> Self {
         let (socket, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .expect("socketpair");
-        let process = Command::new(USHERD).arg("resolve").stdin(theirs).stdout(Stdio::null()).spawn();
+        let process = command.arg("resolve").stdin(theirs).stdout(Stdio::null()).spawn();
         Self { process: process.expect("spawn"), socket }
     }
 
@@ -58,13 +76,21 @@ impl Helper {
 
     #[track_caller]
     fn answer(&self) -> Answer {
+        match self.hear() {
+            Said::Answer(answer) => answer,
+            said => panic!("{said:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn hear(&self) -> Said {
         let mut look = [PollFd::new(&self.socket, PollFlags::IN)];
         let patience = Timespec::try_from(wait::DEADLINE).expect("a time");
-        assert_eq!(poll(&mut look, Some(&patience)), Ok(1), "an answer comes");
+        assert_eq!(poll(&mut look, Some(&patience)), Ok(1), "it says something");
         let mut packet = [0; 4096];
         let (_, length) = recv(&self.socket, &mut packet, RecvFlags::empty()).expect("recv");
         assert_eq!(packet[0], VERSION);
-        postcard::from_bytes(&packet[1..length]).expect("an answer")
+        postcard::from_bytes(&packet[1..length]).expect("what it says")
     }
 
     /// The name or user, and the remark.
@@ -233,5 +259,63 @@ fn only_so_much_is_done_at_once_and_what_waits_is_not_lost() {
         answers.sort_by_key(|answer| answer.id);
         assert!(answers.iter().map(|answer| answer.id).eq(0..=most), "each has its answer");
         assert_eq!(answers.into_iter().filter(|answer| text(answer.found.clone()) == "joe").count(), 2);
+    });
+}
+
+#[test]
+fn it_ends_with_the_daemon_even_if_all_that_it_does_hangs() {
+    sandbox::run(|| {
+        let mut helper = Helper::start();
+        let ident = TcpListener::bind("127.0.0.1:113").expect("bind");
+        for id in 0..40 {
+            helper.ask(id, user(600));
+        }
+        let callers: Vec<TcpStream> =
+            (0..usherd_model::lookups::MOST_UNDER_WAY).map(|_| asked(&ident)).collect();
+        let (other, _) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .expect("socketpair");
+        helper.socket = other;
+        wait::until("it ends", || helper.process.try_wait().expect("wait").is_some());
+        drop(callers);
+    });
+}
+
+/// In its `/proc/PID/status`.
+fn status(helper: &Helper, field: &str) -> Vec<String> {
+    let status = fs::read_to_string(format!("/proc/{}/status", helper.process.id())).expect("/proc");
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    line.expect("every process has it").split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn it_has_no_rights_before_it_hears_a_word() {
+    sandbox::run(|| {
+        let helper = Helper::start();
+        assert_eq!(status(&helper, "Name"), ["usherd-resolve"]);
+        assert_eq!(
+            (status(&helper, "NoNewPrivs"), status(&helper, "Seccomp")),
+            (vec!["1".to_owned()], vec!["2".to_owned()])
+        );
+        for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+            assert_eq!(status(&helper, set), ["0000000000000000"], "{set}");
+        }
+        if rustix::process::getuid().is_root() {
+            let own = ["65531"; 4].map(str::to_owned);
+            assert_eq!((status(&helper, "Uid"), status(&helper, "Gid")), (own.to_vec(), own.to_vec()));
+            assert!(status(&helper, "Groups").is_empty());
+        }
+    });
+}
+
+#[test]
+fn one_that_cannot_give_its_rights_up_says_so_and_answers_nobody() {
+    sandbox::run(|| {
+        need_users();
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set=-setuid,-setgid", "--", USHERD]);
+        let mut helper = Helper::run(command);
+        let Said::Refused(why) = helper.hear() else { panic!("it went on") };
+        assert!(why.starts_with("cannot be shut in: ") && why.contains("not permitted"), "{why}");
+        wait::until("it ends", || helper.process.try_wait().expect("wait").is_some());
     });
 }
