@@ -72,7 +72,12 @@ enum Next {
 fn next(places: &Places) -> Next {
     let wanted = if places.are_taken() { PollFlags::empty() } else { PollFlags::IN };
     let now = Instant::now();
-    let patience = places.first_end().map_or(IDLE, |end| end.saturating_duration_since(now));
+    let patience = match places.first_end() {
+        // Seen here, since others may ask and be answered all the time.
+        Some(end) if end <= now => return Next::End,
+        Some(end) => end - now,
+        None => IDLE,
+    };
     let patience = Timespec::try_from(patience).unwrap_or_default();
     let stdin = stdin();
     let mut look = [PollFd::new(&stdin, wanted), PollFd::new(&places.given_back, PollFlags::IN)];

@@ -239,6 +239,26 @@ fn the_helper_that_looks_names_up_has_no_rights() {
 }
 
 #[test]
+fn a_helper_that_will_not_serve_is_said_once_and_lets_nobody_in() {
+    sandbox::run(|| {
+        need_users();
+        tables("echo: .example.com\n", "ALL: PARANOID\n");
+        daemon::configure("127.0.0.1:7 stream tcp4 nowait root internal echo\n");
+        // It keeps its own user, and can make nobody another: neither can its helper.
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set=-setuid", "--", "/run/e2e/inetd"]);
+        command.args(["-W", "-i", "-e", daemon::CONFIG]).env_remove("NOTIFY_SOCKET");
+        let daemon = Daemon::start(command);
+        for refused in 1..=2 {
+            assert_eq!(rest(&mut connect_from([127, 0, 0, 1], at(7))), "");
+            wait::until("it is counted", || daemon.count("7", "denied") == refused);
+        }
+        wait_for_log("event=no-resolver");
+        assert_eq!(log_count("event=no-resolver"), 1);
+    });
+}
+
+#[test]
 fn a_table_that_is_a_folder_or_cannot_be_parsed_lets_nobody_in() {
     sandbox::run(|| {
         tables("ALL: ALL: nonsense\n", "");
