@@ -16,6 +16,7 @@ const PROGRAMS: &[&str] = &[
     "update-inetd",
     "psmisc",
     "rpcbind",
+    "tcpd",
     "tftpd-hpa",
     "inetutils-ftpd",
     "inetutils-telnetd",

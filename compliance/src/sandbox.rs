@@ -112,6 +112,13 @@ fn furnish_srv(srv: &Path, case: &OneCase) -> Result<(), String> {
         }
         Server::Openbsd | Server::Inetutils => bind_file(&program, &server.join(name))?,
     }
+    // usherd by the name of tcpd, and Debian's tcpd by another one.
+    let ours = srv.join("ours");
+    make_folder(&ours, 0o755)?;
+    bind_file(&case.usherd, &ours.join("usherd"))?;
+    symlink("usherd", ours.join("tcpd")).map_err(|error| format!("symlink: {error}"))?;
+    symlink("/srv/originals/tcpd/usr/sbin/tcpd", srv.join("wrapper"))
+        .map_err(|error| format!("symlink: {error}"))?;
     let unpacked = srv.join("originals");
     make_folder(&unpacked, 0o755)?;
     if originals().exists() {

@@ -28,6 +28,7 @@ mod robustness;
 mod rpc;
 mod signals;
 mod starting;
+mod tcpd;
 mod union;
 mod unix;
 mod update_inetd;
@@ -137,6 +138,7 @@ const SUBJECTS: &[(&str, Asked, &[Case])] = &[
     ("options", Asked::Everybody, options::CASES),
     ("logging", Asked::Everybody, logging::CASES),
     ("notify", Asked::Everybody, notify::CASES),
+    ("tcpd", Asked::Everybody, tcpd::CASES),
     ("update_inetd", Asked::Everybody, update_inetd::CASES),
     ("killall", Asked::Everybody, killall::CASES),
     ("robustness", Asked::Everybody, robustness::CASES),

@@ -92,6 +92,9 @@ fn service_text(service: &ServiceStatus) -> String {
         service.started,
         service.failed
     );
+    if service.denied > 0 {
+        out.push_str(&format!("    {} not let in by hosts.allow and hosts.deny\n", service.denied));
+    }
     for listener in &service.listeners {
         out.push_str(&format!("    {}\n", listener_text(listener)));
     }
