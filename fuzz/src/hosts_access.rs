@@ -6,7 +6,8 @@
 use std::net::SocketAddr;
 
 use usherd_model::access::{
-    Account, Accounts, Contents, Endpoint, Facts, Files, Found, Request, Tables, banner, decide, explain,
+    Account, Accounts, Asked, Contents, Endpoint, Facts, Files, Found, Request, Tables, banner, decide,
+    explain,
 };
 
 /// Parts the three texts, which may hold any other byte.
@@ -54,7 +55,7 @@ pub fn check(bytes: &[u8]) {
             let facts = Facts { client_name: known(), server_name: known(), user: known() };
             let found = decide(&tables, &request, &facts);
             assert_eq!(found, explain(&tables, &request, &facts).0, "the index leaves something out");
-            let _ = banner(list, &request, &facts);
+            let _ = banner(list, &request, &facts, Asked::default());
         }
     }
 }

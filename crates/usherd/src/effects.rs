@@ -23,7 +23,7 @@ use rustix::net::sockopt::{set_socket_keepalive, set_socket_linger};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::process::{Pid, PidfdFlags, Signal as SystemSignal, kill_process_group, nice, pidfd_open, umask};
 use rustix::stdio::stdin;
-use usherd_model::access::{Effect, Facts, Found, Lookup, Request, Verdict, banner};
+use usherd_model::access::{Asked, Effect, Facts, Found, Lookup, Request, Verdict, banner};
 use usherd_model::diagnostic::printable;
 use usherd_model::event::Errand;
 use usherd_model::service::{CommandLine, OURSELVES, Service};
@@ -239,8 +239,9 @@ impl Run<'_> {
             }
             return;
         }
+        let asked = Asked::all_of(&self.facts);
         let said = loop {
-            match banner(&text, self.request, &self.facts) {
+            match banner(&text, self.request, &self.facts, asked) {
                 Ok((said, unrecognized)) => {
                     for letter in unrecognized {
                         self.say.error(&format!("warning: {}: unrecognized %{letter}", path.display()));

@@ -1,7 +1,7 @@
 //! What a banner's file says to one caller.
 
 use super::expand::{Stop, expand};
-use super::known::Known;
+use super::known::{Asked, Known};
 use super::pattern::split_outside_brackets;
 use super::request::{Facts, Lookup, Request};
 
@@ -9,12 +9,19 @@ use super::request::{Facts, Lookup, Request};
 ///
 /// NUL bytes at the beginning are sent as they are (some clients want them), and a line in which a bracket is open keeps
 /// its end without a CR, as with the original. A line that would become too long is left out, and so are all that follow.
+/// `asked` is what was asked for before the banner: `%h` is an address until the name is.
 ///
 /// # Errors
 ///
 /// What has to be looked up first.
-pub fn banner(text: &[u8], request: &Request, facts: &Facts) -> Result<(Vec<u8>, Vec<char>), Lookup> {
+pub fn banner(
+    text: &[u8],
+    request: &Request,
+    facts: &Facts,
+    asked: Asked,
+) -> Result<(Vec<u8>, Vec<char>), Lookup> {
     let mut known = Known::new(request, facts);
+    known.asked = asked;
     let mut unrecognized = Vec::new();
     let nuls = text.iter().take_while(|byte| **byte == 0).count();
     let mut out = text[..nuls].to_vec();
@@ -37,11 +44,12 @@ mod tests {
     use super::super::request::{Endpoint, Found};
     use super::*;
 
-    fn said(text: &str) -> String {
+    fn said(text: &str, is_name_asked: bool) -> String {
         let client = Endpoint::of(([10, 1, 2, 3], 4000).into());
         let request = Request::new(b"in.telnetd", client, Endpoint::unknown());
         let facts = Facts { client_name: Some(Found::text(b"a.b")), ..Facts::default() };
-        let (said, _) = banner(text.as_bytes(), &request, &facts).expect("all is known");
+        let asked = if is_name_asked { Asked::all_of(&facts) } else { Asked::default() };
+        let (said, _) = banner(text.as_bytes(), &request, &facts, asked).expect("all is known");
         String::from_utf8(said).expect("text")
     }
 
@@ -55,13 +63,19 @@ mod tests {
             ("[x\ny]\nz\n", "[x\ny]\nz\r\n"),
             ("a\r\nb\r\n", "a\r\r\nb\r\r\n"),
         ] {
-            assert_eq!(said(text), expected, "{text:?}");
+            assert_eq!(said(text, false), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_name_shows_from_where_it_was_asked_for_on() {
+        assert_eq!(said("%h %c %n %h %c\n", false), "10.1.2.3 10.1.2.3 a.b a.b a.b\r\n");
+        assert_eq!(said("%h %c %n %h %c\n", true), "a.b a.b a.b a.b a.b\r\n");
     }
 
     #[test]
     fn what_has_to_be_looked_up_is_said() {
         let request = Request::new(b"x", Endpoint::unknown(), Endpoint::unknown());
-        assert_eq!(banner(b"%n", &request, &Facts::default()), Err(Lookup::ClientName));
+        assert_eq!(banner(b"%n", &request, &Facts::default(), Asked::default()), Err(Lookup::ClientName));
     }
 }

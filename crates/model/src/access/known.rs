@@ -23,11 +23,22 @@ pub(super) struct Known<'a> {
 }
 
 /// What was asked for so far.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Asked {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
     pub(super) client_name: bool,
     pub(super) server_name: bool,
     pub(super) user: bool,
+}
+
+impl Asked {
+    /// All that there is an answer for.
+    pub fn all_of(facts: &Facts) -> Self {
+        Self {
+            client_name: facts.client_name.is_some(),
+            server_name: facts.server_name.is_some(),
+            user: facts.user.is_some(),
+        }
+    }
 }
 
 /// One end of the connection.

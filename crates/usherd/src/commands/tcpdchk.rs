@@ -12,7 +12,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use usherd_model::access::{
-    Contents, Endpoint, Facts, Files, Found, HostWord, ListedRule, NoteKind, Outcome, Request, Tables,
+    Asked, Contents, Endpoint, Facts, Files, Found, HostWord, ListedRule, NoteKind, Outcome, Request, Tables,
     Verdict, Which, banner, decide, host_word, listed,
 };
 use usherd_model::config::inetd::{DialectName, Includes, parse};
@@ -522,7 +522,7 @@ pub(super) fn banner_of(option: &[u8], daemon: &[u8]) -> Result<String, String> 
     let known = || Some(Found::text(b"unknown"));
     let facts = Facts { client_name: known(), server_name: known(), user: known() };
     let request = Request::new(daemon, Endpoint::unknown(), Endpoint::unknown());
-    let said = banner(&text, &request, &facts).map(|(said, _)| said).unwrap_or_default();
+    let said = banner(&text, &request, &facts, Asked::default()).map(|(said, _)| said).unwrap_or_default();
     Ok(String::from_utf8_lossy(&said).into_owned())
 }
 

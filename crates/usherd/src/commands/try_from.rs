@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rustix::net::getpeername;
 use rustix::stdio::stdin;
-use usherd_model::access::{Facts, Lookup, Request, banner};
+use usherd_model::access::{Asked, Facts, Lookup, Request, banner};
 
 use crate::endpoints::endpoints;
 use crate::exit_code::Exit;
@@ -34,7 +34,7 @@ pub(super) fn run(mut arguments: impl Iterator<Item = OsString>) -> Exit {
     let request = Request { pid: std::process::id(), ..Request::new(name.as_bytes(), client, server) };
     let mut facts = Facts::default();
     let said = loop {
-        match banner(LINES, &request, &facts) {
+        match banner(LINES, &request, &facts, Asked::default()) {
             Ok((said, _)) => break said,
             Err(needed) => {
                 let found = Some(lookup::find(needed, &request).0);

@@ -79,9 +79,9 @@ fn what_a_rule_does_is_done_as_the_programs_user() {
         fs::create_dir("/run/banners").expect("a folder");
         fs::create_dir("/run/spool").expect("a folder");
         fs::set_permissions("/run/spool", fs::Permissions::from_mode(0o777)).expect("chmod");
-        fs::write("/run/banners/probe", "hello %a\nagain\n").expect("write");
+        fs::write("/run/banners/probe", "hello %h\nagain\n").expect("write");
         tables(
-            "probe: 127.0.0.1: banners /run/banners: setenv WHO %c: umask 027: nice 3: spawn id -u > /run/spool/spawned\n\
+            "probe: localhost: banners /run/banners: setenv WHO %c: umask 027: nice 3: spawn id -u > /run/spool/spawned\n\
              probe: 127.0.0.2: twist echo 421 not here, %a\n\
              probe: 127.0.0.3: aclexec test %a = 127.0.0.3\n\
              probe: 127.0.0.4: aclexec false\n\
@@ -92,9 +92,9 @@ fn what_a_rule_does_is_done_as_the_programs_user() {
             Daemon::run(&(behind_tcpd(2001, "bob", "report") + &behind_tcpd(2002, "root", "report")));
         let mut caller = connect(at(2001));
         let text = rest(&mut caller);
-        let said = text.strip_prefix("hello 127.0.0.1\r\nagain\r\n").expect("the banner comes first");
+        let said = text.strip_prefix("hello localhost\r\nagain\r\n").expect("the banner comes first");
         let report: Value = serde_json::from_str(said).expect("the program comes after it");
-        assert_eq!(variable(&report, "WHO").as_deref(), Some("127.0.0.1"));
+        assert_eq!(variable(&report, "WHO").as_deref(), Some("localhost"));
         assert_eq!((&report["umask"], &report["ids"][0]), (&"027".into(), &1002.into()));
         assert_eq!(fs::read_to_string("/run/spool/spawned").expect("it was written").trim(), "1002");
         assert_eq!(rest(&mut connect_from([127, 0, 0, 2], at(2001))), "421 not here, 127.0.0.2\n");
