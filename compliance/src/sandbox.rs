@@ -108,7 +108,7 @@ fn furnish_srv(srv: &Path, case: &OneCase) -> Result<(), String> {
         Server::Busybox | Server::Usherd | Server::UsherdAs(_) => {
             let binary = if case.server.is_usherd() { "usherd" } else { "busybox" };
             bind_file(&program, &server.join(binary))?;
-            symlink(binary, server.join(name)).map_err(|error| format!("symlink: {error}"))?;
+            link(binary, &server.join(name))?;
         }
         Server::Openbsd | Server::Inetutils => bind_file(&program, &server.join(name))?,
     }
@@ -116,9 +116,8 @@ fn furnish_srv(srv: &Path, case: &OneCase) -> Result<(), String> {
     let ours = srv.join("ours");
     make_folder(&ours, 0o755)?;
     bind_file(&case.usherd, &ours.join("usherd"))?;
-    symlink("usherd", ours.join("tcpd")).map_err(|error| format!("symlink: {error}"))?;
-    symlink("/srv/originals/tcpd/usr/sbin/tcpd", srv.join("wrapper"))
-        .map_err(|error| format!("symlink: {error}"))?;
+    link("usherd", &ours.join("tcpd"))?;
+    link("/srv/originals/tcpd/usr/sbin/tcpd", &srv.join("wrapper"))?;
     let unpacked = srv.join("originals");
     make_folder(&unpacked, 0o755)?;
     if originals().exists() {
@@ -206,10 +205,10 @@ fn furnish_dev(dev: &Path) -> Result<(), String> {
     make_folder(&terminals, 0o755)?;
     mount("devpts", &terminals, "devpts", MountFlags::empty(), Some(c"newinstance,ptmxmode=0666"))
         .map_err(named("/dev/pts"))?;
-    symlink("pts/ptmx", dev.join("ptmx")).map_err(|error| format!("/dev/ptmx: {error}"))?;
+    link("pts/ptmx", &dev.join("ptmx"))?;
     for (name, target) in [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")]
     {
-        symlink(target, dev.join(name)).map_err(|error| format!("/dev/{name}: {error}"))?;
+        link(target, &dev.join(name))?;
     }
     Ok(())
 }
@@ -296,6 +295,10 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), String> {
 fn set_mode(path: &Path, mode: u32) -> Result<(), String> {
     let permissions = fs::Permissions::from_mode(mode);
     fs::set_permissions(path, permissions).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn link(target: &str, path: &Path) -> Result<(), String> {
+    symlink(target, path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn bind_file(source: &Path, target: &Path) -> Result<(), String> {

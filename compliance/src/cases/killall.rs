@@ -19,14 +19,13 @@ pub const CASES: &[Case] = &[
         hup_with_builtin_sessions,
     )
     .ignored(&[(Openbsd, "a forked built-in keeps every listener of the daemon open")])
-    .not_run(&[
-        (Busybox, "the forked built-in reads the file as well, and either of them gets the port"),
-        (Inetutils, "the forked built-in reads the file as well, and either of them gets the port"),
-    ]),
+    .not_run(&[(Busybox, READS_TOO), (Inetutils, READS_TOO)]),
     case("hup_again_and_again", "every reload works, and the daemon stays one", hup_again_and_again),
     case("term", "killall(1) without a signal ends it, and nothing else", term)
         .ignored(&[(Inetutils, "the signal has its default action there")]),
 ];
+
+const READS_TOO: &str = "the forked built-in reads the file as well, and either of them gets the port";
 
 const ONE: &str = "2001 stream tcp nowait nobody /srv/probe one do=obey\n";
 const TWO: &str = "2002 stream tcp nowait nobody /srv/probe two\n";

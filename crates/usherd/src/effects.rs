@@ -266,12 +266,7 @@ impl Run<'_> {
         if let Some(remark) = remark {
             self.say.error(&format!("warning: {remark}"));
         }
-        let found = Some(found);
-        match lookup {
-            Lookup::ClientName => self.facts.client_name = found,
-            Lookup::ServerName => self.facts.server_name = found,
-            Lookup::User(_) => self.facts.user = found,
-        }
+        self.facts.learn(lookup, found);
     }
 
     fn warn(&mut self, what: &str, done: rustix::io::Result<()>) {

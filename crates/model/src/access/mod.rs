@@ -25,8 +25,7 @@ mod verify;
 
 pub use banner::banner;
 pub use findings::findings;
-pub use known::Asked;
-pub use known::PATIENCE;
+pub use known::{Asked, PATIENCE};
 pub use listed::{HostWord, ListedRule, host_word, listed};
 pub use option::{Account, Accounts, Facility, Level, Severity};
 pub use request::{Endpoint, Facts, Found, Lookup, PARANOID, Request, UNKNOWN, cut};

@@ -142,6 +142,18 @@ pub struct Facts {
     pub user: Option<Found>,
 }
 
+impl Facts {
+    /// Keeps what a look-up has brought.
+    pub fn learn(&mut self, lookup: Lookup, found: Found) {
+        let fact = match lookup {
+            Lookup::ClientName => &mut self.client_name,
+            Lookup::ServerName => &mut self.server_name,
+            Lookup::User(_) => &mut self.user,
+        };
+        *fact = Some(found);
+    }
+}
+
 /// Something that has to be looked up before it can be said who is let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Lookup {

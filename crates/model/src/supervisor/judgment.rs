@@ -140,14 +140,14 @@ impl Supervisor {
             match access::decide(tables, &judgment.request, &judgment.facts) {
                 Outcome::Decided(decision) => return self.decided(&judgment, *decision, now, actions),
                 Outcome::Needs(lookup, rule) => match Question::about(lookup, &judgment.request) {
-                    None => judgment.learn(lookup, Found::text(UNKNOWN)),
+                    None => judgment.facts.learn(lookup, Found::text(UNKNOWN)),
                     Some(question) => {
                         judgment.waits = Waits::For(lookup, rule);
                         match self.look_up(judgment, question, lookup, now, actions) {
                             None => return,
                             Some(back) => {
                                 judgment = back;
-                                judgment.learn(lookup, Found::Undecided);
+                                judgment.facts.learn(lookup, Found::Undecided);
                             }
                         }
                     }
@@ -215,7 +215,7 @@ impl Supervisor {
                     let remark = self.remark(&note, &judgment.request.daemon);
                     actions.push(Action::Log(Log::Remarked(remark)));
                 }
-                judgment.learn(lookup, found.clone());
+                judgment.facts.learn(lookup, found.clone());
             }
             self.judge(judgment, now, actions);
         }
@@ -372,17 +372,6 @@ impl Supervisor {
 
     fn table_path(&self, table: Which) -> &str {
         self.tables.as_ref().map_or("", |tables| tables.path(table))
-    }
-}
-
-impl Judgment {
-    fn learn(&mut self, lookup: Lookup, found: Found) {
-        let fact = match lookup {
-            Lookup::ClientName => &mut self.facts.client_name,
-            Lookup::ServerName => &mut self.facts.server_name,
-            Lookup::User(_) => &mut self.facts.user,
-        };
-        *fact = Some(found);
     }
 }
 

@@ -15,6 +15,10 @@ use crate::lookup;
 use crate::output::{answer, complain};
 use crate::tables;
 
+const CLIENT_NAME: &str = "the client's name";
+const SERVER_NAME: &str = "the server's name";
+const USER: &str = "the user";
+
 pub(super) fn run(matches: &ArgMatches) -> Exit {
     match matches.subcommand() {
         Some(("test", matches)) => test(matches),
@@ -110,12 +114,12 @@ fn decided(tables: &Tables, request: &Request) -> (Decision, Vec<Step>, Vec<Stri
                     Found::Text(text) => printable(text),
                     Found::Undecided => printable(UNKNOWN),
                 };
-                let (what, fact) = match lookup {
-                    Lookup::ClientName => ("the client's name", &mut facts.client_name),
-                    Lookup::ServerName => ("the server's name", &mut facts.server_name),
-                    Lookup::User(_) => ("the user", &mut facts.user),
+                facts.learn(lookup, found);
+                let what = match lookup {
+                    Lookup::ClientName => CLIENT_NAME,
+                    Lookup::ServerName => SERVER_NAME,
+                    Lookup::User(_) => USER,
                 };
-                *fact = Some(found);
                 let why =
                     rule.map_or_else(String::new, |rule| format!(", which {} needs", place(rule, tables)));
                 said.push(format!("{what}{why}: {text}"));
@@ -136,9 +140,9 @@ fn step_text(step: &Step, tables: &Tables) -> String {
         text.push_str(&format!(", the client list {}", word(clients)));
     }
     let asked = [
-        (step.asked_client_name, "the client's name"),
-        (step.asked_server_name, "the server's name"),
-        (step.asked_user, "the user"),
+        (step.asked_client_name, CLIENT_NAME),
+        (step.asked_server_name, SERVER_NAME),
+        (step.asked_user, USER),
     ];
     let asked: Vec<&str> = asked.into_iter().filter_map(|(asked, what)| asked.then_some(what)).collect();
     if !asked.is_empty() {

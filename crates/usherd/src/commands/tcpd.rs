@@ -15,8 +15,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, Shutdown, getpeername, recvfrom, shutdown};
 use rustix::process::umask;
 use rustix::stdio::stdin;
-use usherd_model::access::{Decision, Facts, Lookup, Note, NoteKind, Outcome, Request, Tables, decide};
-
+use usherd_model::access::{Decision, Facts, Note, NoteKind, Outcome, Request, Tables, decide};
 use usherd_model::diagnostic::printable;
 use usherd_sys::ip_options;
 
@@ -176,12 +175,7 @@ fn decided(tables: &Tables, request: &Request, journal: &mut Journal) -> (Decisi
                 if let Some(text) = remark {
                     journal.error(&Note { kind: NoteKind::Warning, rule, text }.line(tables));
                 }
-                let found = Some(found);
-                match lookup {
-                    Lookup::ClientName => facts.client_name = found,
-                    Lookup::ServerName => facts.server_name = found,
-                    Lookup::User(_) => facts.user = found,
-                }
+                facts.learn(lookup, found);
             }
         }
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rustix::net::getpeername;
 use rustix::stdio::stdin;
-use usherd_model::access::{Asked, Facts, Lookup, Request, banner};
+use usherd_model::access::{Asked, Facts, Request, banner};
 
 use crate::endpoints::endpoints;
 use crate::exit_code::Exit;
@@ -36,14 +36,7 @@ pub(super) fn run(mut arguments: impl Iterator<Item = OsString>) -> Exit {
     let said = loop {
         match banner(LINES, &request, &facts, Asked::default()) {
             Ok((said, _)) => break said,
-            Err(needed) => {
-                let found = Some(lookup::find(needed, &request).0);
-                match needed {
-                    Lookup::ClientName => facts.client_name = found,
-                    Lookup::ServerName => facts.server_name = found,
-                    Lookup::User(_) => facts.user = found,
-                }
-            }
+            Err(needed) => facts.learn(needed, lookup::find(needed, &request).0),
         }
     };
     // It is no banner: its lines end as lines of this system do.
