@@ -8,8 +8,10 @@ import json
 import os
 import pathlib
 import resource
+import shutil
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import time
@@ -22,6 +24,7 @@ BIN = TARGET / "bin"
 # Everything a run writes is here: a tmpfs that only this process and its
 # children see, where user nobody can reach the programs.
 WORK = pathlib.Path("/run/bench")
+ETC = WORK / "etc"                     # covers /etc, whose hosts.allow and hosts.deny are the machine's
 
 CGROUP_V1 = pathlib.Path("/sys/fs/cgroup/cpuacct")
 CGROUP_V2 = pathlib.Path("/sys/fs/cgroup")
@@ -41,11 +44,23 @@ def sys_call(name, *args):
 
 
 def enter():
-    """Leave the machine's mounts: a /run of our own, with WORK in it."""
+    """Leave the machine's mounts: a /run of our own, with WORK in it, and an /etc."""
     sys_call("unshare", CLONE_NEWNS)
     sys_call("mount", b"none", b"/", None, MS_REC | MS_PRIVATE, None)
     sys_call("mount", b"tmpfs", b"/run", b"tmpfs", 0, b"mode=755")
     WORK.mkdir(mode=0o755)
+    ETC.mkdir(mode=0o755)
+    for f in pathlib.Path("/etc").iterdir():       # names of users, services and libraries
+        if f.is_file() and f.stat().st_mode & stat.S_IROTH:
+            shutil.copy(f, ETC)
+    tables("", "")
+    sys_call("mount", bytes(ETC), b"/etc", None, MS_BIND, None)
+
+
+def tables(allow, deny):
+    """What hosts.allow and hosts.deny say in all rooms."""
+    (ETC / "hosts.allow").write_text(allow)
+    (ETC / "hosts.deny").write_text(deny)
 
 
 class Room:
@@ -141,9 +156,9 @@ class Server:
         """of it, the server's own threads"""
         total = 0
         for p in self.mains:
-            for stat in pathlib.Path("/proc/%d/task" % p).glob("*/schedstat"):
+            for task in pathlib.Path("/proc/%d/task" % p).glob("*/schedstat"):
                 try:
-                    total += int(stat.read_text().split()[0])
+                    total += int(task.read_text().split()[0])
                 except OSError:
                     pass
         return total / 1e9
@@ -159,7 +174,7 @@ class Server:
         return total
 
     def answers(self, svc):
-        """one real connection or datagram, and the right first bytes"""
+        """one real connection or datagram, and the right first bytes, or none to whom is refused"""
         addr = self.peer.udp_addr if svc.proto == "udp" else "127.0.0.1"
         kind = socket.SOCK_DGRAM if svc.proto == "udp" else socket.SOCK_STREAM
         with self.room.socket(socket.AF_INET6 if ":" in addr else socket.AF_INET, kind) as s:
@@ -169,7 +184,7 @@ class Server:
                 if svc.echoes:
                     s.send(b"x\n")
                     return s.recv(64) == b"x\n"
-                return len(s.recv(64)) > 0
+                return (len(s.recv(64)) > 0) != svc.is_refused
             except OSError:
                 return False
 

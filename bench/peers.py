@@ -14,15 +14,25 @@ import subprocess
 from lab import BIN, HERE, PEERS
 
 
-class Svc(collections.namedtuple("Svc", "port argv user builtin proto")):
-    """A service: a program, or a built-in of the server."""
+# What Debian's line of a wrapped service says; usherd knows it by its name.
+TCPD = PEERS / "tcpd/usr/sbin/tcpd"
+SERVED, REFUSED = "served", "refused"
 
-    def __new__(cls, port, argv=(), user="root", builtin=None, proto="tcp"):
-        return super().__new__(cls, port, tuple(argv), user, builtin, proto)
+
+class Svc(collections.namedtuple("Svc", "port argv user builtin proto wrapped")):
+    """A service: a program, or a built-in of the server. `wrapped`: what hosts.allow and
+    hosts.deny, where they are asked, say to a caller."""
+
+    def __new__(cls, port, argv=(), user="root", builtin=None, proto="tcp", wrapped=None):
+        return super().__new__(cls, port, tuple(argv), user, builtin, proto, wrapped)
 
     @property
     def key(self):
         return self.builtin + ("-udp" if self.proto == "udp" else "") if self.builtin else None
+
+    @property
+    def is_refused(self):
+        return self.wrapped == REFUSED
 
     @property
     def echoes(self):
@@ -30,6 +40,33 @@ class Svc(collections.namedtuple("Svc", "port argv user builtin proto")):
 
 
 # ------------------------------------------------------------------ configurations
+# A machine's tables of usual size: who is served is so by the last rule of the first, who
+# is refused by the last rule of both. No name is asked for.
+HOSTS_ALLOW = """\
+sshd, in.sftpd: 192.0.2. 198.51.100.0/255.255.255.0
+in.ftpd: 203.0.113.17 203.0.113.18 203.0.113.19
+in.telnetd, in.rlogind: 10.20.0.0/255.255.0.0 EXCEPT 10.20.30.40
+in.tftpd: 10.20.30.
+ALL: 172.16.0.0/255.240.0.0
+tiny, cat: 127.0.0.1
+"""
+HOSTS_DENY = """\
+in.fingerd, in.tftpd: ALL
+ALL: 192.168.66. 192.168.67.
+ALL: ALL
+"""
+# The same for tcpserver, which knows neither daemons nor EXCEPT.
+TCPRULES = """\
+192.0.2.:allow
+198.51.100.:allow
+203.0.113.17-19:allow
+10.20.:allow
+172.16-31.:allow
+127.0.0.1:%s
+:deny
+"""
+
+
 def inetd_conf(services):
     lines = []
     for s in services:
@@ -37,8 +74,9 @@ def inetd_conf(services):
         if s.builtin:
             lines.append("%s %s %s %s root internal\n" % (s.builtin, kind, s.proto, wait))
         else:
-            name = os.path.basename(s.argv[0])
-            lines.append("%d %s %s %s %s %s %s\n" % (s.port, kind, s.proto, wait, s.user, s.argv[0],
+            # tcpd starts its argv[0]
+            program, name = (TCPD, s.argv[0]) if s.wrapped else (s.argv[0], os.path.basename(s.argv[0]))
+            lines.append("%d %s %s %s %s %s %s\n" % (s.port, kind, s.proto, wait, s.user, program,
                                                     " ".join((name,) + s.argv[1:])))
     return "".join(lines)
 
@@ -70,15 +108,17 @@ class Peer:
     limit = False                      # a reference, not a product
 
     def __init__(self, name, program, command, conf=inetd_conf, family="inetd",
-                 builtins=("daytime", "echo", "echo-udp"), most=9000, udp_addr="127.0.0.1"):
+                 builtins=("daytime", "echo", "echo-udp"), most=9000, udp_addr="127.0.0.1", wraps=()):
         self.name, self.program, self.command, self.conf, self.family = name, str(program), command, conf, family
-        self.builtins, self.most, self.udp_addr = builtins, most, udp_addr
+        self.builtins, self.most, self.udp_addr, self.wraps = builtins, most, udp_addr, wraps
         self.users = self.reloads = family == "inetd"
 
     def there(self):
         return os.access(self.program, os.X_OK)
 
     def can(self, svc):
+        if svc.wrapped and svc.wrapped not in self.wraps:
+            return False
         return svc.key in self.builtins if svc.builtin else svc.user == "root" or self.users
 
     def env(self):
@@ -91,11 +131,26 @@ class Peer:
 
 
 class Ucspi(Peer):
-    def __init__(self, name, program, command):
-        super().__init__(name, program, command, conf=lambda services: "", family="ucspi", builtins=(), most=1)
+    def __init__(self, name, program, command, **kw):
+        super().__init__(name, program, command, conf=lambda services: "", family="ucspi", builtins=(), most=1, **kw)
 
     def commands(self, services, work):
-        return [self.command.format(bin=self.program, port=s.port).split() + list(s.argv) for s in services]
+        return [self.command.format(bin=self.program, port=s.port, rules=self.rules(s, work)).split() + list(s.argv)
+                for s in services]
+
+    def rules(self, svc, work):
+        return ""
+
+
+class Tcpserver(Ucspi):
+    def rules(self, svc, work):
+        """a cdb for each service, as it is about addresses only"""
+        if not svc.wrapped:
+            return ""
+        cdb = work / ("%d.cdb" % svc.port)
+        subprocess.run([pathlib.Path(self.program).with_name("tcprules"), cdb, work / "rules.tmp"], check=True,
+                       input=(TCPRULES % ("deny" if svc.is_refused else "allow")).encode())
+        return "-x %s" % cdb
 
 
 class Skeleton(Peer):
@@ -125,7 +180,7 @@ class Usherd(Peer):
         target = os.environ.get("CARGO_TARGET_DIR") or HERE.parent / "target"
         program = os.environ.get("USHERD") or pathlib.Path(target, "release/usherd")
         super().__init__("usherd", pathlib.Path(program).absolute(),
-                         os.environ.get("USHERD_CMD", "{bin} inetd -i -R 1000000000 {conf}"))
+                         os.environ.get("USHERD_CMD", "{bin} inetd -i -R 1000000000 {conf}"), wraps=(SERVED, REFUSED))
 
     def build(self):
         """`cargo build`, unless USHERD names a binary or there is no cargo"""
@@ -141,15 +196,18 @@ def known():
     return {x.name: x for x in (
         Usherd(),
         Peer("openbsd-inetd", p / "openbsd-inetd/usr/sbin/inetd", "{bin} -i -R 100000000 {conf}",
-             udp_addr="::1"),          # its UDP built-ins do not answer 127/8, on purpose
+             udp_addr="::1",           # its UDP built-ins do not answer 127/8, on purpose
+             wraps=(SERVED,) if os.access(TCPD, os.X_OK) else ()),    # tcpd keeps whom it refuses for 5 s
         Peer("inetutils-inetd", p / "inetutils-inetd/usr/sbin/inetutils-inetd",
              "{bin} --pidfile={work}/pid -R 100000000 {conf}", most=1000),                  # select()
         Peer("busybox-inetd", p / "busybox-src/busybox", "{bin} inetd -f {conf}", most=1000),   # select()
-        Peer("xinetd", p / "xinetd/usr/sbin/xinetd", "{bin} -dontfork -f {conf} -pidfile {work}/pid", conf=xinetd_conf),
+        Peer("xinetd", p / "xinetd/usr/sbin/xinetd", "{bin} -dontfork -f {conf} -pidfile {work}/pid", conf=xinetd_conf,
+             wraps=(SERVED, REFUSED)),     # it is linked with libwrap
         Peer("rlinetd", p / "rlinetd/usr/sbin/rlinetd", "{bin} -f {conf} -p " + rlinetd_lib, conf=rlinetd_conf,
              builtins=("daytime",), most=1000),   # its echo crashes the daemon when a caller half-closes
         Ucspi("busybox-tcpsvd", p / "busybox-src/busybox", "{bin} tcpsvd -c 30000 -b 1024 127.0.0.1 {port}"),
-        Ucspi("tcpserver", p / "ucspi-tcp/usr/bin/tcpserver", "{bin} -H -R -l0 -c 100000 -b 1024 127.0.0.1 {port}"),
+        Tcpserver("tcpserver", p / "ucspi-tcp/usr/bin/tcpserver",
+                  "{bin} -H -R -l0 -c 100000 -b 1024 {rules} 127.0.0.1 {port}", wraps=(SERVED, REFUSED)),
         Skeleton(),
     )}
 
@@ -167,7 +225,7 @@ def build():
             subprocess.run([cc, "-Wall", "-Wextra", "-static", *flags, "-o", str(out), str(src)], check=True)
 
 
-DEBS = ("openbsd-inetd", "inetutils-inetd", "xinetd", "rlinetd", "ucspi-tcp")
+DEBS = ("openbsd-inetd", "inetutils-inetd", "xinetd", "rlinetd", "ucspi-tcp", "tcpd")
 LIBS = ("libbsd0", "libevent-2.1-7", "libtirpc3", "libwrap0", "libnsl2")      # what they need
 APPLETS = ("INETD FEATURE_INETD_SUPPORT_BUILTIN_ECHO FEATURE_INETD_SUPPORT_BUILTIN_DISCARD "
            "FEATURE_INETD_SUPPORT_BUILTIN_TIME FEATURE_INETD_SUPPORT_BUILTIN_DAYTIME "

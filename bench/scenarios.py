@@ -11,10 +11,11 @@ import subprocess
 import sys
 import time
 
-from lab import BIN, WORK, Noise, Room, Server, generator, sample
-from peers import Svc
+from lab import BIN, WORK, Noise, Room, Server, generator, sample, tables
+from peers import HOSTS_ALLOW, HOSTS_DENY, REFUSED, SERVED, Svc
 
 TINY = str(WORK / "tiny")
+CLOSED = str(WORK / "closed")           # the same program by a name that no rule lets in
 HELLO = ["-e", "hello\n"]
 LINE = ["-s", "line %N\n", "-H", "-e", "same"]
 
@@ -24,6 +25,8 @@ SERVICES = {
     "sh": Svc(20003, ["/bin/sh", str(WORK / "hi.sh")]),
     "hold": Svc(20005, [TINY, "hold"]),
     "nobody": Svc(20006, [TINY], user="nobody"),
+    "wrapped": Svc(20007, [TINY], wrapped=SERVED),
+    "closed": Svc(20008, [CLOSED], wrapped=REFUSED),
     "daytime": Svc(13, builtin="daytime"),
     "echo": Svc(7, builtin="echo"),
     "echo-udp": Svc(7, builtin="echo", proto="udp"),
@@ -41,7 +44,10 @@ VISITS = {
     "E2": ("built-in TCP echo, round trips", "echo", ["echo", "-c", "16", "-z", "64"], 0.35, 0),
     "E3": ("built-in UDP echo, datagrams", "echo-udp", ["udp", "-c", "64", "-z", "64"], 0.35, 0),
     "E4": ("built-in TCP echo, a connection a line", "echo", ["conn", "-c", "16", *LINE], 0.35, 0),
+    "W1": ("as A, asking hosts.allow and hosts.deny", "wrapped", ["conn", "-c", "16", *HELLO], 0.55, 2),
+    "W2": ("the same, refused", "closed", ["conn", "-c", "16", "-e", ""], 0.4, 2),
 }
+WRAPPED = [n for n in VISITS if SERVICES[VISITS[n][1]].wrapped]
 MANY = {"G%d" % n: n for n in (1, 100, 1000, 9000)}     # so many services in one server
 RELOADS = 50
 HELD = 5000                                             # I: idle children of the server
@@ -73,7 +79,8 @@ class Run:
         self.rooms = {p.name: Room() for p in self.peers}
         self.began = time.monotonic()
         os.sched_setaffinity(0, self.client_cpus)      # children set their own
-        for name, text in (("hi.sh", "echo hi\n"), ("tiny", (BIN / "tiny").read_bytes())):
+        for name, text in (("hi.sh", "echo hi\n"), ("tiny", (BIN / "tiny").read_bytes()),
+                           ("closed", (BIN / "tiny").read_bytes())):
             f = WORK / name
             if not f.exists():
                 f.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -97,7 +104,11 @@ class Run:
         return None
 
     def run(self, names):
-        self.visits([n for n in VISITS if n in names])
+        self.visits([n for n in VISITS if n in names and n not in WRAPPED])
+        # Some servers ask the tables for every service: they are there for these only.
+        tables(HOSTS_ALLOW, HOSTS_DENY)
+        self.visits([n for n in WRAPPED if n in names])
+        tables("", "")
         for n in MANY:
             if n in names:
                 self.many(n, MANY[n])

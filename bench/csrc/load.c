@@ -11,7 +11,8 @@
  *
  * For all: -a ADDR (127.0.0.1), -d SECS (1), -T SECS until an answer is late (2).
  * For conn: -s TEXT to send (%N becomes the number of the connection), -H half-close after
- * it, -e TEXT expected back ("same": what was sent); without -e any one line will do.
+ * it, -e TEXT expected back ("same": what was sent; "": nothing, as who is refused gets);
+ * without -e any one line will do.
  *
  * Every answer is compared with what it must be. One line of JSON; exit 0 whatever it says. */
 #define _GNU_SOURCE
@@ -107,7 +108,7 @@ static int end(struct conn *c, int err)
     close(c->fd);
     c->fd = -1;
     if (err) failed(err);
-    else if (!c->got) R.empty++;
+    else if (!c->got && !(expect && !*expect)) R.empty++;
     else {
         int fits = c->got <= KEEP;
         if (!expect) fits = fits && memchr(c->rx, '\n', c->got) == c->rx + c->got - 1;
