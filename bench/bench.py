@@ -5,6 +5,7 @@
     bench.py bars                   every goal of bars.toml, reached or not (4 minutes)
     bench.py run                    any scenarios, any servers
     bench.py syscalls               system calls of each server for one connection
+    bench.py verdicts               a verdict of hosts.allow and hosts.deny, by the length of the tables
     bench.py fetch                  get the other servers (Debian, apt-get), install nothing
     bench.py list                   the scenarios, and the servers that are there
 
@@ -234,6 +235,11 @@ def syscalls(a, known):
     return 0
 
 
+def verdicts(a, known):
+    """the goal of verdict/src/main.rs, reached or not"""
+    return subprocess.run(["cargo", "run", "--release", "--quiet", "--manifest-path", str(lab.HERE / "verdict/Cargo.toml")]).returncode
+
+
 def keep(path, results):
     if path:
         path.write_text(json.dumps(results))
@@ -274,6 +280,7 @@ def main():
             budget={"type": float, "default": 45, "help": "seconds for taking disturbed samples again (45)"})
     command("syscalls", syscalls, peers=servers, n={"type": int, "default": 20, "help": "connections (20)"},
             user={"choices": ("root", "nobody"), "default": "root"})
+    command("verdicts", verdicts)
     command("fetch", lambda a, k: peers.fetch())
     command("list", show_list)
     a = ap.parse_args()
