@@ -109,6 +109,8 @@ pub struct Daemon {
     actions: Vec<Action>,
     ended: Vec<(Pid, Exit)>,
     diagnostics: Vec<String>,
+    /// Our process number. Each caller of whom the tables are asked needs it.
+    pid: u32,
     began: Tick,
     now: Tick,
     ending: bool,
@@ -186,6 +188,7 @@ impl Daemon {
             actions: Vec::new(),
             ended: Vec::new(),
             diagnostics: Vec::new(),
+            pid: std::process::id(),
             began: now,
             now,
             ending: false,
@@ -518,7 +521,7 @@ impl Daemon {
         let request = access::Request {
             is_datagram: !has_connections,
             is_resident: service.program().is_none(),
-            pid: std::process::id(),
+            pid: self.pid,
             ..access::Request::new(&wrapped.daemon, client, server)
         };
         let is_current = self.stamps.are_current();
@@ -1115,7 +1118,7 @@ impl Daemon {
         Snapshot {
             version: 1,
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
+            pid: self.pid,
             uptime_seconds: self.now.since(self.began).as_secs(),
             children,
             max_children,

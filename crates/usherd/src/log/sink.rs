@@ -119,6 +119,8 @@ pub struct Syslog {
     facility: u8,
     /// What each line begins with.
     tag: String,
+    /// Our process number: nobody forks with one of these.
+    pid: u32,
     socket: Option<OwnedFd>,
 }
 
@@ -129,19 +131,20 @@ const DAEMON: u8 = 3 << 3;
 impl Syslog {
     /// Lines will begin with `ident[pid]`.
     pub fn new(ident: &str) -> Self {
-        Self { facility: DAEMON, tag: tag(ident), socket: None }
+        let pid = std::process::id();
+        Self { facility: DAEMON, tag: tag(ident, pid), pid, socket: None }
     }
 
     /// As syslog(3) writes before openlog(3): as the user's, without a number.
     pub fn unopened(name: &str) -> Self {
-        Self { facility: USER, tag: name.to_owned(), socket: None }
+        Self { facility: USER, tag: name.to_owned(), pid: std::process::id(), socket: None }
     }
 
     fn write(&mut self, line: &Line) -> Written {
         let (priority, tag) = match &line.speaker {
             None => (self.facility | line.level as u8, self.tag.clone()),
             Some(Speaker { name, facility, level }) => {
-                let tag = if name.is_empty() { self.tag.clone() } else { tag(name) };
+                let tag = if name.is_empty() { self.tag.clone() } else { tag(name, self.pid) };
                 (facility << 3 | level, tag)
             }
         };
@@ -181,8 +184,8 @@ impl Syslog {
     }
 }
 
-fn tag(ident: &str) -> String {
-    format!("{ident}[{}]", std::process::id())
+fn tag(ident: &str, pid: u32) -> String {
+    format!("{ident}[{pid}]")
 }
 
 #[cfg(test)]
