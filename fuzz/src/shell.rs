@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use usherd_model::access::{self, Endpoint, Found};
+use usherd_model::access::{self, Endpoint, Found, IpOptions};
 use usherd_model::admission::{Limit, Pool};
 use usherd_model::children::{Pid, SessionId};
 use usherd_model::event::{
@@ -254,6 +254,15 @@ impl<'a> Shell<'a> {
             }
             Action::Start(start) | Action::StartAfter(start, _) => self.start(start),
             Action::Examine(start) => {
+                if matches!(start.handed, Handed::Connection(_)) && self.fate.below(8) == 1 {
+                    let is_routed = self.fate.below(2) == 0;
+                    let ignored = IpOptions::Ignored([7, 7, 4].into());
+                    let options = if is_routed { IpOptions::SourceRoute } else { ignored };
+                    self.events.push_back(Event::HasIpOptions(start, options));
+                    if is_routed {
+                        return;
+                    }
+                }
                 let client = start.peer.map_or_else(Endpoint::unknown, Endpoint::of);
                 let request =
                     access::Request::new(b"server", client, Endpoint::of(([10, 0, 0, 1], 23).into()));

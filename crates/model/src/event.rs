@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::access::{self, Effect, Found, Severity, Tables, Verdict};
+use crate::access::{self, Effect, Found, IpOptions, Severity, Tables, Verdict};
 use crate::admission::Limit;
 use crate::children::{Pid, SessionId};
 use crate::episode::Held;
@@ -93,6 +93,8 @@ pub enum Event {
     /// The ends of a connection, as [`Action::Examine`] asked, and whether hosts.allow and hosts.deny are as they were
     /// read.
     Examined(Start, Box<access::Request>, bool),
+    /// A caller's packets had options, as was found on the way to [`Event::Examined`], which follows unless they refuse.
+    HasIpOptions(Start, IpOptions),
     /// hosts.allow and hosts.deny were read anew, as [`Action::ReadTables`] asked.
     TablesRead(Box<Tables>),
     /// They could not be, for this reason.
@@ -382,6 +384,17 @@ pub enum Log {
     StartRecovered(ServiceId),
     /// hosts.allow and hosts.deny have let somebody in, or not.
     Judged(Box<Judged>),
+    /// A caller's packets had options.
+    IpOptions {
+        /// Called here.
+        listener: ListenerId,
+        /// In the name of this daemon.
+        daemon: Box<[u8]>,
+        /// From where.
+        address: Box<[u8]>,
+        /// Which, and what became of them.
+        options: IpOptions,
+    },
     /// Something is to be said about hosts.allow or hosts.deny, or about a look-up for them.
     Remarked(Remark),
     /// They could not be read anew, for this reason; whoever waited for that was refused.

@@ -5,28 +5,26 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// The most that an IPv4 header has room for, with what the kernel puts in front.
-const MOST: usize = 64;
+pub const MOST: usize = 64;
 
 /// The options that came with a connection; none where it has none.
 ///
 /// # Errors
 ///
 /// Those of getsockopt(2); a socket that is none of IPv4 has no such options.
-pub fn get(socket: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
-    let mut options = vec![0_u8; MOST];
-    let mut length = libc::socklen_t::try_from(options.len()).unwrap_or_default();
+pub fn get<'a>(socket: BorrowedFd<'_>, room: &'a mut [u8; MOST]) -> io::Result<&'a [u8]> {
+    let mut length = libc::socklen_t::try_from(room.len()).unwrap_or_default();
     // SAFETY: the buffer may be written as far as its length says, and so may the length.
     crate::checked(unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),
             libc::IPPROTO_IP,
             IP_OPTIONS,
-            options.as_mut_ptr().cast(),
+            room.as_mut_ptr().cast(),
             &raw mut length,
         )
     })?;
-    options.truncate(usize::try_from(length).unwrap_or_default());
-    Ok(options)
+    Ok(room.get(..usize::try_from(length).unwrap_or_default()).unwrap_or_default())
 }
 
 /// Sets the options of what is sent from now on; an empty slice for none.

@@ -22,7 +22,7 @@ use usherd_model::failure::Errno;
 use usherd_model::first_load::{self, Failure, Insistence, Stage};
 use usherd_model::lookups::Question;
 use usherd_model::registry::Tidings;
-use usherd_model::service::{Builtin, Service, SocketKind, Stderr};
+use usherd_model::service::{Builtin, Service, SocketKind, Stderr, Voice};
 use usherd_model::slots::{Key, Slots};
 use usherd_model::status::{self, Snapshot};
 use usherd_model::supervisor::{ListenerId, LookupId, ServiceId, Settings, Supervisor};
@@ -49,7 +49,7 @@ use crate::registrar::Registrar;
 use crate::resolver::{Heard, Resolver};
 use crate::stderr_log::{self, PipeId, StderrLog};
 use crate::tables::{Stamped, Stamps, TableReader};
-use crate::{clock, descriptors, effects};
+use crate::{clock, descriptors, effects, ip_options};
 
 /// Called once, when all is open for the first time.
 pub type OnReady = Box<dyn FnOnce(&Supervisor)>;
@@ -512,6 +512,18 @@ impl Daemon {
             Handed::Connection(connection) => self.pending.get(pending_key(connection)).map(OwnedFd::as_fd),
             Handed::DatagramPeer | Handed::Listener => self.listeners.socket(start.listener),
         };
+        // What tcpd would find, where it stands before the program.
+        if wrapped.voice == Voice::Tcpd
+            && matches!(start.handed, Handed::Connection(_))
+            && start.source().is_some_and(|source| source.to_canonical().is_ipv4())
+            && let Some(options) = socket.and_then(ip_options::take)
+        {
+            let refuses = options.refuses();
+            self.events.push_back(Event::HasIpOptions(start, options));
+            if refuses {
+                return;
+            }
+        }
         let has_connections =
             self.supervisor.spec(start.listener).is_some_and(|spec| spec.key.kind.has_connections());
         let (client, server) = match socket {

@@ -1,9 +1,10 @@
 //! What tcpd says in syslog, in the name of the daemon that it stands before.
 
-use usherd_model::access::{Facility, Severity};
+use usherd_model::access::{Facility, IpOptions, Severity};
 use usherd_model::diagnostic::printable;
 
 use crate::effects::{Done, Say};
+use crate::ip_options;
 use crate::log::{Format, Level, Logger, Record, Sink, Speaker, Syslog};
 
 /// Writes tcpd's lines.
@@ -38,9 +39,10 @@ impl Journal {
         self.say(level, self.severity, text);
     }
 
-    /// Says that somebody is refused, before any rule was asked.
-    pub fn refuse(&mut self, text: &str) {
-        self.say(Level::Warning, None, text.to_owned());
+    /// Says what a caller's packets had in their headers, before any rule was asked.
+    pub fn ip_options(&mut self, options: &IpOptions, address: &[u8]) {
+        let (level, text) = ip_options::line(options, &printable(address));
+        self.say(level, None, text);
     }
 
     fn say(&mut self, level: Level, severity: Option<Severity>, text: String) {

@@ -18,6 +18,7 @@ mod endpoints;
 mod errno;
 mod exit_code;
 mod helper;
+mod ip_options;
 mod journal;
 mod listeners;
 mod loader;

@@ -11,6 +11,7 @@ mod banner;
 mod expand;
 mod findings;
 mod index;
+mod ip_options;
 mod known;
 mod line;
 mod list;
@@ -25,6 +26,7 @@ mod verify;
 
 pub use banner::banner;
 pub use findings::findings;
+pub use ip_options::IpOptions;
 pub use known::{Asked, PATIENCE};
 pub use listed::{HostWord, ListedRule, host_word, listed};
 pub use option::{Account, Accounts, Facility, Level, Severity};

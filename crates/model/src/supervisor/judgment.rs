@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::{LookupId, ServiceId, Supervisor, Timer, claim, pool, turn_away};
 use crate::access::{
-    self, Decision, Effect, Facts, Found, Lookup, Note, NoteKind, Outcome, Request, RuleAt, Tables, UNKNOWN,
-    Verdict, Which,
+    self, Decision, Effect, Endpoint, Facts, Found, IpOptions, Lookup, Note, NoteKind, Outcome, Request,
+    RuleAt, Tables, UNKNOWN, Verdict, Which,
 };
 use crate::admission::Claim;
 use crate::event::{Action, ConnectionId, Errand, Handed, Judged, Log, Remark, Start};
@@ -82,6 +82,23 @@ impl Supervisor {
         }
         if let Err(judgment) = self.wait(judgment, actions) {
             self.refuse_undecided(&judgment, now, actions);
+        }
+    }
+
+    /// Says what a caller's packets had in their headers. Whom that refuses no rule is asked about.
+    pub(super) fn has_ip_options(&mut self, start: Start, options: IpOptions, actions: &mut Vec<Action>) {
+        let Some(state) = self.services.get(start.service) else { return };
+        let Some(wrapped) = &state.service.wrapped else { return };
+        let Start { listener, peer, handed, .. } = start;
+        let refuses = options.refuses();
+        let claim = claim(&start, &state.service.task);
+        let address = peer.map_or_else(Endpoint::unknown, Endpoint::of).address;
+        let daemon = wrapped.daemon.clone();
+        actions.push(Action::Log(Log::IpOptions { listener, daemon, address, options }));
+        if refuses {
+            self.count_denied(&start);
+            actions.push(turn_away(listener, handed));
+            self.release(claim, actions);
         }
     }
 

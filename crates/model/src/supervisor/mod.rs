@@ -186,6 +186,7 @@ impl Supervisor {
             Event::Examined(start, request, is_current) => {
                 self.examined(start, *request, is_current, now, actions);
             }
+            Event::HasIpOptions(start, options) => self.has_ip_options(start, options, actions),
             Event::TablesRead(tables) => self.tables_read(*tables, now, actions),
             Event::TablesNotRead(why) => self.tables_not_read(why, now, actions),
             Event::LookedUp(id, found, remark) => self.looked_up(id, found, remark, now, actions),

@@ -16,14 +16,12 @@ use rustix::net::{RecvFlags, Shutdown, getpeername, recvfrom, shutdown};
 use rustix::process::umask;
 use rustix::stdio::stdin;
 use usherd_model::access::{Decision, Facts, Note, NoteKind, Outcome, Request, Tables, decide};
-use usherd_model::diagnostic::printable;
-use usherd_sys::ip_options;
 
 use crate::effects::{self, Done, Say};
 use crate::endpoints::endpoints;
 use crate::exit_code::Exit;
 use crate::journal::Journal;
-use crate::{lookup, tables};
+use crate::{ip_options, lookup, tables};
 
 /// Where a program is that is named without a folder.
 const DAEMONS: &str = "/usr/sbin";
@@ -52,9 +50,13 @@ pub(super) fn run(mut arguments: impl Iterator<Item = OsString>) -> Exit {
     let (client, server) = endpoints(stdin(), peer);
     let request =
         Request { is_datagram, pid: std::process::id(), ..Request::new(name.as_bytes(), client, server) };
-    if !is_datagram && !take_ip_options(&request, &mut journal) {
-        effects::sink();
-        return Exit::Success;
+    if let Some(options) = ip_options::take(stdin()) {
+        journal.ip_options(&options, &request.client.address);
+        if options.refuses() {
+            // Closing is not enough where whoever started us has the connection, too.
+            let _ = shutdown(stdin(), Shutdown::Both);
+            return Exit::Success;
+        }
     }
     let stamped = tables::read();
     let (decision, facts) = decided(&stamped.tables, &request, &mut journal);
@@ -115,50 +117,6 @@ fn caller() -> Result<(Option<SocketAddr>, bool), Errno> {
     }
 }
 
-/// Refuses a caller whose packets say by which way the answers are to go: they come from wherever they want to. Other
-/// options are taken off, and said.
-fn take_ip_options(request: &Request, journal: &mut Journal) -> bool {
-    // A socket that has no such options is none of IPv4.
-    let options = ip_options::get(stdin()).unwrap_or_default();
-    let client = printable(&request.client.address);
-    if options.is_empty() {
-        return true;
-    }
-    if is_source_routed(&options) {
-        journal.refuse(&format!("refused connect from {client} with IP source routing options"));
-        let _ = shutdown(stdin(), Shutdown::Both);
-        return false;
-    }
-    let shown: Vec<String> = options.iter().map(|byte| format!("{byte:02x}")).collect();
-    journal.info(&format!("connect from {client} with IP options (ignored): {}", shown.join(" ")));
-    match ip_options::set(stdin(), &[]) {
-        Ok(()) => true,
-        Err(error) => {
-            let why = crate::errno::words(crate::errno::from_io(&error));
-            journal.error(&format!("error: setsockopt IP_OPTIONS NULL: {why}"));
-            false
-        }
-    }
-}
-
-/// Whether one of the options is for loose or strict source routing.
-fn is_source_routed(options: &[u8]) -> bool {
-    const END: u8 = 0;
-    const NOTHING: u8 = 1;
-    const LOOSE: u8 = 131;
-    const STRICT: u8 = 137;
-    let mut rest = options;
-    loop {
-        match rest {
-            [] | [END, ..] => return false,
-            [NOTHING, after @ ..] => rest = after,
-            [LOOSE | STRICT, ..] => return true,
-            [_, length, ..] => rest = rest.get(usize::from(*length).max(2)..).unwrap_or_default(),
-            [_] => return false,
-        }
-    }
-}
-
 /// Asks the tables, and whoever else has to be asked.
 fn decided(tables: &Tables, request: &Request, journal: &mut Journal) -> (Decision, Facts) {
     let mut facts = Facts::default();
@@ -178,19 +136,5 @@ fn decided(tables: &Tables, request: &Request, journal: &mut Journal) -> (Decisi
                 facts.learn(lookup, found);
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn source_routes_are_found_among_other_options() {
-        assert!(is_source_routed(&[1, 131, 7, 4, 127, 0, 0, 1]));
-        assert!(is_source_routed(&[7, 7, 4, 0, 0, 0, 0, 137, 7, 4, 127, 0, 0, 1]));
-        assert!(!is_source_routed(&[7, 7, 4, 131, 0, 0, 0, 0]), "what stands in another one is none");
-        assert!(!is_source_routed(&[1, 0, 131]));
-        assert!(!is_source_routed(&[7, 0, 7]));
     }
 }

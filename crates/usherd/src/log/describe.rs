@@ -15,7 +15,7 @@ use usherd_model::status;
 use usherd_model::supervisor::{ListenerId, ServiceId, Supervisor};
 
 use super::{Level, Record, Speaker};
-use crate::errno;
+use crate::{errno, ip_options};
 
 /// Finds the words for an entry. Names are looked up in `supervisor`, which still has what the entry speaks of.
 pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
@@ -59,6 +59,18 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
                 .field("service", name)
         }
         Log::Judged(judged) => self::judged(names, judged),
+        Log::IpOptions { listener, daemon, address, options } => {
+            let (label, daemon) = (names.listener(*listener), printable(daemon));
+            let address = printable(address);
+            let (level, original) = ip_options::line(options, &address);
+            let speaker = Speaker { name: daemon.clone(), facility: DAEMON, level: level as u8 };
+            Record::new(level, "ip-options", format!("{label}: {original}"))
+                .field("listener", label)
+                .field("daemon", daemon)
+                .field("address", address)
+                .original(original)
+                .speaker(speaker)
+        }
         Log::Remarked(Remark { daemon, text }) => {
             let daemon = printable(daemon);
             let speaker = Speaker { name: daemon.clone(), facility: DAEMON, level: ERR };

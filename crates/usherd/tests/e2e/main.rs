@@ -24,6 +24,7 @@ mod resolve;
 mod resources;
 mod rpc;
 mod sandbox;
+mod source_route;
 mod starting;
 mod syslog;
 mod tcpmux;

@@ -17,6 +17,7 @@ use rustix::process::{
     Resource, getegid, geteuid, getgid, getgroups, getpgrp, getrlimit, getsid, getuid, umask,
 };
 use serde_json::{Value, json};
+use usherd_sys::ip_options;
 use usherd_sys::process::exit_now;
 
 /// Where it is in a sandbox.
@@ -82,6 +83,7 @@ fn report(words: &[String]) -> Value {
         "nofile": [limit.current, limit.maximum],
         "name": field("Name"),
         "buffers": [sockopt::socket_recv_buffer_size(stdio(0)).ok(), sockopt::socket_send_buffer_size(stdio(0)).ok()],
+        "ip_options": ip_options::get(stdio(0), &mut [0; ip_options::MOST]).unwrap_or_default(),
         "blocks": rustix::fs::fcntl_getfl(stdio(0)).is_ok_and(|flags| !flags.contains(rustix::fs::OFlags::NONBLOCK)),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -16,6 +16,7 @@ use crate::daemon::{self, Daemon, log, log_count, wait_for_log};
 use crate::name_server::{Answer, NameServer};
 use crate::probe::PROBE;
 use crate::sandbox::{self, USHERD, need_users};
+use crate::source_route;
 use crate::syslog::Syslog;
 use crate::wait;
 
@@ -303,7 +304,6 @@ fn built_ins_are_guarded_on_request() {
 fn tcpd_guards_programs_of_other_super_servers() {
     sandbox::run(|| {
         tables("sh: 127.0.0.1: setenv WHO %d\nother: 127.0.0.1: twist echo no %d\n", "ALL: ALL\n");
-        std::os::unix::fs::symlink(USHERD, "/run/e2e/tcpd").expect("a link");
         let listener = TcpListener::bind("127.0.0.1:2001").expect("bind");
         let syslog = Syslog::listen();
         // As any inetd starts it: the connection on all three, the program's name as its own.
@@ -312,8 +312,8 @@ fn tcpd_guards_programs_of_other_super_servers() {
             let (accepted, _) = listener.accept().expect("accept");
             let accepted = OwnedFd::from(accepted);
             let copy = || Stdio::from(accepted.try_clone().expect("dup"));
-            let mut tcpd = Command::new("/run/e2e/tcpd");
-            tcpd.arg0(name).args(["-c", "echo $0 $WHO"]).stdin(copy()).stdout(copy()).stderr(copy());
+            let mut tcpd = tcpd(name);
+            tcpd.args(["-c", "echo $0 $WHO"]).stdin(copy()).stdout(copy()).stderr(copy());
             let mut child = tcpd.spawn().expect("spawn");
             drop((tcpd, accepted));
             let said = rest(&mut caller);
@@ -332,5 +332,74 @@ fn tcpd_guards_programs_of_other_super_servers() {
         let record_route = [7, 7, 4, 0, 0, 0, 0, 0];
         assert_eq!(serve_with("/bin/sh", [127, 0, 0, 1], &record_route), "sh sh\n");
         syslog.wait_for("connect from 127.0.0.1 with IP options (ignored): 07 07");
+    });
+}
+
+#[test]
+fn tcpd_refuses_who_says_by_which_way_it_is_answered() {
+    sandbox::run(|| {
+        need_users();
+        tables("sh: ALL\n", "");
+        let listener = TcpListener::bind("127.0.0.1:2001").expect("bind");
+        let syslog = Syslog::listen();
+        source_route::connect(v4(2001));
+        let (accepted, _) = listener.accept().expect("accept");
+        let mut tcpd = tcpd("/bin/sh");
+        tcpd.args(["-c", "touch /run/started"]).stdin(OwnedFd::from(accepted));
+        assert!(tcpd.status().expect("it runs").success());
+        syslog.wait_for("refused connect from 192.0.2.7 with IP source routing options");
+        assert!(!fs::exists("/run/started").expect("/run is there"));
+    });
+}
+
+/// tcpd before this program, as any inetd starts it.
+fn tcpd(program: &str) -> Command {
+    // It is known by its file, since its name is the program's.
+    if !fs::exists("/run/e2e/tcpd").expect("the folder is there") {
+        std::os::unix::fs::symlink(USHERD, "/run/e2e/tcpd").expect("a link");
+    }
+    let mut command = Command::new("/run/e2e/tcpd");
+    command.arg0(program);
+    command
+}
+
+fn v4(port: u16) -> SocketAddrV4 {
+    SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)
+}
+
+#[test]
+fn ip_options_are_taken_off_where_tcpd_would_and_source_routes_refused() {
+    sandbox::run(|| {
+        need_users();
+        // Also whom a rule lets in.
+        tables("probe: ALL\n", "");
+        let syslog = Syslog::listen();
+        let other = daemon::line("2002", "stream tcp4", "nowait", "report");
+        daemon::configure(&(behind_tcpd(2001, "root", "report") + &other));
+        let mut inetd = daemon::inetd(&["-i", daemon::CONFIG]);
+        let mut inetd = inetd.env("XDG_RUNTIME_DIR", "/run").spawn().expect("spawn");
+        let daemon = Daemon::of_pid(i32::try_from(inetd.id()).expect("a pid"));
+        syslog.wait_for("configured");
+        let record_route = [7, 7, 4, 0, 0, 0, 0, 0];
+        let call = |port: u16, options: &[u8]| rest(&mut connect_with([127, 0, 0, 1], at(port), options));
+        let options = |port: u16| -> Value {
+            serde_json::from_str::<Value>(&call(port, &record_route)).expect("a report")["ip_options"].clone()
+        };
+        assert_eq!(options(2001), serde_json::json!([]));
+        let line = syslog.wait_for("connect from 127.0.0.1 with IP options (ignored): 07 07");
+        assert!(line.starts_with("<29>") && line.contains(" probe["), "{line}");
+        assert_ne!(options(2002), serde_json::json!([]), "nobody asked for a guard there");
+        source_route::connect(v4(2001));
+        let line = syslog.wait_for("refused connect from 192.0.2.7 with IP source routing options");
+        assert!(line.starts_with("<28>") && line.contains(" probe["), "{line}");
+        source_route::connect(v4(2002));
+        wait::until("it is served there", || daemon.count("2002", "started") == 2);
+        assert_eq!((daemon.count("2001", "denied"), daemon.count("2001", "started")), (1, 1));
+        assert_eq!(syslog.count("connect from 127.0.0.1 (127.0.0.1)"), 1);
+        // It is no place lost.
+        wait::until("nobody is served any more", || daemon.status()["children"] == 0);
+        assert!(call(2001, &[]).starts_with('{'));
+        inetd.kill().expect("kill");
+        inetd.wait().expect("wait");
     });
 }

@@ -1,0 +1,39 @@
+//! Options in the headers of a caller's packets: taken off, and said as tcpd says it.
+
+use std::os::fd::BorrowedFd;
+
+use usherd_model::access::IpOptions;
+use usherd_sys::ip_options;
+
+use crate::errno;
+use crate::log::Level;
+
+/// Takes off what a connection has; `None` where there is nothing, as there is on any but one of IPv4.
+pub fn take(socket: BorrowedFd<'_>) -> Option<IpOptions> {
+    let mut room = [0; ip_options::MOST];
+    let options = IpOptions::new(ip_options::get(socket, &mut room).unwrap_or_default())?;
+    match options {
+        IpOptions::Ignored(_) => match ip_options::set(socket, &[]) {
+            Ok(()) => Some(options),
+            Err(error) => Some(IpOptions::Kept(errno::from_io(&error))),
+        },
+        IpOptions::SourceRoute | IpOptions::Kept(_) => Some(options),
+    }
+}
+
+/// What tcpd says of it, and how loud.
+pub fn line(options: &IpOptions, client: &str) -> (Level, String) {
+    match options {
+        IpOptions::SourceRoute => {
+            (Level::Warning, format!("refused connect from {client} with IP source routing options"))
+        }
+        IpOptions::Ignored(options) => {
+            let shown: Vec<String> = options.iter().map(|byte| format!("{byte:02x}")).collect();
+            let shown = shown.join(" ");
+            (Level::Notice, format!("connect from {client} with IP options (ignored): {shown}"))
+        }
+        IpOptions::Kept(error) => {
+            (Level::Error, format!("error: setsockopt IP_OPTIONS NULL: {}", errno::words(*error)))
+        }
+    }
+}
