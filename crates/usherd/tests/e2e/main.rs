@@ -31,6 +31,7 @@ mod tcpmux;
 mod unix_sockets;
 mod wait;
 mod waiting;
+mod wrapper_tools;
 mod wrappers;
 
 /// Called by the C library, on the only thread there is, before `main`.

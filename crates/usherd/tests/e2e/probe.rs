@@ -47,6 +47,7 @@ pub fn main() -> ! {
         "rpc-stream" => rpc_stream(),
         "complain" => complain(word(2), word(3)),
         "call" => call(word(2)),
+        "finger" => finger(word(2)),
         "exit" => exit_now(word(2).parse().unwrap_or_default()),
         _ => say(&report(&words[..words.len() - 1]).to_string()),
     }
@@ -125,6 +126,17 @@ fn call(to: &str) {
     let Ok(_connection) = std::net::TcpStream::connect(to) else { exit_now(1) };
     let mut nothing = [0; 256];
     while let Ok(1..) = std::io::stdin().read(&mut nothing) {}
+}
+
+/// The client of RFC 1288: `USER@HOST`.
+fn finger(whom: &str) {
+    let Some((user, host)) = whom.rsplit_once('@') else { exit_now(1) };
+    let Ok(mut server) = std::net::TcpStream::connect((host, 79)) else { exit_now(1) };
+    let _ = write!(server, "{user}\r\n");
+    let mut buffer = [0; 4096];
+    while let Ok(length @ 1..) = server.read(&mut buffer) {
+        put(&buffer[..length]);
+    }
 }
 
 fn say(text: &str) {

@@ -31,7 +31,7 @@ fn behind_tcpd(port: u16, user: &str, words: &str) -> String {
 }
 
 /// A caller from another address of this machine.
-fn connect_from(ip: [u8; 4], to: SocketAddr) -> TcpStream {
+pub fn connect_from(ip: [u8; 4], to: SocketAddr) -> TcpStream {
     connect_with(ip, to, &[])
 }
 
