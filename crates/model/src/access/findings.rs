@@ -5,10 +5,11 @@
 
 use std::ops::Range;
 
+use super::address::quad;
 use super::line::{LogicalLine, lines};
 use super::list::words;
 use super::option::{self, Accounts};
-use super::pattern::{HostPattern, Net, quad, split_at_sign, split_outside_brackets};
+use super::pattern::{HostPattern, Net, split_at_sign, split_outside_brackets};
 use super::table::Which;
 use crate::diagnostic::{Diagnostic, Place, printable};
 use crate::source::{FileId, Sources, Span, offset};

@@ -7,6 +7,7 @@
 //! asked. Where this module differs, it is because libwrap is open where its manual says closed; `docs/compat.md` has the
 //! list. What it must never do: let somebody in because something could not be found out.
 
+mod address;
 mod banner;
 mod expand;
 mod findings;
@@ -16,6 +17,7 @@ mod known;
 mod line;
 mod list;
 mod listed;
+mod number;
 mod option;
 mod pattern;
 mod request;

@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::pattern::{atoi, split_outside_brackets};
+use super::number::{is_space, signed, unsigned};
+use super::pattern::split_outside_brackets;
 
 /// One option, as it will run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -222,19 +223,24 @@ fn parts(field: &[u8]) -> Vec<Vec<u8>> {
 fn name_and_value(option: &[u8]) -> (&[u8], Option<&[u8]>) {
     let end = option.iter().position(|byte| is_blank(*byte) || *byte == b'=').unwrap_or(option.len());
     let (name, rest) = option.split_at(end);
-    let rest = chop(rest);
-    let value = chop(rest.strip_prefix(b"=").unwrap_or(rest));
+    let rest = after_blanks(rest);
+    let value = after_blanks(rest.strip_prefix(b"=").unwrap_or(rest));
     (name, if value.is_empty() { None } else { Some(value) })
 }
 
-fn is_blank(byte: u8) -> bool {
+/// What libwrap itself takes for a blank. Where it leaves that to the C library, two more are (see `is_space`).
+pub(super) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+fn after_blanks(text: &[u8]) -> &[u8] {
+    &text[text.iter().take_while(|byte| is_blank(**byte)).count()..]
 }
 
 /// Without the blanks at both ends.
 pub(super) fn chop(text: &[u8]) -> &[u8] {
-    let start = text.iter().position(|byte| !is_blank(*byte)).unwrap_or(text.len());
-    let end = text.iter().rposition(|byte| !is_blank(*byte)).map_or(start, |last| last + 1);
+    let start = text.iter().position(|byte| !is_space(*byte)).unwrap_or(text.len());
+    let end = text.iter().rposition(|byte| !is_space(*byte)).map_or(start, |last| last + 1);
     &text[start..end]
 }
 
@@ -257,15 +263,8 @@ fn severity(value: &[u8], _: &mut dyn Accounts) -> Result<Act, String> {
     Ok(Act::Severity(Severity { facility, level }))
 }
 
-/// A whole number, as sscanf(3) reads `%d` when nothing follows.
-fn number(value: &[u8]) -> Option<i64> {
-    let digits = value.strip_prefix(b"-").or_else(|| value.strip_prefix(b"+")).unwrap_or(value);
-    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    is_number.then(|| atoi(value))
-}
-
 fn linger(value: &[u8], _: &mut dyn Accounts) -> Result<Act, String> {
-    let seconds = number(value).and_then(|seconds| u32::try_from(seconds).ok());
+    let seconds = signed(value).and_then(|seconds| u32::try_from(seconds).ok());
     seconds.map(Act::Linger).ok_or_else(|| format!("bad linger value: {}", quoted(value)))
 }
 
@@ -274,7 +273,7 @@ fn identify(value: &[u8], _: &mut dyn Accounts) -> Result<Act, String> {
         return Ok(Act::Identify(None));
     }
     let seconds =
-        number(value).and_then(|seconds| u32::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
+        signed(value).and_then(|seconds| u32::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
     seconds
         .map(|seconds| Act::Identify(Some(seconds)))
         .ok_or_else(|| format!("bad rfc931 timeout: {}", quoted(value)))
@@ -285,13 +284,11 @@ fn nice(value: &[u8], _: &mut dyn Accounts) -> Result<Act, String> {
     if value.is_empty() {
         return Ok(Act::Nice(USUAL));
     }
-    let by = number(value).and_then(|by| i32::try_from(by).ok());
-    by.map(Act::Nice).ok_or_else(|| format!("bad nice value: {}", quoted(value)))
+    signed(value).map(Act::Nice).ok_or_else(|| format!("bad nice value: {}", quoted(value)))
 }
 
 fn umask(value: &[u8], _: &mut dyn Accounts) -> Result<Act, String> {
-    let digits = std::str::from_utf8(value).ok().filter(|value| !value.starts_with('+'));
-    let mask = digits.and_then(|digits| u32::from_str_radix(digits, 8).ok()).filter(|mask| *mask <= 0o777);
+    let mask = unsigned(value, 8).filter(|mask| *mask <= 0o777);
     mask.map(Act::Umask).ok_or_else(|| format!("bad umask value: {}", quoted(value)))
 }
 
@@ -315,4 +312,49 @@ fn gid(name: &[u8], accounts: &mut dyn Accounts) -> Result<u32, String> {
     let unknown = || format!("unknown group: {}", quoted(name));
     let text = std::str::from_utf8(name).map_err(|_| unknown())?;
     accounts.gid(text)?.ok_or_else(unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl Accounts for Nobody {
+        fn account(&mut self, _: &str, _: Option<u32>) -> Result<Option<Account>, String> {
+            Ok(None)
+        }
+
+        fn gid(&mut self, _: &str) -> Result<Option<u32>, String> {
+            Ok(None)
+        }
+    }
+
+    fn act(field: &str) -> Result<Act, String> {
+        read(field.as_bytes(), &mut Nobody).remove(0).act
+    }
+
+    #[test]
+    fn values_are_what_scanf_reads() {
+        let bad = |what: &str| Err(format!("bad {what}"));
+        for (field, expected) in [
+            ("umask +022", Ok(Act::Umask(0o22))),
+            ("umask -37777777756", Ok(Act::Umask(0o22))),
+            ("umask -1", bad("umask value: \"-1\"")),
+            ("linger 4294967301", Ok(Act::Linger(5))),
+            ("linger 3000000000", bad("linger value: \"3000000000\"")),
+            ("rfc931 9223372036854775808", bad("rfc931 timeout: \"9223372036854775808\"")),
+            ("nice 3000000000", Ok(Act::Nice(-1_294_967_296))),
+            ("nice =\x0b5", Ok(Act::Nice(5))),
+        ] {
+            assert_eq!(act(field), expected, "{field:?}");
+        }
+    }
+
+    #[test]
+    fn blanks_around_an_option_are_those_of_the_c_library() {
+        assert_eq!(act("\x0b\x0cnice\x0b"), Ok(Act::Nice(10)));
+        assert_eq!(act("\x0c"), Err("missing option name".to_owned()));
+        assert_eq!(act("nice\x0b5"), Err("bad option name: \"nice\x0b5\"".to_owned()));
+    }
 }

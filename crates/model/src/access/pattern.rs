@@ -4,10 +4,12 @@
 //! order, which is what gives a word like `.3` or `foo.` its meaning. Words are read once; matching reads no text but
 //! the caller's.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use serde::{Deserialize, Serialize};
 
+use super::address::{quad, v6};
+use super::number::{atoi, unsigned};
 use super::request::UNKNOWN;
 
 /// A word that is compared with a text.
@@ -81,24 +83,7 @@ impl ProcessPattern {
 
 /// What scanf(3) reads as `%u` when nothing follows, if it can be a port.
 fn port(word: &[u8]) -> Option<u16> {
-    let (negative, digits) = match word {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
-    };
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    // As strtoul(3): too large is the largest, and a sign turns it round; 32 bits of it are kept.
-    let number = digits
-        .iter()
-        .try_fold(0_u64, |number, digit| number.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
-    let number = match number {
-        Some(number) if negative => number.wrapping_neg(),
-        Some(number) => number,
-        None => u64::MAX,
-    };
-    u16::try_from(number & u64::from(u32::MAX)).ok()
+    u16::try_from(unsigned(word, 10)?).ok()
 }
 
 /// A word of a daemon list.
@@ -251,55 +236,6 @@ pub(super) fn without_mapping(text: &[u8]) -> &[u8] {
     if mapped && quad(rest).is_some() { rest } else { text }
 }
 
-/// A numeric IPv6 address, with a scope that does not count.
-fn v6(text: &[u8]) -> Option<Ipv6Addr> {
-    let text = std::str::from_utf8(text).ok()?;
-    let (address, scope) =
-        text.split_once('%').map_or((text, None), |(address, scope)| (address, Some(scope)));
-    // What could be no interface is none.
-    let is_name = |scope: &str| {
-        !scope.is_empty() && scope.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
-    };
-    if scope.is_some_and(|scope| !is_name(scope)) {
-        return None;
-    }
-    address.parse().ok()
-}
-
-/// `a.b.c.d` as inet_addr(3) reads it: decimal, octal or hexadecimal. All ones are its error.
-pub(super) fn quad(text: &[u8]) -> Option<u32> {
-    let mut fields = text.split(|byte| *byte == b'.').map(c_number);
-    let address = [fields.next()??, fields.next()??, fields.next()??, fields.next()??];
-    let address = Ipv4Addr::from(address).to_bits();
-    if fields.next().is_some() || address == u32::MAX { None } else { Some(address) }
-}
-
-/// A field of an address, as C writes numbers.
-fn c_number(digits: &[u8]) -> Option<u8> {
-    let (digits, radix) = match digits {
-        [b'0', b'x' | b'X', rest @ ..] => (rest, 16),
-        [b'0', rest @ ..] if !rest.is_empty() => (rest, 8),
-        digits => (digits, 10),
-    };
-    if !digits.first()?.is_ascii_hexdigit() {
-        return None;
-    }
-    u8::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()
-}
-
-/// As atoi(3): blanks, a sign, digits; the rest does not count, and no digits are 0.
-pub(super) fn atoi(text: &[u8]) -> i64 {
-    let blanks = text.iter().take_while(|byte| byte.is_ascii_whitespace() || **byte == 0x0b).count();
-    let (sign, digits) = match &text[blanks..] {
-        [b'-', digits @ ..] => (-1, digits),
-        [b'+', digits @ ..] => (1, digits),
-        digits => (1, digits),
-    };
-    let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
-    sign * digits
-        .fold(0_i64, |number, digit| number.saturating_mul(10).saturating_add(i64::from(digit - b'0')))
-}
-
 /// `*` and `?`, without regard to case. What a star has eaten is given back one letter at a time, by the last star
 /// only, so that no pattern takes longer than its length times the text's.
 fn glob(pattern: &[u8], text: &[u8]) -> bool {
@@ -324,7 +260,8 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
             },
         }
     }
-    pattern[at..].iter().all(|letter| *letter == b'*')
+    // Of two stars at the end the first one leaves a letter to the second, as in libwrap.
+    matches!(pattern[at..], [] | [b'*'])
 }
 
 #[cfg(test)]
@@ -341,6 +278,11 @@ mod tests {
             ("*.example.com", "a.b.EXAMPLE.com", true),
             ("a*b*c", "aXbbYc", true),
             ("a*b*c", "aXbbY", false),
+            ("ab*", "ab", true),
+            ("ab**", "ab", false),
+            ("ab**", "abc", true),
+            ("*b**", "abb", true),
+            ("*", "", true),
             (".tue.nl", "wzv.win.tue.nl", true),
             (".tue.nl", ".tue.nl", false),
             (".3", "10.1.2.3", true),
@@ -348,7 +290,7 @@ mod tests {
             ("KNOWN", "unknown", false),
             ("unknown", "unknown", true),
             ("[::1]", "0:0::1", true),
-            ("[::1]", "::1%lo", true),
+            ("[fe80::1]", "fe80::1%lo", true),
             ("[::ffff:10.0.0.1]", "::ffff:10.0.0.1", false),
             ("[junk]", "junk", false),
         ] {
@@ -365,6 +307,7 @@ mod tests {
             ("-1", None),
             ("65536", None),
             ("23x", None),
+            ("\x0b23", Some(23)),
         ] {
             assert_eq!(port(word.as_bytes()), expected, "{word}");
         }
@@ -382,6 +325,8 @@ mod tests {
             ("10.0.0.0/255.0.0.0", "10.1.2.3", true),
             ("10.0.0.1/255.0.0.0", "10.0.0.1", false),
             ("10.1.0.0/08", "10.1.2.3", false),
+            ("10.0.0.0/4294967304", "10.1.2.3", true),
+            ("10.0.0.0\x0bx/8", "10.1.2.3", true),
             ("10.0.0.0/8x", "10.1.2.3", true),
             ("10.1.2.3/255.255.255.255", "10.1.2.3", false),
             ("10.1.2.3/32", "10.1.2.3", true),

@@ -7,7 +7,7 @@
 use super::expand::{Stop, expand};
 use super::known::{Asked, End, Known};
 use super::list::{Truth, any};
-use super::option::{Act, Opt, Words, chop};
+use super::option::{Act, Opt, Words, chop, is_blank};
 use super::pattern::{ClientPattern, HostPattern, ProcessPattern, ServerPattern, TextPattern};
 use super::request::{Facts, Lookup, Request, is_known};
 use super::table::{Item, PatternFile, Rule, RuleAt, State, Table, Tables, Which};
@@ -299,8 +299,9 @@ impl From<Stop> for Wrong {
 
 /// `NAME value`.
 fn setenv(words: &[u8]) -> Result<Effect, Wrong> {
-    let end = words.iter().position(u8::is_ascii_whitespace).unwrap_or(words.len());
+    let end = words.iter().position(|byte| is_blank(*byte)).unwrap_or(words.len());
     let (name, value) = words.split_at(end);
+    let name = chop(name);
     // What setenv(3) refuses, libwrap takes for a lack of memory.
     if name.is_empty() || name.contains(&b'=') {
         return Err(Wrong::Because("memory allocation failure".to_owned()));

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::index::{Index, Prefix};
 use super::line::lines;
 use super::list::List;
+use super::number::is_space;
 use super::option::{self, Accounts, Act, Opt};
 use super::pattern::{ClientPattern, HostPattern, ServerPattern, split_outside_brackets};
 
@@ -206,8 +207,7 @@ impl PatternFile {
     fn read(path: &[u8], files: &mut dyn Files) -> Self {
         match files.contents(path) {
             Contents::Text(text) => {
-                let words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-                let patterns: Vec<HostPattern> = words.map(HostPattern::new).collect();
+                let patterns: Vec<HostPattern> = file_words(&text).map(HostPattern::new).collect();
                 let mut index = Index::default();
                 for pattern in &patterns {
                     index.push(Prefix::of(pattern).map(|prefix| vec![prefix]));
@@ -227,6 +227,12 @@ impl PatternFile {
     }
 }
 
+/// The words of a file of patterns, as scanf(3) reads `%s`. A NUL byte hides what follows it in its word.
+fn file_words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let words = text.split(|byte| is_space(*byte)).filter_map(|word| word.split(|byte| *byte == 0).next());
+    words.filter(|word| !word.is_empty())
+}
+
 fn named_files<'a>(hosts: impl Iterator<Item = &'a HostPattern>) -> Vec<Box<[u8]>> {
     hosts
         .filter_map(|host| match host {
@@ -239,4 +245,15 @@ fn named_files<'a>(hosts: impl Iterator<Item = &'a HostPattern>) -> Vec<Box<[u8]
             | HostPattern::Address(_) => None,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_a_file_are_those_that_scanf_reads() {
+        let words: Vec<&[u8]> = file_words(b"a\x0bb\x0cc\0d e, \0f\n").collect();
+        assert_eq!(words, [&b"a"[..], b"b", b"c", b"e,"]);
+    }
 }
