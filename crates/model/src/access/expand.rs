@@ -8,15 +8,15 @@ use std::net::SocketAddr;
 use super::known::{End, Known, clean};
 use super::request::{Lookup, UNKNOWN, is_known};
 
-/// What an expansion may come to, in bytes; libwrap gives up beyond it.
-const MOST: usize = 8192;
+/// The most that a value may come to, in bytes; libwrap gives up beyond it.
+pub(super) const MOST: usize = 8190;
 
 /// Why there is none.
 #[derive(Debug)]
 pub(super) enum Stop {
     /// This has to be looked up first.
     Needs(Lookup),
-    /// It would be longer than [`MOST`].
+    /// It would be longer than it may be.
     TooLong,
 }
 
@@ -26,9 +26,11 @@ impl From<Lookup> for Stop {
     }
 }
 
-/// Expands every `%` of a text. A letter that means nothing is nothing, and is named to `unrecognized`.
+/// Expands every `%` of a text, to at most so many bytes. A letter that means nothing is nothing, and is named to
+/// `unrecognized`.
 pub(super) fn expand(
     text: &[u8],
+    most: usize,
     known: &mut Known<'_>,
     mut unrecognized: impl FnMut(char),
 ) -> Result<Vec<u8>, Stop> {
@@ -49,7 +51,9 @@ pub(super) fn expand(
                         };
                         known.has_clean_user |= *letter == b'u';
                     }
-                    None => unrecognized(char::from(*letter)),
+                    None if letter.is_ascii() => unrecognized(char::from(*letter)),
+                    // A part of a letter, which is none by itself.
+                    None => unrecognized(char::REPLACEMENT_CHARACTER),
                 }
                 rest = after;
             }
@@ -59,7 +63,7 @@ pub(super) fn expand(
             }
             [] => return Ok(out),
         }
-        if out.len() >= MOST {
+        if out.len() > most {
             return Err(Stop::TooLong);
         }
     }
@@ -92,4 +96,32 @@ fn value_of(letter: u8, known: &mut Known<'_>) -> Result<Option<Vec<u8>>, Lookup
         b'%' => b"%".to_vec(),
         _ => return Ok(None),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::{Endpoint, Facts, Request};
+    use super::*;
+
+    #[test]
+    fn what_means_nothing_is_named_as_a_letter() {
+        let request = Request::new(b"x", Endpoint::unknown(), Endpoint::unknown());
+        let facts = Facts::default();
+        let mut letters = Vec::new();
+        let text = expand(b"a%z%\xc3\xa9%", MOST, &mut Known::new(&request, &facts), |letter| {
+            letters.push(letter);
+        });
+        assert_eq!(text.expect("short enough"), b"a\xa9%");
+        assert_eq!(letters, ['z', '\u{fffd}']);
+    }
+
+    #[test]
+    fn a_text_has_an_end() {
+        let request = Request::new(b"x", Endpoint::unknown(), Endpoint::unknown());
+        let facts = Facts::default();
+        let fits =
+            |length| expand(&vec![b'x'; length], MOST, &mut Known::new(&request, &facts), |_| {}).is_ok();
+        assert!(fits(MOST));
+        assert!(!fits(MOST + 1));
+    }
 }

@@ -105,7 +105,8 @@ impl<'a> Known<'a> {
             End::Client => (&self.request.client.name, self.asked.client_name, &self.facts.client_name),
             End::Server => (&self.request.server.name, self.asked.server_name, &self.facts.server_name),
         };
-        known(given.as_deref(), asked, found.as_ref()).unwrap_or(self.address(end))
+        let name = said(given.as_deref(), asked, found.as_ref()).filter(|name| is_known(name));
+        name.unwrap_or(self.address(end))
     }
 
     /// `user@host`, as far as both were asked for before.
@@ -124,7 +125,10 @@ impl<'a> Known<'a> {
 
     /// The caller's user, where it was asked for before and is known.
     pub(super) fn known_user(&self) -> Option<&'a [u8]> {
-        known(self.request.user.as_deref(), self.asked.user, self.facts.user.as_ref())
+        let found = self.facts.user.as_ref();
+        // Nobody doubts a user: one who is called paranoid is.
+        said(self.request.user.as_deref(), self.asked.user, found)
+            .filter(|user| !user.eq_ignore_ascii_case(UNKNOWN))
     }
 }
 
@@ -134,8 +138,30 @@ pub(super) fn clean(text: &mut [u8]) {
     text.iter_mut().filter(|byte| !is_harmless(**byte)).for_each(|byte| *byte = b'_');
 }
 
-/// A text that is neither unknown nor doubtful: one that was given, or one that was asked for.
-fn known<'a>(given: Option<&'a [u8]>, asked: bool, found: Option<&'a Found>) -> Option<&'a [u8]> {
-    let heard = || found.filter(|_| asked).and_then(Found::heard);
-    given.or_else(heard).filter(|text| is_known(text))
+/// A text that was given, or one that was asked for.
+fn said<'a>(given: Option<&'a [u8]>, asked: bool, found: Option<&'a Found>) -> Option<&'a [u8]> {
+    given.or_else(|| found.filter(|_| asked).and_then(Found::heard))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::Endpoint;
+    use super::*;
+
+    #[test]
+    fn a_user_may_be_called_paranoid_and_a_name_may_not() {
+        let text = |text: &[u8]| Some(Found::text(text));
+        for (user, name, expected) in [
+            (b"paranoid".as_slice(), b"a.b".as_slice(), "paranoid@a.b"),
+            (b"joe", b"paranoid", "joe@10.1.2.3"),
+            (b"Unknown", b"unknown", "10.1.2.3"),
+        ] {
+            let client = Endpoint::of(([10, 1, 2, 3], 4000).into());
+            let request = Request::new(b"x", client, Endpoint::unknown());
+            let facts = Facts { client_name: text(name), server_name: None, user: text(user) };
+            let mut known = Known::new(&request, &facts);
+            known.asked = Asked::all_of(&facts);
+            assert_eq!(known.client(), expected.as_bytes());
+        }
+    }
 }

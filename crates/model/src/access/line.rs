@@ -55,14 +55,18 @@ fn logical<'a>(text: &'a [u8], at: &mut usize, number: &mut u32) -> LogicalLine<
         let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
         let physical = &rest[..end];
         *at = (*at + end + 1).min(text.len());
-        let (part, goes_on) = match physical.iter().position(|byte| *byte == 0) {
+        let hidden = physical.iter().position(|byte| *byte == 0);
+        let (part, goes_on) = match hidden {
             Some(hidden) => (&physical[..hidden], true),
             None => {
                 *number += 1;
                 physical.strip_suffix(b"\\").map_or((physical, false), |part| (part, true))
             }
         };
-        let goes_on = goes_on && *at < text.len();
+        let is_last = *at == text.len();
+        // One whose end is hidden is counted with the line that it goes on with; the last one has none.
+        *number += u32::from(hidden.is_some() && is_last);
+        let goes_on = goes_on && !is_last;
         match &mut joined {
             None if !goes_on => return LogicalLine { text: Cow::Borrowed(part), number: *number, joints },
             None => joined = Some(part.to_vec()),
@@ -70,6 +74,28 @@ fn logical<'a>(text: &'a [u8], at: &mut usize, number: &mut u32) -> LogicalLine<
         }
         if !goes_on {
             return LogicalLine { text: Cow::Owned(joined.unwrap_or_default()), number: *number, joints };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_have_the_number_of_their_last_one() {
+        for (text, expected) in [
+            ("a\nb", &[("a", 1), ("b", 2)][..]),
+            ("a\\\nb\nc\\\n", &[("ab", 2), ("c", 3)]),
+            ("a\0x\nb\n", &[("ab", 1)]),
+            ("a\nb\0x", &[("a", 1), ("b", 2)]),
+            ("a\nb\0x\n", &[("a", 1), ("b", 2)]),
+        ] {
+            let found: Vec<_> =
+                lines(text.as_bytes()).map(|line| (line.text.into_owned(), line.number)).collect();
+            let expected: Vec<_> =
+                expected.iter().map(|(text, number)| (text.as_bytes().to_vec(), *number)).collect();
+            assert_eq!(found, expected, "{text:?}");
         }
     }
 }

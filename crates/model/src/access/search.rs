@@ -4,7 +4,7 @@
 //! meets none is let in. A search that needs to know more stops and says what; it is begun anew with the answer among the
 //! facts. So nothing is kept between two attempts, and look-ups come in libwrap's order, each only if a rule needs it.
 
-use super::expand::{Stop, expand};
+use super::expand::{MOST, Stop, expand};
 use super::known::{Asked, End, Known};
 use super::list::{Truth, any};
 use super::option::{Act, Opt, Words, chop, is_blank};
@@ -260,7 +260,7 @@ impl<'a> Search<'a> {
 
     fn expand(&mut self, value: &[u8]) -> Result<Vec<u8>, Stop> {
         let mut unrecognized = Vec::new();
-        let text = expand(value, &mut self.known, |letter| unrecognized.push(letter));
+        let text = expand(value, MOST, &mut self.known, |letter| unrecognized.push(letter));
         for letter in unrecognized {
             self.warn(format!("unrecognized %{letter}"));
         }
