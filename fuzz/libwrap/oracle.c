@@ -45,6 +45,8 @@ struct oracle_question {
     int is_datagram, is_resident;
     /* Whether commands of `aclexec` fail, and whether only users and groups are changed. */
     int aclexec_fails, is_rehearsal;
+    /* Whether a file cannot be opened a second time while it is open. */
+    int has_no_rings;
     int file_count;
     struct { const char *path, *text; size_t length; int error, is_folder; } files[MOST_FILES];
 };
@@ -53,7 +55,8 @@ static const struct oracle_question *question;
 static char *answer;
 static size_t room;
 static jmp_buf away;
-static int closed, open_files, is_at_netgroup;
+static int closed, is_at_netgroup;
+static struct { FILE *file; const char *path; } opened[MOST_OPEN];
 
 static void note(const char *what, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -99,7 +102,12 @@ FILE *oracle_fopen(const char *path, const char *mode)
 {
     FILE *file;
     (void)mode;
-    if (open_files == MOST_OPEN) { errno = EMFILE; return 0; }
+    int room = -1;
+    for (int i = 0; i < MOST_OPEN; i++) {
+        if (!opened[i].file) room = i;
+        else if (question->has_no_rings && strcmp(opened[i].path, path) == 0) { errno = ELOOP; return 0; }
+    }
+    if (room < 0) { errno = EMFILE; return 0; }
     for (int i = 0; i < question->file_count; i++) {
         if (strcmp(question->files[i].path, path) != 0) continue;
         if (question->files[i].is_folder) file = fopen("/", "r");
@@ -107,14 +115,20 @@ FILE *oracle_fopen(const char *path, const char *mode)
         else if (question->files[i].length == 0) file = fopen("/dev/null", "r");
         else file = fmemopen((void *)question->files[i].text, question->files[i].length, "r");
         if (!file) abort();
-        open_files++;
+        opened[room].file = file;
+        opened[room].path = question->files[i].path;
         return file;
     }
     errno = ENOENT;
     return 0;
 }
 
-int oracle_fclose(FILE *file) { open_files--; return fclose(file); }
+int oracle_fclose(FILE *file)
+{
+    for (int i = 0; i < MOST_OPEN; i++)
+        if (opened[i].file == file) opened[i].file = 0;
+    return fclose(file);
+}
 
 /* A banner, as it goes to the caller. */
 ssize_t oracle_write(int descriptor, const void *data, size_t length)
@@ -272,7 +286,7 @@ void oracle_ask(const struct oracle_question *asked, char *out, size_t most)
     rfc931_timeout = 10;
     aclexec_matched = 0;
     dry_run = asked->is_rehearsal;
-    open_files = 0;
+    memset(opened, 0, sizeof opened);
     is_at_netgroup = 0;
     tcpd_context.file = 0;
     tcpd_context.line = 0;

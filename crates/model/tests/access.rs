@@ -539,4 +539,13 @@ fn corners_in_which_libwrap_once_said_otherwise() {
     let tables = tables("", "ALL: [fe80::1%lo[], [fe80::1%\\:lo]\n");
     let nobody = facts(&Found::text(UNKNOWN), &Found::text(UNKNOWN), &Found::text(UNKNOWN));
     assert_eq!(verdict(&tables, &caller("fe80::1"), &nobody), Verdict::Allow, "no interface is called so");
+    // No address is doubted: only a name can be.
+    let deny = Contents::Text((*b"ALL: KNOWN\n").into());
+    let mut known = Folder(BTreeMap::from([(b"/deny".to_vec(), deny)]));
+    let tables = Tables::read("/allow", "/deny", &mut known, &mut Users);
+    for (address, expected) in [("paranoid", Verdict::Deny), ("unknown", Verdict::Allow)] {
+        let client = Endpoint { name: Some((*b"a.b").into()), ..Endpoint::text(address.as_bytes()) };
+        let request = Request::new(b"in.ftpd", client, Endpoint::unknown());
+        assert_eq!(verdict(&tables, &request, &nobody), expected, "{address}");
+    }
 }

@@ -49,11 +49,16 @@ impl Answers {
     }
 }
 
-/// Asks both. A difference is on purpose only if it is gone when what makes it is taken away from the question or the
+/// Asks both, and says what usherd has answered. A difference is on purpose only if it is gone when what makes it is taken away from the question or the
 /// answers: one class alone, or several together.
-pub fn compare(question: &Question) -> Outcome {
+pub fn compare(question: &Question) -> (Outcome, Answer) {
     let trial = Trial::new(question);
     let answers = trial.answers();
+    let mine = answers.mine.clone();
+    (outcome(&trial, answers), mine)
+}
+
+fn outcome(trial: &Trial, answers: Answers) -> Outcome {
     if answers.are_same() {
         return Outcome::Same;
     }
@@ -63,7 +68,7 @@ pub fn compare(question: &Question) -> Outcome {
             return Outcome::Deliberate(vec![class]);
         }
     }
-    let (mut all, mut reasons) = (trial, Vec::new());
+    let (mut all, mut reasons) = (trial.clone(), Vec::new());
     let mut left = None;
     for class in &CLASSES {
         if (class.take_away)(&mut all, left.as_ref().unwrap_or(&answers)) {

@@ -53,7 +53,10 @@ fn identity(trial: &mut Trial, answers: &Answers) -> bool {
     }
     trial.edits.push(|answers, trial| {
         let rehearsed = Answer::new(&oracle::rehearse(&trial.theirs));
-        answers.theirs.set("identity", rehearsed.of("identity").to_vec());
+        // A user is found to be unknown when the group is taken already. Nobody is let in then.
+        let is_unknown = rehearsed.of("log").iter().any(|line| line.contains(": unknown user: "));
+        let same = if is_unknown { &answers.mine } else { &rehearsed };
+        answers.theirs.set("identity", same.of("identity").to_vec());
     });
     true
 }
@@ -96,8 +99,13 @@ fn with_end(text: &[u8]) -> Vec<u8> {
     let start = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     let line = text[start..].split(|byte| *byte == 0).next().unwrap_or_default();
     let is_hidden = line.len() < text.len() - start;
-    let line = if is_hidden { line } else { line.strip_suffix(b"\\").unwrap_or(line) };
-    [&text[..start], line, b"\n"].concat()
+    let (line, end) = match line.strip_suffix(b"\\") {
+        // A letter like any other, as long as no end of a line follows.
+        Some(_) if is_hidden => (line, &b" \n"[..]),
+        Some(line) => (line, &b"\n"[..]),
+        None => (line, &b"\n"[..]),
+    };
+    [&text[..start], line, end].concat()
 }
 
 /// What makes lines long in these stories is blanks.
@@ -117,14 +125,16 @@ fn names_itself(trial: &mut Trial, answers: &Answers) -> bool {
     if !answers.mine.of("log").iter().any(|line| line.contains("names itself")) {
         return false;
     }
+    trial.theirs.has_no_rings = true;
     trial.edits.push(|answers, _| {
-        for answer in [&mut answers.theirs, &mut answers.mine] {
-            let mut lines = answer.of("log").to_vec();
-            lines.retain(|line| !line.contains("Too many open files") && !line.contains("names itself"));
-            // What is wrong in the file is said once for each time that it is read.
-            lines.dedup();
-            answer.set("log", lines);
-        }
+        let lines = answers.theirs.of("log").iter().map(|line| {
+            match line.strip_suffix(": Too many levels of symbolic links") {
+                Some(line) => line.replacen(": open ", ": ", 1) + ": names itself",
+                None => line.clone(),
+            }
+        });
+        let lines = lines.collect();
+        answers.theirs.set("log", lines);
     });
     true
 }
@@ -195,7 +205,9 @@ fn without_interfaces(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let [byte, after @ ..] = rest {
-        let length = after.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        // Also over the end of a line that is joined to the next.
+        let is_inside = |byte: &&u8| byte.is_ascii_alphanumeric() || b"._-\\\n".contains(byte);
+        let length = after.iter().take_while(is_inside).count();
         if *byte == b'%' && after.get(length) == Some(&b']') {
             rest = &after[length..];
         } else {

@@ -7,7 +7,8 @@ const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Dice {
     pub fn new(seed: u64, case: u64) -> Self {
-        Dice(mixed(seed.wrapping_mul(STEP)) ^ case.wrapping_mul(STEP))
+        // Mixed, or each case would have what the one before it has had, but for one number.
+        Dice(mixed(mixed(seed.wrapping_add(STEP)).wrapping_add(case)))
     }
 
     pub fn number(&mut self) -> u64 {

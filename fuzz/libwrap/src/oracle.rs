@@ -35,6 +35,7 @@ struct RawQuestion {
     is_resident: c_int,
     aclexec_fails: c_int,
     is_rehearsal: c_int,
+    has_no_rings: c_int,
     file_count: c_int,
     files: [RawFile; MOST_FILES],
 }
@@ -101,6 +102,7 @@ fn told(question: &Question, is_rehearsal: bool) -> Vec<u8> {
         is_resident: question.is_resident.into(),
         aclexec_fails: question.aclexec_fails.into(),
         is_rehearsal: is_rehearsal.into(),
+        has_no_rings: question.has_no_rings.into(),
         file_count: c_int::try_from(paths.len()).expect("few files"),
         files,
     };

@@ -206,8 +206,10 @@ impl Told<'_> {
             let text = format!("3 warning: {table}, line {line}: unrecognized %{letter}");
             self.say("log", text.as_bytes());
         }
-        let hexadecimal: String = said.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.say("banner", hexadecimal.as_bytes());
+        if !said.is_empty() {
+            let hexadecimal: String = said.iter().map(|byte| format!("{byte:02x}")).collect();
+            self.say("banner", hexadecimal.as_bytes());
+        }
     }
 
     fn say(&mut self, what: &str, text: &[u8]) {

@@ -20,6 +20,8 @@ pub struct Question {
     pub is_resident: bool,
     /// Whether commands of `aclexec` fail. All others succeed.
     pub aclexec_fails: bool,
+    /// Whether libwrap is kept from opening a file that it is reading. Usherd never does.
+    pub has_no_rings: bool,
     /// `/allow` and `/deny`, unless they are missing, and what they name.
     pub files: Vec<(String, Contents)>,
 }

@@ -19,10 +19,10 @@ pub struct Report {
 impl Report {
     pub fn of(seed: u64, case: u64) -> Self {
         let mut question = story::question(seed, case);
-        let mut outcome = compare(&question);
+        let mut outcome = compare(&question).0;
         if let Outcome::Differs(_) = outcome {
-            question = smallest(&question, &|question| matches!(compare(question), Outcome::Differs(_)));
-            outcome = compare(&question);
+            question = smallest(&question, &|question| matches!(compare(question).0, Outcome::Differs(_)));
+            outcome = compare(&question).0;
         }
         Self { seed, case, question, outcome }
     }

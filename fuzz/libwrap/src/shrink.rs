@@ -71,9 +71,14 @@ fn shorten_file(best: &mut Question, file: usize, differs: &dyn Fn(&Question) ->
         [|byte| byte == b'\n', |byte| byte == b':', |byte| matches!(byte, b' ' | b','), |_| true];
     for ends in parts {
         let Contents::Text(text) = &best.files[file].1 else { return };
+        // Without its end the last line would be another difference.
+        let (text, end) = match text.strip_suffix(b"\n") {
+            Some(text) => (text, &b"\n"[..]),
+            None => (text.as_slice(), &b""[..]),
+        };
         let pieces = text.split_inclusive(|byte| ends(*byte)).map(<[u8]>::to_vec).collect();
         without_pieces(best, pieces, differs, |question, text| {
-            question.files[file].1 = Contents::Text(text);
+            question.files[file].1 = Contents::Text([&*text, end].concat());
         });
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::deliberate::CLASSES;
 use crate::story;
-use crate::tally::Tally;
+use crate::tally::{KINDS, Tally};
 
 /// The word that makes a process a worker, with its first case.
 pub const FIRST: &str = "--first";
@@ -73,6 +73,9 @@ fn conclude(seed: u64, all: &Tally) -> ExitCode {
         }
     }
     println!("{} cases of seed {seed}", all.cases);
+    for ((_, what), count) in KINDS.iter().zip(all.kinds) {
+        println!("{count:>9} in which the caller {what}");
+    }
     for (class, count) in CLASSES.iter().zip(all.classes) {
         println!("{count:>9} on purpose: {} (docs/compat.md: {})", class.name, class.row);
     }

@@ -9,7 +9,7 @@ use super::known::{Asked, End, Known};
 use super::list::{Truth, any};
 use super::option::{Act, Opt, Words, chop, is_blank};
 use super::pattern::{ClientPattern, HostPattern, ProcessPattern, ServerPattern, TextPattern};
-use super::request::{Facts, Lookup, Request, is_known};
+use super::request::{Facts, Lookup, Request, UNKNOWN, is_known};
 use super::table::{Item, PatternFile, Rule, RuleAt, State, Table, Tables, Which};
 use super::verdict::{Decision, Effect, Note, NoteKind, Outcome, Step, Verdict};
 
@@ -161,7 +161,10 @@ impl<'a> Search<'a> {
                 Truth::No
             }
             HostPattern::File(path) => self.file_matches(path, end)?,
-            HostPattern::Known => heard_is(self.known.name(end)?, is_known) & is_known(address).into(),
+            HostPattern::Known => {
+                let is_address_known = !address.eq_ignore_ascii_case(UNKNOWN);
+                heard_is(self.known.name(end)?, is_known) & is_address_known.into()
+            }
             HostPattern::Local => {
                 heard_is(self.known.name(end)?, |name| is_known(name) && !name.contains(&b'.'))
             }

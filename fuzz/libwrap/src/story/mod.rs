@@ -62,6 +62,7 @@ pub fn question(seed: u64, case: u64) -> Question {
         is_datagram: dice.once_in(8),
         is_resident: dice.once_in(6),
         aclexec_fails: dice.once_in(8),
+        has_no_rings: false,
         files,
     }
 }

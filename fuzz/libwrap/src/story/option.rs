@@ -5,23 +5,25 @@ use crate::dice::Dice;
 
 /// The options, with the colons between them.
 pub fn options(dice: &mut Dice) -> Vec<u8> {
-    let mut field = option(dice);
+    let mut field = Vec::new();
     while dice.once_in(2) {
+        // Three of them may only be the last, and are somewhere else now and then.
+        let kinds = if dice.once_in(20) { 21 } else { 16 };
+        field.extend(option(dice, kinds));
         field.push(b':');
-        field.extend(option(dice));
     }
+    field.extend(option(dice, 21));
     field
 }
 
-fn option(dice: &mut Dice) -> Vec<u8> {
-    let (name, value) = match dice.below(18) {
-        0 => ("allow", nothing(dice)),
-        1 => ("deny", nothing(dice)),
-        2 => ("keepalive", nothing(dice)),
-        3 => ("severity", severity(dice)),
-        4 | 5 => ("spawn", expansion(dice)),
-        6 => ("twist", expansion(dice)),
-        7 => ("aclexec", expansion(dice)),
+fn option(dice: &mut Dice, kinds: usize) -> Vec<u8> {
+    let (name, value) = match dice.below(kinds) {
+        0 => ("keepalive", nothing(dice)),
+        1 => ("severity", severity(dice)),
+        2 | 3 => ("spawn", expansion(dice)),
+        4 => ("aclexec", expansion(dice)),
+        5 if dice.once_in(2) => ("", text::word(dice, b"alowdeny= ")),
+        5..=7 => ("banners", folder(dice)),
         8 | 9 => ("setenv", variable(dice)),
         10 => ("linger", text::number(dice, &[0, 5, i128::from(i32::MAX)])),
         11 => ("rfc931", optional(dice, &[0, 5, i128::from(i32::MAX)])),
@@ -29,13 +31,17 @@ fn option(dice: &mut Dice) -> Vec<u8> {
         13 => ("umask", mask(dice)),
         14 => ("user", account(dice)),
         15 => ("group", group(dice)),
-        16 => ("banners", folder(dice)),
-        _ => ("", text::word(dice, b"alowdeny= ")),
+        16 => ("allow", nothing(dice)),
+        17 => ("deny", nothing(dice)),
+        _ => ("twist", expansion(dice)),
     };
     let mut option = blanks(dice);
     option.extend(text::in_any_case(dice, name.as_bytes()));
     if !value.is_empty() {
-        option.extend(dice.pick(&[" ", " ", " ", "=", " = ", "  ", "\t", " =", "= ", "==", "\x0b"]).bytes());
+        option.extend(
+            dice.pick(&[" ", " ", " ", "=", " = ", "  ", "\t", " =", "= ", "\t=", "\r", "==", "\x0b"])
+                .bytes(),
+        );
         option.extend(value);
     }
     option.extend(blanks(dice));
@@ -48,7 +54,7 @@ fn option(dice: &mut Dice) -> Vec<u8> {
 fn blanks(dice: &mut Dice) -> Vec<u8> {
     match dice.below(6) {
         0 | 1 => b" ".to_vec(),
-        2 => dice.pick(&["\t", "  ", "\r", "\x0c", "\x0b "]).as_bytes().to_vec(),
+        2 => dice.pick(&["\t", "  ", "\r", "\t ", "\x0c", "\x0b "]).as_bytes().to_vec(),
         _ => Vec::new(),
     }
 }
@@ -119,7 +125,7 @@ pub fn expansion(dice: &mut Dice) -> Vec<u8> {
             0..=4 => out.extend([b'%', dice.pick(b"aAcdhHnNrRsu%p")]),
             5 if dice.once_in(3) => out.extend([b'%', dice.pick(b"zZ0 -.:[]\xe9\\\x01")]),
             5 if dice.once_in(100) => out.push(b'%'),
-            5 if dice.once_in(60) => {
+            5 if dice.once_in(10) => {
                 // More than libwrap has room for, when what is found is long.
                 let letter = dice.pick(b"nchu");
                 (0..400).for_each(|_| out.extend([b'%', letter]));

@@ -86,8 +86,8 @@ fn found(dice: &mut Dice) -> Vec<u8> {
         0 | 1 => b"unknown".to_vec(),
         2 => b"paranoid".to_vec(),
         3 => text::odd(dice),
-        4 => text::long(dice),
-        5 => ip(dice).to_string().into_bytes(),
+        4 | 5 => text::long(dice),
+        6 => ip(dice).to_string().into_bytes(),
         _ => text::name(dice),
     }
 }
