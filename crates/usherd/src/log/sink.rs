@@ -1,6 +1,6 @@
 //! Where log lines go: the standard error or syslog. Neither is ever waited for.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
@@ -121,7 +121,10 @@ pub struct Syslog {
     tag: String,
     /// Our process number: nobody forks with one of these.
     pid: u32,
+    /// It stays when there is no reader: a line that nobody hears costs no new socket.
     socket: Option<OwnedFd>,
+    /// Whether there was a reader when we last looked.
+    is_connected: bool,
 }
 
 /// `LOG_USER` and `LOG_DAEMON`, shifted as in a priority.
@@ -132,12 +135,12 @@ impl Syslog {
     /// Lines will begin with `ident[pid]`.
     pub fn new(ident: &str) -> Self {
         let pid = std::process::id();
-        Self { facility: DAEMON, tag: tag(ident, pid), pid, socket: None }
+        Self { facility: DAEMON, tag: tag(ident, pid), pid, socket: None, is_connected: false }
     }
 
     /// As syslog(3) writes before openlog(3): as the user's, without a number.
     pub fn unopened(name: &str) -> Self {
-        Self { facility: USER, tag: name.to_owned(), pid: std::process::id(), socket: None }
+        Self { facility: USER, tag: name.to_owned(), ..Self::new(name) }
     }
 
     fn write(&mut self, line: &Line) -> Written {
@@ -160,27 +163,29 @@ impl Syslog {
         );
         // A log daemon that was restarted has another socket: one try with the old one, one with a new one.
         for _ in 0..2 {
-            let Some(socket) = self.socket.take().or_else(Self::connect) else { return Written::Nobody };
-            match send(&socket, text.as_bytes(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
-                Ok(_) => {
-                    self.socket = Some(socket);
-                    return Written::Done;
-                }
-                Err(Errno::AGAIN | Errno::NOBUFS) => {
-                    self.socket = Some(socket);
-                    return Written::Later;
-                }
-                Err(_) => {}
+            let Some(socket) = self.connected() else { return Written::Nobody };
+            match send(socket, text.as_bytes(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Ok(_) => return Written::Done,
+                Err(Errno::AGAIN | Errno::NOBUFS) => return Written::Later,
+                Err(_) => self.is_connected = false,
             }
         }
         Written::Nobody
     }
 
-    fn connect() -> Option<OwnedFd> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None).ok()?;
-        connect(socket.as_fd(), &SocketAddrUnix::new("/dev/log").ok()?).ok()?;
-        Some(crate::descriptors::move_up(socket))
+    /// The socket, where somebody reads.
+    fn connected(&mut self) -> Option<&OwnedFd> {
+        if self.socket.is_none() {
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None).ok()?;
+            self.socket = Some(crate::descriptors::move_up(socket));
+        }
+        let socket = self.socket.as_ref()?;
+        if !self.is_connected {
+            connect(socket, &SocketAddrUnix::new("/dev/log").ok()?).ok()?;
+            self.is_connected = true;
+        }
+        Some(socket)
     }
 }
 
@@ -190,6 +195,7 @@ fn tag(ident: &str, pid: u32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
     use std::time::Duration;
 
     use rustix::fs::{fcntl_getfl, fcntl_setfl};

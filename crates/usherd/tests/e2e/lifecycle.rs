@@ -239,6 +239,21 @@ fn a_log_daemon_that_is_restarted_is_found_again() {
 }
 
 #[test]
+fn a_log_daemon_that_comes_late_is_found() {
+    sandbox::run(|| {
+        configure(&format!("2001 stream tcp4 nowait {} /srv/missing missing\n", sandbox::user()));
+        let mut daemon = inetd(&["-i", CONFIG]).env("XDG_RUNTIME_DIR", "/run").spawn().expect("spawn");
+        wait::until("it serves", || !is_refused(at(2001)));
+        let log = Syslog::listen();
+        assert_eq!(listen(at(2001)), "");
+        log.wait_for("execv /srv/missing");
+        log.wait_for("log lines were lost");
+        kill_process(Pid::from_child(&daemon), Signal::TERM).expect("kill");
+        assert!(daemon.wait().expect("wait").success());
+    });
+}
+
+#[test]
 fn a_service_manager_hears_of_start_reload_life_and_end() {
     sandbox::run(|| {
         let manager = UnixDatagram::bind("/run/notify").expect("bind");
