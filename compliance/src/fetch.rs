@@ -17,6 +17,7 @@ const PROGRAMS: &[&str] = &[
     "psmisc",
     "rpcbind",
     "tcpd",
+    "xinetd",
     "tftpd-hpa",
     "inetutils-ftpd",
     "inetutils-telnetd",

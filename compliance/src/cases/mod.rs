@@ -29,6 +29,7 @@ mod rpc;
 mod signals;
 mod starting;
 mod tcpd;
+mod under_xinetd;
 mod union;
 mod unix;
 mod update_inetd;
@@ -139,6 +140,7 @@ const SUBJECTS: &[(&str, Asked, &[Case])] = &[
     ("logging", Asked::Everybody, logging::CASES),
     ("notify", Asked::Everybody, notify::CASES),
     ("tcpd", Asked::Everybody, tcpd::CASES),
+    ("under_xinetd", Asked::Union, under_xinetd::CASES),
     ("update_inetd", Asked::Everybody, update_inetd::CASES),
     ("killall", Asked::Everybody, killall::CASES),
     ("robustness", Asked::Everybody, robustness::CASES),
