@@ -35,19 +35,27 @@ pub enum Parent {
     Wait,
     /// A datagram for a service that gets a socket of its own.
     Datagram,
+    /// A caller whom hosts.allow lets in, after something was done.
+    Guarded,
     /// A reload.
     Loader,
+    /// A change of hosts.allow.
+    Tables,
 }
 
 impl Parent {
-    pub const ALL: [Parent; 4] = [Parent::Stream, Parent::Wait, Parent::Datagram, Parent::Loader];
+    /// The first three are in the smoke run.
+    pub const ALL: [Parent; 6] =
+        [Parent::Stream, Parent::Wait, Parent::Guarded, Parent::Datagram, Parent::Loader, Parent::Tables];
 
     pub fn name(self) -> &'static str {
         match self {
             Parent::Stream => "stream",
             Parent::Wait => "wait",
             Parent::Datagram => "datagram",
+            Parent::Guarded => "guarded",
             Parent::Loader => "loader",
+            Parent::Tables => "tables",
         }
     }
 }

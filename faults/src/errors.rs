@@ -72,6 +72,7 @@ pub const DAEMON: &[Errors] = &[
     seldom("shutdown", &["ENOTCONN"]),
     often("signalfd4", NO_DESCRIPTOR),
     often("socket", &["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EACCES", "EAFNOSUPPORT"]),
+    often("socketpair", NO_DESCRIPTOR),
     seldom("stat", &["EACCES", "ENOMEM"]),
     seldom("statx", &["EACCES", "ENOMEM"]),
     often("unlink", &["EACCES", "ENOENT", "EIO"]),
@@ -106,8 +107,8 @@ pub const LEFT_ALONE: &[(&str, &str)] = &[
     ("umask", "cannot fail"),
 ];
 
-/// The calls that a loader makes too; it keeps our identity and session.
-pub const LOADER: &[&str] = &["close_range", "dup3", "execve", "rt_sigprocmask"];
+/// The calls that a helper makes too; it keeps our identity and session.
+pub const HELPER: &[&str] = &["close_range", "dup3", "execve", "rt_sigprocmask"];
 
 /// The calls of a child before it is the program.
 pub const CHILD: &[Errors] = &[

@@ -1,7 +1,7 @@
 //! Which cases there are, from what an undisturbed run does.
 
 use crate::case::{Case, Fault, Parent};
-use crate::errors::{CHILD, DAEMON, Errors, LEFT_ALONE, LOADER};
+use crate::errors::{CHILD, DAEMON, Errors, HELPER, LEFT_ALONE};
 use crate::trace::Occurrences;
 
 /// Occurrences of one call that are tried: the first, the last and these many between them.
@@ -34,9 +34,10 @@ pub fn cases(calls: &Occurrences, smoke: bool) -> Vec<Case> {
     }
     for Errors { call, errors, smoke: important } in CHILD {
         let wanted = if smoke { usize::from(*important) } else { errors.len() };
-        let parents = if smoke { &Parent::ALL[..2] } else { &Parent::ALL };
+        let parents = if smoke { &Parent::ALL[..3] } else { &Parent::ALL };
         for error in &errors[..wanted] {
-            let makes_it = |parent: &&Parent| **parent != Parent::Loader || LOADER.contains(call);
+            let is_helper = |parent: &Parent| matches!(parent, Parent::Loader | Parent::Tables);
+            let makes_it = |parent: &&Parent| !is_helper(parent) || HELPER.contains(call);
             let parents = parents.iter().filter(makes_it);
             cases.extend(parents.map(|parent| Case::Child(*parent, fault(call, error, 1))));
         }

@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use crate::calls::{self, Outcome};
 use crate::case::{Case, Fault, Parent};
 use crate::daemon::{CONFIGURATION, CONTROL, Daemon, PID_FILE};
-use crate::services::{AFTER, Address, BEFORE, DATAGRAM, STREAM, Service, WAIT};
+use crate::services::{AFTER, Address, BEFORE, DATAGRAM, GUARDED, STREAM, Service, WAIT};
 use crate::story::Story;
 use crate::{daemon, processes, sandbox, services, trace};
 
@@ -49,6 +49,7 @@ pub fn run(case: &Case, usherd: &Path) -> ExitCode {
 fn play(case: &Case, usherd: &Path, story: &mut Story) -> Result<(), String> {
     sandbox::furnish()?;
     configure(&BEFORE, case)?;
+    allow(services::ALLOW[0])?;
     let mut daemon = Daemon::start(usherd, case)?;
     let is_ready = daemon.wait_until_ready(READINESS);
     if let Some(status) = daemon.ended() {
@@ -69,6 +70,7 @@ fn play(case: &Case, usherd: &Path, story: &mut Story) -> Result<(), String> {
     if !daemon.wait_until_ready(READINESS) {
         story.wrong.push("asked for a reload, it did not say that it is ready again".to_owned());
     }
+    allow(services::ALLOW[1])?;
     callers.call_all(&AFTER);
     callers.count(calls::status(CONTROL));
     let recovered = recover(&daemon, &mut callers);
@@ -97,6 +99,11 @@ fn configure(services: &[&Service], case: &Case) -> Result<(), String> {
         text.push_str(&services::crowd());
     }
     fs::write(CONFIGURATION, text).map_err(|error| format!("{CONFIGURATION}: {error}"))
+}
+
+/// Whom hosts.allow lets in; hosts.deny refuses all others.
+fn allow(text: &str) -> Result<(), String> {
+    fs::write("/etc/hosts.allow", text).map_err(|error| format!("/etc/hosts.allow: {error}"))
 }
 
 /// The callers of the scenario.
@@ -132,18 +139,23 @@ fn disturb_child(
     if !has_no_children(daemon) {
         return Err("programs do not end".to_owned());
     }
-    let mut outcome = Outcome::Served;
+    let (mut outcome, mut changed) = (Outcome::Served, Ok(()));
     daemon.disturb(fault, || match parent {
         Parent::Stream => outcome = calls::call_in_vain(&STREAM),
         Parent::Wait => outcome = calls::call_in_vain(&WAIT),
         Parent::Datagram => outcome = calls::call_in_vain(&DATAGRAM),
+        Parent::Guarded => outcome = calls::call_in_vain(&GUARDED),
+        Parent::Tables => {
+            changed = allow(services::ALLOW[1]);
+            outcome = calls::call_in_vain(&GUARDED);
+        }
         Parent::Loader => {
             daemon.signal(Signal::HUP);
             std::thread::sleep(Duration::from_millis(500));
         }
     })?;
     callers.count(outcome);
-    Ok(())
+    changed
 }
 
 /// Every service answers in the end. After a while SIGALRM asks for another try, as a person would.

@@ -2,6 +2,7 @@
 
 use std::os::fd::BorrowedFd;
 
+use rustix::io::Errno;
 use usherd_model::access::IpOptions;
 use usherd_sys::ip_options;
 
@@ -11,14 +12,26 @@ use crate::log::Level;
 /// Takes off what a connection has; `None` where there is nothing, as there is on any but one of IPv4.
 pub fn take(socket: BorrowedFd<'_>) -> Option<IpOptions> {
     let mut room = [0; ip_options::MOST];
-    let options = IpOptions::new(ip_options::get(socket, &mut room).unwrap_or_default())?;
+    let options = match ip_options::get(socket, &mut room) {
+        Ok(options) => IpOptions::new(options)?,
+        // A socket of another kind has none.
+        Err(error) if is_not_internet(&error) => return None,
+        Err(error) => IpOptions::Unseen(errno::from_io(&error)),
+    };
     match options {
         IpOptions::Ignored(_) => match ip_options::set(socket, &[]) {
             Ok(()) => Some(options),
             Err(error) => Some(IpOptions::Kept(errno::from_io(&error))),
         },
-        IpOptions::SourceRoute | IpOptions::Kept(_) => Some(options),
+        IpOptions::SourceRoute | IpOptions::Kept(_) | IpOptions::Unseen(_) => Some(options),
     }
+}
+
+fn is_not_internet(error: &std::io::Error) -> bool {
+    [Errno::OPNOTSUPP, Errno::NOPROTOOPT, Errno::NOTSOCK]
+        .map(std::io::Error::from)
+        .iter()
+        .any(|other| other.raw_os_error() == error.raw_os_error())
 }
 
 /// What tcpd says of it, and how loud.
@@ -34,6 +47,9 @@ pub fn line(options: &IpOptions, client: &str) -> (Level, String) {
         }
         IpOptions::Kept(error) => {
             (Level::Error, format!("error: setsockopt IP_OPTIONS NULL: {}", errno::words(*error)))
+        }
+        IpOptions::Unseen(error) => {
+            (Level::Error, format!("error: getsockopt IP_OPTIONS: {}", errno::words(*error)))
         }
     }
 }

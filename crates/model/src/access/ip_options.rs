@@ -13,6 +13,8 @@ pub enum IpOptions {
     Ignored(Box<[u8]>),
     /// Something else, which could not be taken off: that refuses, too.
     Kept(Errno),
+    /// It could not be found out: nor does that let anybody in.
+    Unseen(Errno),
 }
 
 impl IpOptions {
@@ -28,7 +30,7 @@ impl IpOptions {
     /// Whether no rule is asked about the caller any more.
     pub fn refuses(&self) -> bool {
         match self {
-            IpOptions::SourceRoute | IpOptions::Kept(_) => true,
+            IpOptions::SourceRoute | IpOptions::Kept(_) | IpOptions::Unseen(_) => true,
             IpOptions::Ignored(_) => false,
         }
     }
