@@ -29,14 +29,20 @@ fn generate(folder: &Path) -> std::io::Result<()> {
     fs::create_dir_all(&completions)?;
     let mut command = usherd::command_line().disable_help_subcommand(true);
     command.build();
-    page(&command, &man)?;
-    for subcommand in command.get_subcommands() {
-        page(&subcommand.clone().name(leak(format!("usherd-{}", subcommand.get_name()))), &man)?;
-    }
+    pages(&command, &man)?;
     for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
         generate_to(shell, &mut command, "usherd", &completions)?;
     }
     Ok(())
+}
+
+/// The page of a command, and those of its parts.
+fn pages(command: &Command, folder: &Path) -> std::io::Result<()> {
+    page(command, folder)?;
+    command.get_subcommands().try_for_each(|part| {
+        let name = leak(format!("{}-{}", command.get_name(), part.get_name()));
+        pages(&part.clone().name(name), folder)
+    })
 }
 
 fn page(command: &Command, folder: &Path) -> std::io::Result<()> {

@@ -1,4 +1,4 @@
-//! safe_finger and try-from, by name.
+//! safe_finger and try-from, by name; and the names that a package has.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -130,5 +130,26 @@ fn try_from_says_how_its_caller_is_seen() {
                         server info     (%s): try-from@second\n";
         assert_eq!(other, expected);
         assert_eq!(daemon.count("2001", "failed"), 0, "{}", daemon::log());
+    });
+}
+
+#[test]
+fn every_link_of_the_package_is_a_program_of_its_own() {
+    sandbox::run(|| {
+        let is_usherd = |path: &str| {
+            let output = Command::new(path).arg("--no-such-option").output().expect("it runs");
+            String::from_utf8_lossy(&output.stderr).contains("Usage: usherd")
+        };
+        assert!(is_usherd(USHERD), "that is how it is known");
+        let links = include_str!("../../../../dist/usherd.links").lines();
+        let links = links.map(|line| line.rsplit_once('/').expect("a path").1);
+        let mut count = 0;
+        for name in links {
+            let path = format!("/run/{name}");
+            symlink(USHERD, &path).expect("a link");
+            assert!(!is_usherd(&path), "{name}");
+            count += 1;
+        }
+        assert_eq!(count, 6, "inetd, tcpd and its four tools");
     });
 }
