@@ -230,9 +230,7 @@ fn check_start_up(status: ExitStatus, case: &Case, story: &mut Story) {
     if said.is_empty() {
         story.wrong.push("the start ended without a word".to_owned());
     }
-    // Without the lock nobody knows whose the pid file is.
-    let is_ours = |path: &&str| *path != PID_FILE || case.fault().is_none_or(|fault| fault.call != "flock");
-    let left = files_left().into_iter().filter(is_ours);
+    let left = files_left(case).into_iter();
     story.wrong.extend(left.map(|path| format!("the start left {path}")));
 }
 
@@ -242,13 +240,17 @@ fn check_files(case: &Case, story: &mut Story) {
     if case.fault().is_some_and(|fault| removes.contains(&fault.call.as_str())) {
         return;
     }
-    story.wrong.extend(files_left().into_iter().map(|path| format!("it left {path}")));
+    story.wrong.extend(files_left(case).into_iter().map(|path| format!("it left {path}")));
 }
 
-fn files_left() -> Vec<&'static str> {
+fn files_left(case: &Case) -> Vec<&'static str> {
+    // Without the lock, and without a look whether it is on this file, nobody knows whose the pid file is.
+    let locks = ["flock", "fstat"];
+    let is_ours = !case.fault().is_some_and(|fault| locks.contains(&fault.call.as_str()));
     let sockets = AFTER.iter().filter_map(|service| match service.address {
         Address::Unix(path) => Some(path),
         Address::Tcp(_) | Address::Udp(_) => None,
     });
-    sockets.chain([CONTROL, PID_FILE]).filter(|path| fs::symlink_metadata(path).is_ok()).collect()
+    let pid_file = Some(PID_FILE).filter(|_| is_ours);
+    sockets.chain([CONTROL]).chain(pid_file).filter(|path| fs::symlink_metadata(path).is_ok()).collect()
 }
