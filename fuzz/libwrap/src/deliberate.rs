@@ -17,9 +17,18 @@ pub struct Class {
     pub take_away: fn(&mut Trial, &Answers) -> bool,
 }
 
+impl Class {
+    /// Whether the document has its row.
+    pub fn is_documented(&self) -> bool {
+        COMPAT.lines().any(|line| line.strip_prefix("| ").is_some_and(|line| line.starts_with(self.row)))
+    }
+}
+
+const COMPAT: &str = include_str!("../../../docs/compat.md");
+
 pub const CLASSES: [Class; 10] = [
     Class { name: "user and group are changed", row: "options `user` and `group` (D1)", take_away: identity },
-    Class { name: "aclexec refuses", row: "`aclexec` that fails (D3, D4)", take_away: aclexec },
+    Class { name: "aclexec refuses", row: "`aclexec` that fails", take_away: aclexec },
     Class { name: "a table that is a folder", row: "hosts.deny that is a folder (D7)", take_away: folder },
     Class {
         name: "a last line without its end",
@@ -30,12 +39,12 @@ pub const CLASSES: [Class; 10] = [
     Class { name: "a file that names itself", row: "a `/file` that names itself", take_away: names_itself },
     Class {
         name: "an expansion that is too long",
-        row: "an expansion of more than 8190 bytes",
+        row: "a value that `%` makes longer than 8190 bytes",
         take_away: too_long,
     },
     Class {
         name: "a banner's line that is too long",
-        row: "a banner's line of more than 16382 bytes",
+        row: "a banner's line that `%` makes longer than 16382 bytes",
         take_away: long_banner,
     },
     Class {
@@ -99,12 +108,9 @@ fn with_end(text: &[u8]) -> Vec<u8> {
     let start = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     let line = text[start..].split(|byte| *byte == 0).next().unwrap_or_default();
     let is_hidden = line.len() < text.len() - start;
-    let (line, end) = match line.strip_suffix(b"\\") {
-        // A letter like any other, as long as no end of a line follows.
-        Some(_) if is_hidden => (line, &b" \n"[..]),
-        Some(line) => (line, &b"\n"[..]),
-        None => (line, &b"\n"[..]),
-    };
+    let line = if is_hidden { line } else { line.strip_suffix(b"\\").unwrap_or(line) };
+    // A backslash that is left is a letter like any other, as long as no end of a line follows it.
+    let end: &[u8] = if line.ends_with(b"\\") { b" \n" } else { b"\n" };
     [&text[..start], line, end].concat()
 }
 

@@ -77,6 +77,7 @@ fn conclude(seed: u64, all: &Tally) -> ExitCode {
         println!("{count:>9} in which the caller {what}");
     }
     for (class, count) in CLASSES.iter().zip(all.classes) {
+        assert!(class.is_documented(), "docs/compat.md has no row {:?}", class.row);
         println!("{count:>9} on purpose: {} (docs/compat.md: {})", class.name, class.row);
     }
     println!("{:>9} ended the process", all.fatal.len());

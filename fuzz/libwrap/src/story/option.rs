@@ -128,7 +128,7 @@ pub fn expansion(dice: &mut Dice) -> Vec<u8> {
             5 if dice.once_in(10) => {
                 // More than libwrap has room for, when what is found is long.
                 let letter = dice.pick(b"nchu");
-                (0..400).for_each(|_| out.extend([b'%', letter]));
+                (0..140).for_each(|_| out.extend([b'%', letter]));
             }
             6 => out.extend(b"\\:"),
             7 => out.extend(text::word(dice, b"echo ;&|'\"$(){}<>[]\\\t.=")),
