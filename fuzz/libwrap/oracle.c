@@ -107,9 +107,9 @@ FILE *oracle_fopen(const char *path, const char *mode)
         if (!opened[i].file) room = i;
         else if (question->has_no_rings && strcmp(opened[i].path, path) == 0) { errno = ELOOP; return 0; }
     }
-    if (room < 0) { errno = EMFILE; return 0; }
     for (int i = 0; i < question->file_count; i++) {
         if (strcmp(question->files[i].path, path) != 0) continue;
+        if (room < 0) { errno = EMFILE; return 0; }
         if (question->files[i].is_folder) file = fopen("/", "r");
         else if (question->files[i].error) { errno = question->files[i].error; return 0; }
         else if (question->files[i].length == 0) file = fopen("/dev/null", "r");

@@ -62,23 +62,30 @@ fn outcome(trial: &Trial, answers: Answers) -> Outcome {
     if answers.are_same() {
         return Outcome::Same;
     }
-    for class in &CLASSES {
-        let mut alone = trial.clone();
-        if (class.take_away)(&mut alone, &answers) && alone.answers().are_same() {
-            return Outcome::Deliberate(vec![class]);
+    let classes: Vec<&Class> = CLASSES.iter().collect();
+    let alone = classes.chunks(1).find(|class| explain(trial, &answers, class));
+    let together =
+        || (2..=classes.len()).map(|count| &classes[..count]).find(|some| explain(trial, &answers, some));
+    let Some(reasons) = alone.or_else(together) else { return Outcome::Differs(answers) };
+    let mut reasons = reasons.to_vec();
+    for at in (0..reasons.len()).rev() {
+        let mut fewer = reasons.clone();
+        fewer.remove(at);
+        if explain(trial, &answers, &fewer) {
+            reasons = fewer;
         }
     }
-    let (mut all, mut reasons) = (trial.clone(), Vec::new());
-    let mut left = None;
-    for class in &CLASSES {
-        if (class.take_away)(&mut all, left.as_ref().unwrap_or(&answers)) {
-            reasons.push(class);
-            let after = all.answers();
-            if after.are_same() {
-                return Outcome::Deliberate(reasons);
-            }
-            left = Some(after);
+    Outcome::Deliberate(reasons)
+}
+
+/// Whether the answers are the same without these classes, taken away one after the other.
+fn explain(trial: &Trial, answers: &Answers, classes: &[&Class]) -> bool {
+    let mut trial = trial.clone();
+    let mut after = None;
+    for class in classes {
+        if (class.take_away)(&mut trial, after.as_ref().unwrap_or(answers)) {
+            after = Some(trial.answers());
         }
     }
-    Outcome::Differs(answers)
+    after.is_some_and(|answers| answers.are_same())
 }

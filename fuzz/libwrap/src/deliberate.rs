@@ -26,9 +26,9 @@ impl Class {
 
 const COMPAT: &str = include_str!("../../../docs/compat.md");
 
+/// What decides which rules match comes first: the others show only where these do.
 pub const CLASSES: [Class; 10] = [
-    Class { name: "user and group are changed", row: "options `user` and `group` (D1)", take_away: identity },
-    Class { name: "aclexec refuses", row: "`aclexec` that fails", take_away: aclexec },
+    Class { name: "an interface that is not there", row: "`[address%interface]`", take_away: interface },
     Class { name: "a table that is a folder", row: "hosts.deny that is a folder (D7)", take_away: folder },
     Class {
         name: "a last line without its end",
@@ -36,11 +36,13 @@ pub const CLASSES: [Class; 10] = [
         take_away: last_line,
     },
     Class { name: "a long line", row: "a line of more than 2046 bytes (D7)", take_away: long_line },
+    Class { name: "aclexec refuses", row: "`aclexec` that fails", take_away: aclexec },
     Class { name: "a file that names itself", row: "a `/file` that names itself", take_away: names_itself },
+    Class { name: "user and group are changed", row: "options `user` and `group` (D1)", take_away: identity },
     Class {
-        name: "an expansion that is too long",
-        row: "a value that `%` makes longer than 8190 bytes",
-        take_away: too_long,
+        name: "a banner is expanded when it is sent",
+        row: "what a banner looks up",
+        take_away: late_banner,
     },
     Class {
         name: "a banner's line that is too long",
@@ -48,11 +50,10 @@ pub const CLASSES: [Class; 10] = [
         take_away: long_banner,
     },
     Class {
-        name: "a banner is expanded when it is sent",
-        row: "what a banner looks up",
-        take_away: late_banner,
+        name: "an expansion that is too long",
+        row: "a value that `%` makes longer than 8190 bytes",
+        take_away: too_long,
     },
-    Class { name: "an interface that is not there", row: "`[address%interface]`", take_away: interface },
 ];
 
 /// Debian's libwrap does it in rehearsals only.
@@ -165,13 +166,11 @@ fn too_long(trial: &mut Trial, answers: &Answers) -> bool {
 
 /// The same in a banner, which is not sent any further here.
 fn long_banner(trial: &mut Trial, answers: &Answers) -> bool {
-    let is_any = answers.theirs.of("verdict") == ["abort"];
-    if is_any {
-        for question in [&mut trial.theirs, &mut trial.mine] {
-            change_texts(question, is_banner, |_| Vec::new());
-        }
+    if answers.theirs.of("verdict") != ["abort"] {
+        return false;
     }
-    is_any
+    change_texts(&mut trial.mine, is_banner, |_| Vec::new());
+    change_texts(&mut trial.theirs, is_banner, |_| Vec::new())
 }
 
 /// All look-ups of the rules come first, and show in the banner; its own show nowhere else.
