@@ -27,7 +27,7 @@ impl Class {
 const COMPAT: &str = include_str!("../../../docs/compat.md");
 
 /// What decides which rules match comes first: the others show only where these do.
-pub const CLASSES: [Class; 10] = [
+pub const CLASSES: [Class; 11] = [
     Class { name: "an interface that is not there", row: "`[address%interface]`", take_away: interface },
     Class { name: "a table that is a folder", row: "hosts.deny that is a folder (D7)", take_away: folder },
     Class {
@@ -36,18 +36,23 @@ pub const CLASSES: [Class; 10] = [
         take_away: last_line,
     },
     Class { name: "a long line", row: "a line of more than 2046 bytes (D7)", take_away: long_line },
+    Class {
+        name: "a long line, by a long value",
+        row: "a line of more than 2046 bytes (D7)",
+        take_away: long_value,
+    },
     Class { name: "aclexec refuses", row: "`aclexec` that fails", take_away: aclexec },
     Class { name: "a file that names itself", row: "a `/file` that names itself", take_away: names_itself },
     Class { name: "user and group are changed", row: "options `user` and `group` (D1)", take_away: identity },
     Class {
-        name: "a banner is expanded when it is sent",
-        row: "what a banner looks up",
-        take_away: late_banner,
-    },
-    Class {
         name: "a banner's line that is too long",
         row: "a banner's line that `%` makes longer than 16382 bytes",
         take_away: long_banner,
+    },
+    Class {
+        name: "a banner is expanded when it is sent",
+        row: "what a banner looks up",
+        take_away: late_banner,
     },
     Class {
         name: "an expansion that is too long",
@@ -78,7 +83,8 @@ fn aclexec(trial: &mut Trial, _: &Answers) -> bool {
     }
     trial.theirs.aclexec_fails = false;
     trial.edits.push(|answers, _| {
-        if answers.theirs.of("effect").iter().any(|effect| effect == "aclexec") {
+        let is_decided = answers.theirs.of("verdict") != ["abort"];
+        if is_decided && answers.theirs.of("effect").iter().any(|effect| effect == "aclexec") {
             answers.theirs.set("verdict", vec!["deny".to_owned()]);
         }
     });
@@ -117,14 +123,23 @@ fn with_end(text: &[u8]) -> Vec<u8> {
 
 /// What makes lines long in these stories is blanks.
 fn long_line(trial: &mut Trial, _: &Answers) -> bool {
-    change_texts(&mut trial.theirs, is_table, |text| {
-        const MANY: usize = 100;
-        let mut short = Vec::new();
-        for run in text.chunk_by(|one, other| *one == b' ' && *other == b' ') {
-            short.extend(if run.len() > MANY { b" " } else { run });
-        }
-        short
-    })
+    change_texts(&mut trial.theirs, is_table, without_blanks)
+}
+
+/// Blanks that got into an option's value are a part of it, so both have to do without them.
+fn long_value(trial: &mut Trial, _: &Answers) -> bool {
+    change_texts(&mut trial.theirs, is_table, without_blanks)
+        | change_texts(&mut trial.mine, is_table, without_blanks)
+}
+
+/// With one blank for very many.
+fn without_blanks(text: &[u8]) -> Vec<u8> {
+    const MANY: usize = 100;
+    let mut short = Vec::new();
+    for run in text.chunk_by(|one, other| *one == b' ' && *other == b' ') {
+        short.extend(if run.len() > MANY { b" " } else { run });
+    }
+    short
 }
 
 /// Libwrap reads until it may open no more files, and says so.
