@@ -117,9 +117,10 @@ def smoke(a, known):
         bad = {k: sum(s[k] for s in of[OURS]) for k in lab.ERRORS if any(s[k] for s in of[OURS])}
         if bad:
             wrong.append("%s: answers of usherd: %s" % (name, bad))
+        # on a busy machine others lose datagrams, which is no fault here
+        if sum(s["lost"] for s in of[OURS]) > sum(s["ok"] for s in of[OURS]) / 100:
+            wrong.append("%s: usherd lost more than 1 %%" % name)
         for p, ss in of.items():
-            if sum(s["lost"] for s in ss) > sum(s["ok"] for s in ss) / 100:
-                wrong.append("%s: %s lost more than 1 %%" % (name, p))
             r = ratio(value(of[OURS], "rate"), value(ss, "rate"))
             if not r or not math.isfinite(r):
                 wrong.append("%s: no ratio of usherd and %s" % (name, p))
