@@ -37,6 +37,7 @@ pub mod first_load;
 pub mod ident;
 pub mod lifecycle;
 pub mod lookups;
+pub mod numeral;
 pub mod queue;
 pub mod registry;
 pub mod reload;

@@ -3,6 +3,7 @@
 use std::net::Ipv6Addr;
 
 use super::number::is_space;
+use crate::numeral::c_number;
 
 /// Four fields with dots between them, as inet_addr(3) reads them: decimal, octal or hexadecimal. All ones are its error.
 ///
@@ -25,19 +26,6 @@ pub(super) fn quad(text: &[u8]) -> Option<u32> {
         address |= number << room;
     }
     if address == u32::MAX { None } else { Some(address) }
-}
-
-/// A field of an address, as C writes numbers.
-fn c_number(digits: &[u8]) -> Option<u32> {
-    let (digits, radix) = match digits {
-        [b'0', b'x' | b'X', rest @ ..] => (rest, 16),
-        [b'0', rest @ ..] if !rest.is_empty() => (rest, 8),
-        digits => (digits, 10),
-    };
-    if !digits.first()?.is_ascii_hexdigit() {
-        return None;
-    }
-    u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()
 }
 
 /// A numeric IPv6 address, with a scope that does not count; but what can be none makes it no address.

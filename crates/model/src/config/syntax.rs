@@ -5,6 +5,7 @@
 //! and everything later are written once. Where dialects disagree about what a word means, the reader of the dialect
 //! has put its meaning beside the word.
 
+use crate::numeral;
 use crate::service::{Handover, Protocol};
 use crate::source::{Span, Spanned, Text};
 
@@ -172,18 +173,14 @@ pub enum Numeral {
 impl Numeral {
     /// The number that these digits are, when they are one.
     pub fn number(self, digits: &[u8]) -> Option<u32> {
-        let leading = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let (digits, radix) = match (self, digits) {
-            (Numeral::C, [b'0', b'x' | b'X', rest @ ..]) => (rest, 16),
-            (Numeral::C, [b'0', rest @ ..]) if !rest.is_empty() => (rest, 8),
-            (Numeral::C | Numeral::Decimal, digits) => (digits, 10),
-            (Numeral::Leading, digits) => (&digits[..leading], 10),
-        };
-        // A sign is no digit, which from_str_radix would take.
-        if !digits.first()?.is_ascii_hexdigit() {
-            return None;
+        match self {
+            Numeral::C => numeral::c_number(digits),
+            Numeral::Decimal => numeral::number(digits, 10),
+            Numeral::Leading => {
+                let leading = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                numeral::number(&digits[..leading], 10)
+            }
         }
-        u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()
     }
 }
 

@@ -1,0 +1,19 @@
+//! Digits as numbers, where no sign may stand in front of them.
+
+/// As C writes numbers, and strtoul(3) with base 0 reads them: `010` is 8 and `0x10` is 16.
+pub fn c_number(digits: &[u8]) -> Option<u32> {
+    match digits {
+        [b'0', b'x' | b'X', rest @ ..] => number(rest, 16),
+        [b'0', rest @ ..] if !rest.is_empty() => number(rest, 8),
+        digits => number(digits, 10),
+    }
+}
+
+/// With this radix, from 2 to 16.
+pub fn number(digits: &[u8], radix: u32) -> Option<u32> {
+    // A sign is no digit, which from_str_radix would take.
+    if !digits.first()?.is_ascii_hexdigit() {
+        return None;
+    }
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()
+}
