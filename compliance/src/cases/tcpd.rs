@@ -62,7 +62,7 @@ fn start(lab: &mut Lab, allow: &str, deny: &str) {
     lab.start(&config);
 }
 
-fn tables(allow: &str, deny: &str) {
+pub(super) fn tables(allow: &str, deny: &str) {
     fs::write("/etc/hosts.allow", allow).expect("/etc is the case's own");
     fs::write("/etc/hosts.deny", deny).expect("/etc is the case's own");
 }
@@ -103,6 +103,7 @@ fn setenv(lab: &mut Lab) {
     for port in PORTS {
         let report = ask(&address(port));
         assert_eq!(report.environment("WHO"), Some("probe from 127.0.0.1"), "port {port}");
+        assert_eq!(report.arguments(), ["probe", "x", "y"], "port {port}");
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
+use crate::cases::tcpd::tables;
 use crate::cases::{Case, case};
 use crate::client::{ask, tcp};
 use crate::deadline;
@@ -29,8 +30,7 @@ const PLACE: &str = "127.0.0.1:2001";
 
 #[expect(clippy::zombie_processes, reason = "the case is process 1 of its namespace, and all ends with it")]
 fn start(allow: &str, deny: &str) {
-    fs::write("/etc/hosts.allow", allow).expect("/etc is the case's own");
-    fs::write("/etc/hosts.deny", deny).expect("/etc is the case's own");
+    tables(allow, deny);
     let config = "service probed\n{\n type = UNLISTED\n socket_type = stream\n protocol = tcp\n port = 2001\n \
                   bind = 127.0.0.1\n wait = no\n user = nobody\n flags = NAMEINARGS NOLIBWRAP\n \
                   server = /srv/ours/tcpd\n server_args = /srv/probe x y\n}\n";
