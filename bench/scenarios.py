@@ -79,11 +79,11 @@ class Run:
         self.rooms = {p.name: Room() for p in self.peers}
         self.began = time.monotonic()
         os.sched_setaffinity(0, self.client_cpus)      # children set their own
-        for name, text in (("hi.sh", "echo hi\n"), ("tiny", (BIN / "tiny").read_bytes()),
-                           ("closed", (BIN / "tiny").read_bytes())):
+        tiny = (BIN / "tiny").read_bytes()
+        for name, content in (("hi.sh", b"echo hi\n"), ("tiny", tiny), ("closed", tiny)):
             f = WORK / name
             if not f.exists():
-                f.write_bytes(text if isinstance(text, bytes) else text.encode())
+                f.write_bytes(content)
                 f.chmod(0o755)
 
     def say(self, *words):

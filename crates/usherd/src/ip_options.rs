@@ -28,10 +28,8 @@ pub fn take(socket: BorrowedFd<'_>) -> Option<IpOptions> {
 }
 
 fn is_not_internet(error: &std::io::Error) -> bool {
-    [Errno::OPNOTSUPP, Errno::NOPROTOOPT, Errno::NOTSOCK]
-        .map(std::io::Error::from)
-        .iter()
-        .any(|other| other.raw_os_error() == error.raw_os_error())
+    let others = [Errno::OPNOTSUPP, Errno::NOPROTOOPT, Errno::NOTSOCK];
+    others.iter().any(|other| error.raw_os_error() == Some(other.raw_os_error()))
 }
 
 /// What tcpd says of it, and how loud.

@@ -49,8 +49,10 @@ impl Answers {
     }
 }
 
-/// Asks both, and says what usherd has answered. A difference is on purpose only if it is gone when what makes it is taken away from the question or the
-/// answers: one class alone, or several together.
+/// Asks both, and says what usherd has answered.
+///
+/// A difference is on purpose only if it is gone when what makes it is taken away from the question or the answers: one
+/// class alone, or several together.
 pub fn compare(question: &Question) -> (Outcome, Answer) {
     let trial = Trial::new(question);
     let answers = trial.answers();
