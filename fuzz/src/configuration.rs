@@ -1,10 +1,10 @@
 //! Texts → typed configurations, the way the loader does it.
 
-use usherd_model::config::inetd::{self, DialectName, Includes};
+use usherd_model::config::inetd::{self, DialectName};
 use usherd_model::config::syntax::{Tree, Word};
-use usherd_model::config::{Defaults, Facts, check};
+use usherd_model::config::{Defaults, Facts, Includes, Naming, check};
 use usherd_model::diagnostic::Diagnostic;
-use usherd_model::service::{AtLimit, Config, Limits, Rate, SourcePrefix, Stderr};
+use usherd_model::service::{AtLimit, CallerVariables, Config, Limits, Rate, SourcePrefix, Stderr};
 use usherd_model::source::{FileId, Sources};
 
 /// A read text, with all that was made on the way.
@@ -30,6 +30,7 @@ impl Includes for Itself {
     fn include(
         &mut self,
         _: &Word,
+        _: Naming,
         chain: &[FileId],
         sources: &mut Sources,
         _: &mut Vec<Diagnostic>,
@@ -38,7 +39,7 @@ impl Includes for Itself {
         if chain.len() < 3 && text.len() < 300 { vec![sources.add("included", text)] } else { Vec::new() }
     }
 
-    fn leave_out(&mut self, _: &Word, _: &[FileId], _: &Sources) {}
+    fn leave_out(&mut self, _: &Word, _: Naming, _: &[FileId], _: &Sources) {}
 }
 
 impl Read {
@@ -54,7 +55,7 @@ fn defaults() -> Defaults {
         limits: limits(),
         sessions: 3,
         backlog: 128,
-        ucspi: false,
+        variables: CallerVariables::None,
         names: false,
         stderr,
         wraps_programs: None,
@@ -71,6 +72,7 @@ pub fn limits() -> Limits {
         source_starts: None,
         source_children: None,
         source_prefix: SourcePrefix::default(),
+        rest: None,
         at_limit: AtLimit::Pause,
     }
 }

@@ -399,6 +399,7 @@ mod tests {
             source_starts: None,
             source_children: None,
             source_prefix: SourcePrefix::default(),
+            rest: None,
             at_limit: AtLimit::Pause,
         }
     }

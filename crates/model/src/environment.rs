@@ -1,5 +1,7 @@
 //! Which variables a program inherits, and which are made for it.
 
+use crate::service::CallerVariables;
+
 /// What Debian's openbsd-inetd removes (`discard_stupid_environment`). Each is a prefix of `NAME=value`, so `TMP` and
 /// `SSH` match every variable that begins so.
 const DISCARDED: [&str; 19] = [
@@ -38,9 +40,14 @@ pub fn inherited(variable: &[u8], inherit: Inherit) -> bool {
     !begins(&OURS) && (inherit == Inherit::All || !begins(&DISCARDED))
 }
 
-/// Whether this `NAME=value` is one that UCSPI sets.
-pub fn is_ucspi(variable: &[u8]) -> bool {
-    UCSPI.iter().any(|name| variable.starts_with(name.as_bytes()))
+/// Whether this `NAME=value` would be taken for one that tells a program about its caller.
+pub fn is_told(variable: &[u8], variables: CallerVariables) -> bool {
+    let names: &[&str] = match variables {
+        CallerVariables::None => &[],
+        CallerVariables::Ucspi => &UCSPI,
+        CallerVariables::RemoteHost => &["REMOTE_HOST="],
+    };
+    names.iter().any(|name| variable.starts_with(name.as_bytes()))
 }
 
 #[cfg(test)]

@@ -26,8 +26,12 @@ pub enum Step {
     User,
     /// Looking whether user and group are really what was set.
     Verify,
-    /// Restoring a resource limit.
+    /// Setting a resource limit.
     Limit,
+    /// Setting the priority.
+    Nice,
+    /// Setting the umask.
+    Umask,
     /// Restoring the signal mask.
     Signals,
     /// Executing the program.
@@ -46,6 +50,8 @@ impl Step {
             Step::User => "setuid",
             Step::Verify => "verify",
             Step::Limit => "setrlimit",
+            Step::Nice => "setpriority",
+            Step::Umask => "umask",
             Step::Signals => "sigmask",
             Step::Exec => "exec",
         }

@@ -214,8 +214,8 @@ fn file_number(config: &mut Config, path: &str) -> u32 {
 mod tests {
     use super::*;
     use crate::service::{
-        AtLimit, Broken, Builtin, CommandLine, Extras, Handover, InetAddress, Limits, ListenAddress,
-        Listener, Origin, Program, Protocol, SocketKind, SourcePrefix, Stderr, Unavailable,
+        AtLimit, Broken, Builtin, CallerVariables, CommandLine, Extras, Handover, InetAddress, Limits,
+        ListenAddress, Listener, Origin, Program, Protocol, SocketKind, SourcePrefix, Stderr, Unavailable,
     };
     use proptest::prelude::*;
 
@@ -241,6 +241,7 @@ mod tests {
                 source_children: None,
                 source_prefix: SourcePrefix::default(),
                 at_limit: AtLimit::Pause,
+                rest: None,
             }),
             wrapped: None,
         }
@@ -255,8 +256,9 @@ mod tests {
             command: CommandLine::new(b"/bin/true", [b"true".as_slice()]),
             handover: Handover::Connection,
             identity,
-            ucspi: false,
+            variables: CallerVariables::None,
             stderr: Stderr::Connection,
+            process: None,
         });
         service
     }

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::Tables;
 use crate::diagnostic::printable;
+use crate::process_settings::ProcessSettings;
 
 /// All that one load found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,6 +129,8 @@ pub enum Voice {
     Inetd,
     /// inetd's, and only of those who were refused.
     Refusals,
+    /// xinetd's.
+    Xinetd,
 }
 
 impl Service {
@@ -189,12 +192,23 @@ pub struct Extras {
     pub greets: bool,
     /// The versions that rpcbind is told of; there for [`ListenAddress::Rpc`] and nothing else.
     pub versions: Option<Versions>,
+    /// Whether callers' connections have `TCP_NODELAY`.
+    pub no_delay: bool,
+    /// Whether they have `SO_KEEPALIVE`.
+    pub keep_alive: bool,
 }
 
 impl Extras {
     /// Nothing of it.
-    pub const NONE: Extras =
-        Extras { send_buffer: None, receive_buffer: None, file: None, greets: false, versions: None };
+    pub const NONE: Extras = Extras {
+        send_buffer: None,
+        receive_buffer: None,
+        file: None,
+        greets: false,
+        versions: None,
+        no_delay: false,
+        keep_alive: false,
+    };
 }
 
 /// Who may use a file.
@@ -533,10 +547,23 @@ pub struct Program {
     pub handover: Handover,
     /// Whom it runs as.
     pub identity: Identity,
-    /// Whether it gets the addresses of both ends as UCSPI variables (`PROTO`, `TCPREMOTEIP`, …).
-    pub ucspi: bool,
+    /// What it is told about its caller.
+    pub variables: CallerVariables,
     /// Where its standard error goes.
     pub stderr: Stderr,
+    /// What it finds around it, where that is not what the daemon has. Many services share theirs.
+    pub process: Option<Arc<ProcessSettings>>,
+}
+
+/// Which variables tell a program about its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CallerVariables {
+    /// None.
+    None,
+    /// The addresses of both ends of a TCP connection, by the UCSPI convention: `PROTO`, `TCPREMOTEIP`, …
+    Ucspi,
+    /// The caller's address alone, as xinetd has it: `REMOTE_HOST`.
+    RemoteHost,
 }
 
 /// A program's path and its arguments, as the one text that exec needs: each word with a NUL behind it. The core and
@@ -672,6 +699,9 @@ pub enum Unavailable {
 pub struct Limits {
     /// Starts in a stretch of time.
     pub starts: Option<Rate>,
+    /// For so long nobody is served once somebody came who was one too many for `starts`; otherwise until the stretch of
+    /// time is over.
+    pub rest: Option<Duration>,
     /// Programs at the same time.
     pub children: Option<u32>,
     /// Starts in a stretch of time for one source.

@@ -4,6 +4,7 @@
 //! a diagnostic always cites text that is there.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::rc::Rc;
 
@@ -70,6 +71,11 @@ impl From<&[u8]> for Text {
 }
 
 impl Eq for Text {}
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_slice().hash(state);
+    }
+}
 impl PartialEq for Text {
     fn eq(&self, other: &Text) -> bool {
         self.as_slice() == other.as_slice()

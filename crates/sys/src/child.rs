@@ -45,6 +45,17 @@ pub enum Step {
         /// Hard.
         hard: u64,
     },
+    /// Set the priority, as nice(1) counts.
+    Nice(i8),
+    /// Set the umask.
+    Umask(u16),
+    /// Set a limit, soft and hard.
+    Limit {
+        /// `RLIMIT_AS` and so on.
+        resource: i32,
+        /// `RLIM_INFINITY` for none.
+        most: u64,
+    },
     /// Let all signals through again.
     Signals,
 }
@@ -63,13 +74,16 @@ pub enum StepName {
     User,
     Verify,
     DescriptorLimit,
+    Nice,
+    Umask,
+    Limit,
     Signals,
     Exec,
 }
 
 impl StepName {
     /// All of them.
-    const ALL: [StepName; 11] = [
+    const ALL: [StepName; 14] = [
         StepName::Descriptors,
         StepName::Session,
         StepName::Connection,
@@ -79,6 +93,9 @@ impl StepName {
         StepName::User,
         StepName::Verify,
         StepName::DescriptorLimit,
+        StepName::Nice,
+        StepName::Umask,
+        StepName::Limit,
         StepName::Signals,
         StepName::Exec,
     ];
@@ -234,11 +251,14 @@ fn perform(step: &Step, run: &Run) -> (StepName, c_long) {
         }
         Step::Verify { uid, gid } => (StepName::Verify, verify(*uid, *gid)),
         Step::DescriptorLimit { soft, hard } => {
-            let limit = libc::rlimit64 { rlim_cur: *soft, rlim_max: *hard };
-            let resource = libc::RLIMIT_NOFILE as usize;
-            let arguments = [0, resource, &raw const limit as usize, 0, 0];
-            (StepName::DescriptorLimit, call(libc::SYS_prlimit64, arguments))
+            (StepName::DescriptorLimit, limit(libc::RLIMIT_NOFILE as usize, *soft, *hard))
         }
+        Step::Nice(value) => {
+            let arguments = [libc::PRIO_PROCESS as usize, 0, isize::from(*value).cast_unsigned(), 0, 0];
+            (StepName::Nice, call(libc::SYS_setpriority, arguments))
+        }
+        Step::Umask(mask) => (StepName::Umask, call(libc::SYS_umask, [usize::from(*mask), 0, 0, 0, 0])),
+        Step::Limit { resource, most } => (StepName::Limit, limit(register(*resource), *most, *most)),
         Step::Signals => {
             let none: u64 = 0;
             let how = register(libc::SIG_SETMASK);
@@ -270,6 +290,12 @@ fn leave_shared_table(run: &Run) -> c_long {
 #[inline(always)]
 fn duplicate(from: c_int, to: c_int) -> c_long {
     call(libc::SYS_dup3, [register(from), register(to), 0, 0, 0])
+}
+
+#[inline(always)]
+fn limit(resource: usize, soft: u64, hard: u64) -> c_long {
+    let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
+    call(libc::SYS_prlimit64, [0, resource, &raw const limit as usize, 0, 0])
 }
 
 #[inline(always)]

@@ -4,16 +4,18 @@
 //! disk image in place of a configuration costs a diagnostic and no time.
 
 use std::collections::HashMap;
-use std::fs::{File, metadata, read_dir};
+use std::ffi::OsString;
+use std::fs::{DirEntry, File, metadata, read_dir};
 use std::io::{ErrorKind, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern, glob_with};
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
-use usherd_model::config::inetd::Includes;
 use usherd_model::config::syntax::Word;
-use usherd_model::diagnostic::{Diagnostic, Place};
+use usherd_model::config::{Includes, Naming};
+use usherd_model::diagnostic::{Diagnostic, Place, printable};
 use usherd_model::source::{FileId, MAX_TEXT, Sources};
 
 use crate::errno;
@@ -29,7 +31,10 @@ pub struct ConfigFiles {
 }
 
 /// So many files can be included in one load. A pattern that means more is a mistake.
-const MOST_INCLUDED: usize = 1000;
+const MOST_INCLUDED: usize = 10_000;
+
+/// File names that one finding names.
+const SHOWN: usize = 20;
 
 /// Files in a folder that are left alone: what editors and packages leave behind, and hidden ones.
 const LEFTOVERS: [&str; 7] = ["~", ".bak", ".orig", ".rej", ".swp", ".tmp", ".disabled"];
@@ -110,6 +115,71 @@ impl ConfigFiles {
         self.unreadable.push(path.to_owned());
     }
 
+    fn paths_of_pattern(
+        &mut self,
+        pattern: &str,
+        word: &Word,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Vec<String> {
+        let place = Place::Text(word.span);
+        let paths = match self.matches(pattern) {
+            Ok(paths) => paths,
+            Err(why) => {
+                diagnostics.push(Diagnostic::error("bad-pattern", place, why));
+                return Vec::new();
+            }
+        };
+        if paths.is_empty() {
+            match missing_folder(pattern) {
+                Some(folder) => {
+                    self.refuse(&folder, &Problem::System(ErrorKind::NotFound.into()), diagnostics);
+                }
+                None => diagnostics.push(Diagnostic::warning("include-nothing", place, "no file matches")),
+            }
+        }
+        paths
+    }
+
+    /// The files of a folder as xinetd's `includedir` takes them, in the order of their names. What it leaves out
+    /// without a word is said.
+    fn paths_of_folder(
+        &mut self,
+        folder: &str,
+        word: &Word,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Vec<String> {
+        let listed = read_dir(folder).and_then(|entries| entries.collect::<Result<Vec<DirEntry>, _>>());
+        let entries = match listed {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.refuse(folder, &Problem::System(error), diagnostics);
+                return Vec::new();
+            }
+        };
+        let mut names: Vec<OsString> = entries.iter().map(DirEntry::file_name).collect();
+        names.sort();
+        let mut left_out = Vec::new();
+        names.retain(|name| {
+            let is_left_out = name.as_bytes().contains(&b'.') || name.as_bytes().ends_with(b"~");
+            // Hidden files are not meant to be seen.
+            if is_left_out && !name.as_bytes().starts_with(b".") && left_out.len() < SHOWN {
+                left_out.push(printable(name.as_bytes()));
+            }
+            !is_left_out
+        });
+        if !left_out.is_empty() {
+            let message = format!("left out for the dot or ~ in their names: {}", left_out.join(", "));
+            diagnostics.push(
+                Diagnostic::warning("file-name", Place::Text(word.span), message)
+                    .hint("rename those that are meant, as xinetd wants it"),
+            );
+        }
+        let paths = names.into_iter().map(|name| Path::new(folder).join(name));
+        // Folders are none of ours; what is gone by now was not there.
+        let is_file = |path: &PathBuf| metadata(path).is_ok_and(|found| !found.is_dir());
+        paths.filter(is_file).map(|path| path.to_string_lossy().into_owned()).collect()
+    }
+
     /// The paths that a pattern means, in the order of their names; a name without wildcards means itself.
     fn matches(&self, pattern: &str) -> Result<Vec<String>, String> {
         if !has_wildcard(pattern) {
@@ -130,34 +200,25 @@ impl ConfigFiles {
 impl Includes for ConfigFiles {
     fn include(
         &mut self,
-        pattern: &Word,
+        word: &Word,
+        naming: Naming,
         chain: &[FileId],
         sources: &mut Sources,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Vec<FileId> {
-        let place = || Place::Text(pattern.span);
-        let pattern_path = path_of(pattern, chain, sources);
-        let paths = match self.matches(&pattern_path) {
-            Ok(paths) => paths,
-            Err(why) => {
-                diagnostics.push(Diagnostic::error("bad-pattern", place(), why));
-                return Vec::new();
-            }
+        let place = || Place::Text(word.span);
+        let meant = path_of(word, chain, sources);
+        let paths = match naming {
+            Naming::Pattern => self.paths_of_pattern(&meant, word, diagnostics),
+            Naming::File => vec![meant.clone()],
+            Naming::Folder => self.paths_of_folder(&meant, word, diagnostics),
         };
-        if paths.is_empty() {
-            match missing_folder(&pattern_path) {
-                Some(folder) => {
-                    self.refuse(&folder, &Problem::System(ErrorKind::NotFound.into()), diagnostics)
-                }
-                None => diagnostics.push(Diagnostic::warning("include-nothing", place(), "no file matches")),
-            }
-        }
         let mut files = Vec::new();
         for path in paths {
             if self.included >= MOST_INCLUDED {
                 let message = format!("more than {MOST_INCLUDED} files are included; the rest is left out");
                 diagnostics.push(Diagnostic::error("too-many-files", place(), message));
-                self.unreadable.extend(folder_of(&pattern_path));
+                self.unreadable.extend(whole(&meant, naming));
                 break;
             }
             self.included += 1;
@@ -174,9 +235,18 @@ impl Includes for ConfigFiles {
         files
     }
 
-    fn leave_out(&mut self, pattern: &Word, chain: &[FileId], sources: &Sources) {
-        let path = path_of(pattern, chain, sources);
-        self.unreadable.push(if has_wildcard(&path) { folder_of(&path).unwrap_or(path) } else { path });
+    fn leave_out(&mut self, word: &Word, naming: Naming, chain: &[FileId], sources: &Sources) {
+        let path = path_of(word, chain, sources);
+        self.unreadable.push(whole(&path, naming).unwrap_or(path));
+    }
+}
+
+/// The folder that has all files that are meant.
+fn whole(path: &str, naming: Naming) -> Option<String> {
+    match naming {
+        Naming::Pattern if has_wildcard(path) => folder_of(path),
+        Naming::Pattern | Naming::File => None,
+        Naming::Folder => Some(path.trim_end_matches('/').to_owned()),
     }
 }
 

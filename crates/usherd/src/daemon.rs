@@ -22,7 +22,7 @@ use usherd_model::failure::Errno;
 use usherd_model::first_load::{self, Failure, Insistence, Stage};
 use usherd_model::lookups::Question;
 use usherd_model::registry::Tidings;
-use usherd_model::service::{Builtin, Service, SocketKind, Stderr, Voice};
+use usherd_model::service::{Builtin, CallerVariables, Service, SocketKind, Stderr, Voice};
 use usherd_model::slots::{Key, Slots};
 use usherd_model::status::{self, Snapshot};
 use usherd_model::supervisor::{ListenerId, LookupId, ServiceId, Settings, Supervisor};
@@ -43,7 +43,7 @@ use crate::log::{Level, Logger, Record, describe, describe_more};
 use crate::message::{Reply, Told};
 use crate::notify::ServiceManager;
 use crate::poller::{Poller, Token};
-use crate::programs::{Programs, UcspiValues, failed_step};
+use crate::programs::{CallerValues, MOST_VALUES, Programs, failed_step};
 use crate::reap::Reaper;
 use crate::registrar::Registrar;
 use crate::resolver::{Heard, Resolver};
@@ -478,12 +478,15 @@ impl Daemon {
         }
         let no_pipe = NotStarted::Exhausted(from_rustix(rustix::io::Errno::MFILE));
         let program = self.programs.get(start.service).ok_or(no_pipe)?;
-        // These variables speak of one TCP connection.
         let connection = taken.as_ref().filter(|_| matches!(start.handed, Handed::Connection(_)));
-        let values =
-            connection.filter(|_| program.ucspi).and_then(|connection| ucspi_values(connection, start.peer));
-        let pairs = values.as_ref().map(UcspiValues::pairs);
-        let variables = pairs.as_ref().map_or(&[][..], |pairs| &pairs[..]);
+        let values = caller_values(program.variables, connection, start.peer);
+        let mut variables = [(c"", &[] as &[u8]); MOST_VALUES];
+        let mut count = 0;
+        for (place, pair) in variables.iter_mut().zip(values.iter().flat_map(CallerValues::pairs)) {
+            *place = pair;
+            count += 1;
+        }
+        let variables = &variables[..count];
         let table = descriptors::table(self.long_lived());
         let stderr = program.stderr.clone();
         let handed = match taken {
@@ -1175,9 +1178,21 @@ fn peer(connection: &OwnedFd) -> Option<SocketAddr> {
     SocketAddr::try_from(address).ok()
 }
 
-fn ucspi_values(connection: &OwnedFd, peer: Option<SocketAddr>) -> Option<UcspiValues> {
-    let local = getsockname(connection.as_fd()).ok().and_then(|address| SocketAddr::try_from(address).ok());
-    Some(UcspiValues::new(peer?, local?))
+/// What a program is told about its caller.
+fn caller_values(
+    variables: CallerVariables,
+    connection: Option<&OwnedFd>,
+    peer: Option<SocketAddr>,
+) -> Option<CallerValues> {
+    match variables {
+        CallerVariables::None => None,
+        // These speak of one TCP connection.
+        CallerVariables::Ucspi => {
+            let local = getsockname(connection?.as_fd()).ok();
+            Some(CallerValues::ucspi(peer?, SocketAddr::try_from(local?).ok()?))
+        }
+        CallerVariables::RemoteHost => Some(CallerValues::remote_host(peer?)),
+    }
 }
 
 fn not_started(error: rustix::io::Errno) -> NotStarted {

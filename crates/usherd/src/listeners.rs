@@ -288,8 +288,9 @@ fn open_inet(
         }
         result => result.map_err(at(Call::Bind))?,
     }
-    if let Task::Builtin(_) = task {
-        suit(&socket, spec, true)?;
+    let is_builtin = matches!(task, Task::Builtin(_));
+    if is_builtin || spec.extras().no_delay || spec.extras().keep_alive {
+        suit(&socket, spec, is_builtin)?;
     }
     if stream {
         listen(&socket, backlog(spec)).map_err(at(Call::Listen))?;
@@ -299,14 +300,15 @@ fn open_inet(
     Ok(descriptors::move_up(socket))
 }
 
-/// Sets what a socket needs for a built-in, and what a program's has not.
+/// Sets what a socket needs for a built-in, and what a program's has only where its service says so.
 fn suit(socket: &OwnedFd, spec: &Listener, builtin: bool) -> Result<(), OpenError> {
     let ListenAddress::Inet(address) = &spec.key.address else { return Ok(()) };
     if spec.key.kind.has_connections() {
         // Accepted sockets inherit both. A peer that is dead ends its session; and what a built-in says is all that it
         // has to say: nothing is gained by holding it back.
-        sockopt::set_socket_keepalive(socket, builtin).map_err(at(Call::SetKeepAlive))?;
-        sockopt::set_tcp_nodelay(socket, builtin).map_err(at(Call::SetNoDelay))
+        let (keep_alive, no_delay) = (spec.extras().keep_alive, spec.extras().no_delay);
+        sockopt::set_socket_keepalive(socket, builtin || keep_alive).map_err(at(Call::SetKeepAlive))?;
+        sockopt::set_tcp_nodelay(socket, builtin || no_delay).map_err(at(Call::SetNoDelay))
     } else if builtin && address.ip().is_unspecified() {
         usherd_sys::datagram::ask_for_destination(socket.as_fd(), address.ip().is_ipv6())
             .map_err(|error| OpenError { call: Call::SetPacketInfo, errno: crate::errno::from_io(&error) })

@@ -45,6 +45,8 @@ pub struct Request {
 pub enum SourceSpec {
     /// A file.
     File(String),
+    /// A file in the language of xinetd.conf, whatever it looks like.
+    Xinetd(String),
     /// A folder whose files are read.
     Folder(String),
     /// A text that is no file, with a name for diagnostics.
@@ -59,6 +61,11 @@ pub enum SourceSpec {
 }
 
 impl SourceSpec {
+    /// Whether it can be nothing but an xinetd.conf.
+    pub fn is_xinetd(&self) -> bool {
+        matches!(self, SourceSpec::Xinetd(_))
+    }
+
     /// A path by what it is now. One that is something else at a later load is as good as unreadable: an empty folder
     /// in the place of a file does not say that all its services are gone.
     pub fn path(path: String) -> Self {

@@ -3,15 +3,18 @@
 //! Everything that a start needs is made when the configuration is taken up, so that a start makes nothing.
 
 use std::ffi::CStr;
+use std::fmt::Display;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
-use rustix::process::Rlimit;
-use usherd_model::environment::{Inherit, inherited, is_ucspi};
+use rustix::process::{Rlimit, getpriority_process};
+use usherd_model::environment::{Inherit, inherited, is_told};
 use usherd_model::failure::Step as FailedStep;
-use usherd_model::service::{Credentials, Identity, Program, Stderr};
+use usherd_model::process_settings::{Environment, ProcessSettings, Resource};
+use usherd_model::service::{CallerVariables, Credentials, Identity, Program, Stderr};
 use usherd_model::slots::Side;
 use usherd_model::supervisor::{ServiceId, ServiceState};
 use usherd_sys::child::{Plan, Setup, Step, StepName, Strings};
@@ -21,9 +24,10 @@ use usherd_sys::child::{Plan, Setup, Step, StepName, Strings};
 pub struct Programs {
     plans: Side<ServiceState, Prepared>,
     last_setup: Option<Arc<Setup>>,
-    environment: Arc<Strings>,
-    /// The same without UCSPI variables: what is not known about a caller is unset, not inherited.
-    ucspi_environment: Arc<Strings>,
+    /// What programs inherit where their services say nothing about that.
+    environments: Environments,
+    /// The daemon's own priority, which others count from.
+    nice: i32,
     /// What gives children back the limit of descriptors that the daemon has raised for itself.
     descriptor_limit: Option<Step>,
     /// Whom the daemon runs as: who runs as the same needs no change.
@@ -44,8 +48,8 @@ pub struct Own {
 pub struct Prepared {
     /// What children do.
     pub plan: Arc<Plan>,
-    /// Whether they get UCSPI variables.
-    pub ucspi: bool,
+    /// What they are told about their callers.
+    pub variables: CallerVariables,
     /// Where their standard error goes, if it is not the connection.
     pub stderr: Option<Arc<OwnedFd>>,
 }
@@ -53,23 +57,11 @@ pub struct Prepared {
 impl Programs {
     /// With the environment that the daemon was started with.
     pub fn new(inherit: Inherit, descriptors: Rlimit, own: Own) -> Self {
-        let mut all = Vec::new();
-        let mut without_ucspi = Vec::new();
-        for (name, value) in std::env::vars_os() {
-            // The environment holds no NUL, or it would not be one.
-            let text = [name.as_bytes(), b"=", value.as_bytes(), b"\0"].concat();
-            if inherited(&text, inherit) {
-                all.extend(&text);
-                if !is_ucspi(&text) {
-                    without_ucspi.extend(text);
-                }
-            }
-        }
         Self {
             plans: Side::default(),
             last_setup: None,
-            environment: Arc::new(Strings::new(all.into())),
-            ucspi_environment: Arc::new(Strings::new(without_ucspi.into())),
+            environments: Environments::new(inherit),
+            nice: getpriority_process(None).unwrap_or_default(),
             descriptor_limit: restored_limit(descriptors),
             own,
         }
@@ -78,11 +70,12 @@ impl Programs {
     /// Makes a service's program ready. A child that still reads the old plan keeps it. `stderr` is the pipe for the
     /// standard error, where that is logged.
     pub fn prepare(&mut self, id: ServiceId, program: &Program, stderr: Option<Arc<OwnedFd>>) {
-        let environment = if program.ucspi { &self.ucspi_environment } else { &self.environment };
-        let setup = self.setup(self.steps(program), Arc::clone(environment));
+        let environment = program.process.as_ref().map(|process| &process.environment);
+        let environment = self.environments.of(program.variables, environment);
+        let setup = self.setup(self.steps(program), environment);
         let plan = Plan::new(setup, Strings::new(program.command.text()))
             .expect("a command line has a path and argv[0]");
-        self.plans.insert(id, Prepared { plan: Arc::new(plan), ucspi: program.ucspi, stderr });
+        self.plans.insert(id, Prepared { plan: Arc::new(plan), variables: program.variables, stderr });
     }
 
     /// Takes the pipe for the standard error out of a program that is made ready anew.
@@ -118,6 +111,8 @@ impl Programs {
             Stderr::Log => Step::Other(2),
         });
         steps.extend(self.descriptor_limit.clone());
+        // While it may: what a service is kept to is not its user's to refuse.
+        steps.extend(program.process.iter().flat_map(|process| self.process_steps(process)));
         if let Identity::User(credentials) = &program.identity
             && !self.is_own(credentials)
         {
@@ -131,6 +126,19 @@ impl Programs {
         steps
     }
 
+    fn process_steps(&self, process: &ProcessSettings) -> Vec<Step> {
+        let nice = process.nice.map(|by| {
+            let value = (self.nice + i32::from(by)).clamp(-20, 19);
+            Step::Nice(i8::try_from(value).unwrap_or_default())
+        });
+        let umask = process.umask.map(Step::Umask);
+        let limits = process.limits.iter().map(|limit| Step::Limit {
+            resource: number_of(limit.resource),
+            most: limit.most.unwrap_or(NO_LIMIT),
+        });
+        nice.into_iter().chain(umask).chain(limits).collect()
+    }
+
     fn is_own(&self, credentials: &Credentials) -> bool {
         let Own { uid, gid } = self.own;
         (credentials.uid, credentials.gid) == (uid, gid) && credentials.groups == [gid]
@@ -139,6 +147,67 @@ impl Programs {
 
 /// The most steps that a program needs.
 const MOST_STEPS: usize = 11;
+
+/// `RLIM_INFINITY`.
+const NO_LIMIT: u64 = u64::MAX;
+
+/// As in getrlimit(2), on the architectures that we have.
+fn number_of(resource: Resource) -> i32 {
+    match resource {
+        Resource::Cpu => 0,
+        Resource::Data => 2,
+        Resource::Stack => 3,
+        Resource::Resident => 5,
+        Resource::Descriptors => 7,
+        Resource::AddressSpace => 9,
+    }
+}
+
+/// What programs inherit of the daemon's environment. What tells them about their callers is never inherited: what is
+/// not known about a caller is unset.
+#[derive(Debug)]
+struct Environments {
+    /// Variables of the daemon that can be inherited, each with its NUL.
+    own: Vec<Vec<u8>>,
+    /// All of them, for each way to tell about callers.
+    whole: [(CallerVariables, Arc<Strings>); 3],
+}
+
+impl Environments {
+    fn new(inherit: Inherit) -> Self {
+        let mut own = Vec::new();
+        for (name, value) in std::env::vars_os() {
+            // The environment holds no NUL, or it would not be one.
+            let text = [name.as_bytes(), b"=", value.as_bytes(), b"\0"].concat();
+            if inherited(&text, inherit) {
+                own.push(text);
+            }
+        }
+        let all = [CallerVariables::None, CallerVariables::Ucspi, CallerVariables::RemoteHost];
+        let whole = all.map(|variables| (variables, strings(&own, variables, &Environment::default())));
+        Self { own, whole }
+    }
+
+    fn of(&self, variables: CallerVariables, environment: Option<&Environment>) -> Arc<Strings> {
+        match environment.filter(|environment| **environment != Environment::default()) {
+            Some(environment) => strings(&self.own, variables, environment),
+            None => {
+                let (_, whole) = self.whole.iter().find(|(of, _)| *of == variables).unwrap_or(&self.whole[0]);
+                Arc::clone(whole)
+            }
+        }
+    }
+}
+
+fn strings(own: &[Vec<u8>], variables: CallerVariables, environment: &Environment) -> Arc<Strings> {
+    let inherited = own.iter().filter(|text| environment.inherits(text) && !is_told(text, variables));
+    let mut text: Vec<u8> = inherited.flatten().copied().collect();
+    for variable in environment.set.iter().filter(|text| !is_told(text, variables)) {
+        text.extend_from_slice(variable);
+        text.push(0);
+    }
+    Arc::new(Strings::new(text.into()))
+}
 
 /// The step that gives children the limit of descriptors as it was before the daemon raised its own.
 fn restored_limit(original: Rlimit) -> Option<Step> {
@@ -159,46 +228,60 @@ pub fn failed_step(step: StepName) -> FailedStep {
         StepName::Group => FailedStep::Group,
         StepName::User => FailedStep::User,
         StepName::Verify => FailedStep::Verify,
-        StepName::DescriptorLimit => FailedStep::Limit,
+        StepName::DescriptorLimit | StepName::Limit => FailedStep::Limit,
+        StepName::Nice => FailedStep::Nice,
+        StepName::Umask => FailedStep::Umask,
         StepName::Signals => FailedStep::Signals,
         StepName::Exec => FailedStep::Exec,
     }
 }
 
-/// The UCSPI variables of one TCP connection, as names with values in one small buffer.
+/// The variables that tell a program about one caller, as names with values in one small buffer.
 #[derive(Debug)]
-pub struct UcspiValues {
+pub struct CallerValues {
     text: [u8; 160],
-    /// Where each value ends.
-    ends: [usize; 4],
+    /// Where each value ends, and how many there are.
+    ends: [usize; MOST_VALUES],
+    names: &'static [&'static CStr],
 }
 
-const UCSPI_NAMES: [&CStr; 4] = [c"TCPREMOTEIP", c"TCPREMOTEPORT", c"TCPLOCALIP", c"TCPLOCALPORT"];
+/// The most of them.
+pub const MOST_VALUES: usize = 5;
+const UCSPI_NAMES: [&CStr; MOST_VALUES] =
+    [c"PROTO", c"TCPREMOTEIP", c"TCPREMOTEPORT", c"TCPLOCALIP", c"TCPLOCALPORT"];
 
-impl UcspiValues {
-    /// The addresses of both ends.
-    pub fn new(remote: SocketAddr, local: SocketAddr) -> Self {
-        use std::io::Write;
-        let mut values = Self { text: [0; 160], ends: [0; 4] };
-        let mut rest = values.text.as_mut_slice();
-        let total = rest.len();
-        for (end, address) in values.ends.chunks_mut(2).zip([remote, local]) {
-            // A caller with IPv4 on an IPv6 socket is an IPv4 caller. Two addresses of at most 45 bytes and two ports of at most 5 fit.
-            let _ = write!(rest, "{}", address.ip().to_canonical());
-            end[0] = total - rest.len();
-            let _ = write!(rest, "{}", address.port());
-            end[1] = total - rest.len();
-        }
-        values
+impl CallerValues {
+    /// By the UCSPI convention: the addresses of both ends of a TCP connection.
+    pub fn ucspi(remote: SocketAddr, local: SocketAddr) -> Self {
+        // A caller with IPv4 on an IPv6 socket is an IPv4 caller.
+        let (from, to) = (remote.ip().to_canonical(), local.ip().to_canonical());
+        let (remote, local) = (remote.port(), local.port());
+        Self::new(&UCSPI_NAMES, [&"TCP", &from, &remote, &to, &local])
     }
 
-    /// Names and values, with `PROTO` first.
-    pub fn pairs(&self) -> [(&'static CStr, &[u8]); 5] {
-        let value = |index: usize| {
+    /// As xinetd has it: the caller's address, as the socket has that.
+    pub fn remote_host(remote: SocketAddr) -> Self {
+        Self::new(&[c"REMOTE_HOST"], [&remote.ip()])
+    }
+
+    /// Two addresses of at most 45 bytes and two ports of at most 5 fit.
+    fn new<const N: usize>(names: &'static [&'static CStr], values: [&dyn Display; N]) -> Self {
+        let mut new = Self { text: [0; 160], ends: [0; MOST_VALUES], names };
+        let mut rest = new.text.as_mut_slice();
+        let total = rest.len();
+        for (end, value) in new.ends.iter_mut().zip(values) {
+            let _ = write!(rest, "{value}");
+            *end = total - rest.len();
+        }
+        new
+    }
+
+    /// Names and values.
+    pub fn pairs(&self) -> impl Iterator<Item = (&'static CStr, &[u8])> {
+        self.names.iter().enumerate().map(|(index, name)| {
             let start = if index == 0 { 0 } else { self.ends[index - 1] };
-            (UCSPI_NAMES[index], &self.text[start..self.ends[index]])
-        };
-        [(c"PROTO", b"TCP"), value(0), value(1), value(2), value(3)]
+            (*name, &self.text[start..self.ends[index]])
+        })
     }
 }
 
@@ -208,13 +291,12 @@ mod tests {
 
     #[test]
     fn ucspi_values_are_those_of_both_ends() {
-        let values = UcspiValues::new(
+        let values = CallerValues::ucspi(
             "[2001:db8:1111:2222:3333:4444:5555:6666]:65535".parse().expect("address"),
             "[::ffff:192.0.2.1]:21".parse().expect("address"),
         );
         let pairs: Vec<String> = values
             .pairs()
-            .iter()
             .map(|(name, value)| format!("{}={}", name.to_string_lossy(), String::from_utf8_lossy(value)))
             .collect();
         assert_eq!(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::service::{Limits, Stderr, Voice};
+use crate::service::{AtLimit, CallerVariables, Limits, Rate, SourcePrefix, Stderr, Voice};
 
 /// What holds where a line says nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,8 +15,8 @@ pub struct Defaults {
     pub sessions: u32,
     /// Connections that wait in the kernel.
     pub backlog: u32,
-    /// Whether programs get UCSPI variables.
-    pub ucspi: bool,
+    /// What programs are told about their callers.
+    pub variables: CallerVariables,
     /// Whether programs that are started for TCP connections get the host names of both ends.
     pub names: bool,
     /// Where standard error goes.
@@ -29,6 +29,32 @@ pub struct Defaults {
     pub bind: Option<String>,
 }
 
+impl Defaults {
+    /// The same for services of xinetd.conf, as xinetd has it: callers beyond a limit are refused, hosts.allow and
+    /// hosts.deny are always asked, and programs are told who calls.
+    pub fn of_xinetd(&self) -> Defaults {
+        let limits = Limits {
+            starts: Some(Rate { count: 50, window: Duration::from_secs(1) }),
+            rest: Some(Duration::from_secs(10)),
+            children: None,
+            source_starts: None,
+            source_children: None,
+            source_prefix: SourcePrefix::default(),
+            at_limit: AtLimit::Refuse,
+        };
+        let wraps = Some(Wraps { by_path: false, voice: Voice::Xinetd });
+        Defaults {
+            limits,
+            backlog: self.backlog.max(XINETD_BACKLOG),
+            variables: CallerVariables::RemoteHost,
+            names: false,
+            wraps_programs: wraps,
+            wraps_builtins: wraps,
+            ..self.clone()
+        }
+    }
+}
+
 /// How hosts.allow and hosts.deny are asked by an inetd itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wraps {
@@ -37,6 +63,9 @@ pub struct Wraps {
     /// What is logged.
     pub voice: Voice,
 }
+
+/// `LISTEN_BACKLOG` of xinetd.
+const XINETD_BACKLOG: u32 = 64;
 
 /// The window of a line's `.N` and of `-R`: `CNT_INTVL` of the original.
 pub const STARTS_WINDOW: Duration = Duration::from_secs(60);

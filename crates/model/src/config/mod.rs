@@ -13,11 +13,14 @@
 pub mod check;
 mod defaults;
 pub mod facts;
+pub mod includes;
 pub mod inetd;
 pub mod lints;
 mod mux;
 pub mod syntax;
+pub mod xinetd;
 
 pub use check::check;
 pub use defaults::{Defaults, STARTS_WINDOW, Wraps};
 pub use facts::{Facts, HostError, NoAnswer, ProgramFault, User};
+pub use includes::{Includes, Naming, NoIncludes};

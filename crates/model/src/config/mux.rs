@@ -54,7 +54,8 @@ pub(super) fn complete(
         let address = ListenAddress::Inet(InetAddress::new(address, has_ipv6));
         let key = ListenerKey { address, kind: SocketKind::Stream };
         let listener = Listener::new(Protocol::Tcp6, key, defaults.backlog, Extras::NONE);
-        let limits = Limits { starts: None, children: Some(defaults.sessions), ..defaults.limits.clone() };
+        let limits =
+            Limits { starts: None, rest: None, children: Some(defaults.sessions), ..defaults.limits.clone() };
         config.services.push(Service {
             name: b"tcpmux".as_slice().into(),
             origin,

@@ -6,6 +6,7 @@
 //! has put its meaning beside the word.
 
 use crate::numeral;
+use crate::process_settings::Resource;
 use crate::service::{Handover, Protocol};
 use crate::source::{Span, Spanned, Text};
 
@@ -62,6 +63,92 @@ pub struct Entry {
     pub program: Word,
     /// The argument list, `argv[0]` first; empty for `internal` without arguments.
     pub arguments: Vec<Word>,
+    /// What only xinetd.conf can say, for a service that stands in one.
+    pub attributes: Option<Box<Attributes>>,
+}
+
+impl Entry {
+    /// The name by which the service is known in logs: its own, unless it says another.
+    pub fn id(&self) -> &Word {
+        self.attributes.as_ref().and_then(|attributes| attributes.id.as_ref()).unwrap_or(&self.name)
+    }
+}
+
+/// What xinetd.conf can say of a service and no inetd.conf can.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// The name in logs, where it is not the service's.
+    pub id: Option<Word>,
+    /// The port, where it is written.
+    pub port: Option<Word>,
+    /// Whether the service is not to be looked for in /etc/services or /etc/rpc.
+    pub is_unlisted: bool,
+    /// Whether the program has all of its user's groups.
+    pub has_groups: bool,
+    /// Whom the service is for.
+    pub only_from: Option<Words>,
+    /// Whom it is not for.
+    pub no_access: Option<Words>,
+    /// When it is there.
+    pub access_times: Option<Words>,
+    /// The load of the machine from which on nobody is served.
+    pub max_load: Option<Word>,
+    /// The file that every caller is sent.
+    pub banner: Option<Word>,
+    /// The file that those are sent who are served.
+    pub banner_success: Option<Word>,
+    /// The file that those are sent who are not.
+    pub banner_fail: Option<Word>,
+    /// Where the lines about callers go.
+    pub log_type: Option<Words>,
+    /// What they say of those who are served.
+    pub log_on_success: Option<Words>,
+    /// What they say of those who are not.
+    pub log_on_failure: Option<Words>,
+    /// The program's priority.
+    pub nice: Option<Word>,
+    /// Its umask.
+    pub umask: Option<Word>,
+    /// Its limits.
+    pub resources: Vec<(Resource, Word)>,
+    /// Variables that it gets.
+    pub environment: Option<Words>,
+    /// The daemon's own variables that it gets; all of them when this is not written.
+    pub pass_environment: Option<Words>,
+    /// The host and the port that callers are connected to.
+    pub redirect: Option<Words>,
+    /// What is noted about its port.
+    pub flags: Flags,
+    /// The name by which hosts.allow and hosts.deny know it.
+    pub libwrap: Option<Word>,
+    /// For how long a caller of a sensor is kept out of everything.
+    pub deny_time: Option<Word>,
+}
+
+/// The values of an attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// The attribute's own name.
+    pub name: Word,
+    /// The values; there may be none.
+    pub values: Vec<Word>,
+}
+
+/// Flags of a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `TCP_NODELAY` for callers.
+    pub no_delay: bool,
+    /// `SO_KEEPALIVE` for callers.
+    pub keep_alive: bool,
+    /// hosts.allow and hosts.deny are not asked.
+    pub no_libwrap: bool,
+    /// Whoever calls it is kept out of everything.
+    pub sensor: Option<Word>,
+    /// Whoever has no ident answer is refused.
+    pub id_only: Option<Word>,
+    /// The program gets the SELinux context of its caller.
+    pub labeled: Option<Word>,
 }
 
 /// What a protocol word means.
@@ -124,6 +211,8 @@ pub struct LimitWords {
     pub source_starts: Option<LimitWord>,
     /// Programs at the same time for one source.
     pub source_children: Option<LimitWord>,
+    /// Starts a second, and for how many seconds nobody is served when there are more.
+    pub rate: Option<[Word; 2]>,
 }
 
 /// A limit as written, and how its dialect reads such numbers.

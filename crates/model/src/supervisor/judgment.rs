@@ -275,7 +275,8 @@ impl Supervisor {
         let remarks = decision.notes.iter().map(|note| self.remark(note, &wrapped.daemon));
         actions.extend(remarks.map(|remark| Action::Log(Log::Remarked(remark))));
         // Where a command decides, whoever runs it says how.
-        let is_said = wrapped.voice != Voice::Refusals || decision.verdict != Verdict::Allow;
+        let says_grants = matches!(wrapped.voice, Voice::Tcpd | Voice::Inetd);
+        let is_said = says_grants || decision.verdict != Verdict::Allow;
         if is_said && !decision.effects.iter().any(|effect| matches!(effect, Effect::Aclexec(_))) {
             actions.push(Action::Log(Log::Judged(Box::new(self.judged_as(judgment, &decision, wrapped)))));
         }

@@ -353,7 +353,7 @@ impl Supervisor {
             (Gate::Closed(limit, _), AtLimit::Refuse) => {
                 self.answer_offer(id);
                 actions.push(Action::Skip(id));
-                self.hold_back(id, Holding::refused(limit, 1, None), now, actions);
+                self.refused(id, limit, None, now, actions);
             }
         }
     }
@@ -396,7 +396,7 @@ impl Supervisor {
         if let Some(limit) = limit {
             self.answer_offer(id);
             actions.push(Action::Refuse(connection));
-            self.hold_back(id, Holding::refused(limit, 1, peer), now, actions);
+            self.refused(id, limit, peer, now, actions);
             return;
         }
         self.grant(id, Handed::Connection(connection), peer, now, actions);

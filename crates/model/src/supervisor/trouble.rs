@@ -133,6 +133,34 @@ impl Supervisor {
         }
     }
 
+    /// A limit of the service, or of all, has turned a caller away. Where more than may come in a stretch of time end the
+    /// service for a while, that begins here.
+    pub(super) fn refused(
+        &mut self,
+        id: ListenerId,
+        limit: Limit,
+        peer: Option<SocketAddr>,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) {
+        let rest = self.service_of(id).and_then(|service| service.limits.rest);
+        let rest = rest.filter(|_| limit == Limit::Starts);
+        self.hold_back(id, Holding { pause: rest, ..Holding::refused(limit, 1, peer) }, now, actions);
+        let Some(rest) = rest else { return };
+        let service = self.listeners.get(id).map(|listener| listener.service);
+        let mut place = 0;
+        let mut next = |core: &Self| {
+            place += 1;
+            service.and_then(|service| core.services.get(service)?.listeners.get(place - 1).copied())
+        };
+        while let Some(listener) = next(self) {
+            if self.listeners.get(listener).is_some_and(|listener| listener.phase.is_polled()) {
+                let pause = Pause::Limit(Limit::Starts, Some(now.after(rest)));
+                self.set_phase(listener, Phase::Paused(pause), actions);
+            }
+        }
+    }
+
     pub(super) fn wait_for(
         &mut self,
         id: ListenerId,

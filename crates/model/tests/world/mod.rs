@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use usherd_model::access::{self, Endpoint, Found, Tables};
 use usherd_model::children::Pid;
-use usherd_model::config::inetd::{DialectName, Includes, parse};
+use usherd_model::config::inetd::{DialectName, parse};
 use usherd_model::config::syntax::{Tree, Word};
 use usherd_model::config::{Defaults, STARTS_WINDOW};
-use usherd_model::config::{Facts, HostError, NoAnswer, ProgramFault, User, check};
+use usherd_model::config::{Facts, HostError, Includes, Naming, NoAnswer, ProgramFault, User, check, xinetd};
 use usherd_model::diagnostic::Diagnostic;
 use usherd_model::event::{
     self, Action, ConnectionId, Errand, Event, Exit, Handed, Log, NotStarted, OpenError, Start,
@@ -20,7 +20,9 @@ use usherd_model::event::{
 use usherd_model::failure::{Errno, Step};
 use usherd_model::lookups::Question;
 use usherd_model::registry::{Refusal, Registration, Tidings};
-use usherd_model::service::{AtLimit, Config, Limits, ListenAddress, Rate, SourcePrefix, Stderr};
+use usherd_model::service::{
+    AtLimit, CallerVariables, Config, Limits, ListenAddress, Rate, SourcePrefix, Stderr,
+};
 use usherd_model::slots::Key;
 use usherd_model::source::{FileId, Sources};
 use usherd_model::supervisor::{ListenerId, LookupId, Settings, Supervisor};
@@ -127,11 +129,12 @@ pub fn defaults() -> Defaults {
             source_starts: None,
             source_children: None,
             source_prefix: SourcePrefix::default(),
+            rest: None,
             at_limit: AtLimit::Pause,
         },
         sessions: 8,
         backlog: 128,
-        ucspi: false,
+        variables: CallerVariables::None,
         names: false,
         stderr: Stderr::Connection,
         wraps_programs: None,
@@ -171,6 +174,18 @@ pub fn parse_as(dialect: DialectName, text: &[u8], files: &mut Files) -> (Tree, 
     (tree, diagnostics, sources)
 }
 
+/// Reads a text as `/etc/xinetd.conf`, with other files beside it.
+pub fn read_xinetd(text: &str, files: &mut Files) -> (Config, Vec<Diagnostic>, Sources) {
+    let mut sources = Sources::default();
+    let file = sources.add("/etc/xinetd.conf", text.as_bytes().to_vec());
+    let (mut tree, mut diagnostics) = (Tree::default(), Vec::new());
+    let mut reading = xinetd::Reading::default();
+    reading.read(&mut sources, file, files, &mut diagnostics);
+    reading.finish(&mut tree, &mut diagnostics);
+    let config = check(&sources, &tree, &defaults(), &mut Table::default(), &mut diagnostics);
+    (config, diagnostics, sources)
+}
+
 /// Two tables that name no files.
 pub fn tables(allow: &str, deny: &str) -> Tables {
     struct Both<'a>(&'a str, &'a str);
@@ -204,6 +219,7 @@ impl Includes for Files {
     fn include(
         &mut self,
         pattern: &Word,
+        _: Naming,
         _: &[FileId],
         sources: &mut Sources,
         _: &mut Vec<Diagnostic>,
@@ -212,7 +228,7 @@ impl Includes for Files {
         meant.map(|(name, text)| sources.add(*name, text.as_bytes().to_vec())).collect()
     }
 
-    fn leave_out(&mut self, pattern: &Word, _: &[FileId], _: &Sources) {
+    fn leave_out(&mut self, pattern: &Word, _: Naming, _: &[FileId], _: &Sources) {
         self.0.retain(|(name, _)| pattern.value != name.as_bytes());
     }
 }

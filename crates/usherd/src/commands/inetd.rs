@@ -12,7 +12,7 @@ use usherd_model::first_load::Insistence;
 use usherd_model::service::Voice;
 use usherd_model::supervisor::Settings;
 
-use super::{absolute, defaults, dialect, max_sessions, per_minute};
+use super::{absolute, caller_variables, defaults, dialect, max_sessions, per_minute};
 use crate::cli;
 use crate::exit_code::Exit;
 use crate::log::{Format, Level, Logger, Record, Sink, Syslog};
@@ -157,7 +157,7 @@ fn numbers(matches: &ArgMatches, dialect: DialectName) -> Defaults {
         defaults.backlog = digits.parse::<u32>().unwrap_or_default().max(least_backlog(dialect));
     }
     defaults.names = matches.get_flag("resolve");
-    defaults.ucspi = matches.get_flag("environment") || defaults.names;
+    defaults.variables = caller_variables(matches.get_flag("environment") || defaults.names);
     defaults.bind = matches.get_one::<String>("address").cloned();
     (defaults.wraps_programs, defaults.wraps_builtins) = wraps(matches, dialect);
     defaults

@@ -6,8 +6,8 @@
 use std::io::{Read, Write};
 
 use usherd_model::config::check;
-use usherd_model::config::inetd;
 use usherd_model::config::syntax::Tree;
+use usherd_model::config::{inetd, xinetd};
 use usherd_model::diagnostic::{Diagnostic, Place};
 use usherd_model::source::Sources;
 use usherd_sys::signal::{self, Signal};
@@ -56,9 +56,12 @@ pub(super) fn load(request: &Request, compare: Compare) -> Reply {
     let mut tree = Tree::default();
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
     let mut files = ConfigFiles::default();
+    let mut xinetd = xinetd::Reading::default();
     for spec in &request.sources {
         let found = match spec {
-            SourceSpec::File(path) => files.read_file(path, &mut sources, &mut diagnostics),
+            SourceSpec::File(path) | SourceSpec::Xinetd(path) => {
+                files.read_file(path, &mut sources, &mut diagnostics)
+            }
             SourceSpec::Folder(path) => files.read_folder(path, &mut sources, &mut diagnostics),
             SourceSpec::Text { name, text } => vec![sources.add(name, text.clone())],
             SourceSpec::Command(command) => {
@@ -68,9 +71,15 @@ pub(super) fn load(request: &Request, compare: Compare) -> Reply {
         };
         let dialect = request.dialect.dialect();
         for file in found {
-            inetd::parse(&mut sources, file, dialect, &mut files, &mut tree, &mut diagnostics);
+            let is_xinetd = spec.is_xinetd() || xinetd::is_written_in(sources.text(file));
+            if is_xinetd {
+                xinetd.read(&mut sources, file, &mut files, &mut diagnostics);
+            } else {
+                inetd::parse(&mut sources, file, dialect, &mut files, &mut tree, &mut diagnostics);
+            }
         }
     }
+    xinetd.finish(&mut tree, &mut diagnostics);
     if compare == Compare::Originals {
         diagnostics.extend(inetd::compare(&mut sources, &tree.entries));
     }

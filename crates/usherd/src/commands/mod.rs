@@ -26,7 +26,7 @@ use clap::ArgMatches;
 use usherd_model::config::inetd::DialectName;
 use usherd_model::config::{Defaults, STARTS_WINDOW};
 use usherd_model::environment::Inherit;
-use usherd_model::service::{AtLimit, Limits, Rate, SourcePrefix, Stderr};
+use usherd_model::service::{AtLimit, CallerVariables, Limits, Rate, SourcePrefix, Stderr};
 
 use crate::cli::{self, DialectChoice};
 use crate::exit_code::Exit;
@@ -130,17 +130,23 @@ fn defaults(dialect: DialectName) -> Defaults {
             source_starts: None,
             source_children: None,
             source_prefix: SourcePrefix::default(),
+            rest: None,
             at_limit: AtLimit::Pause,
         },
         sessions: max_sessions() / SERVICES_SHARE,
         backlog: dialect.backlog,
-        ucspi: false,
+        variables: CallerVariables::None,
         names: false,
         stderr: Stderr::Connection,
         wraps_programs: None,
         wraps_builtins: None,
         bind: None,
     }
+}
+
+/// Whether programs are told who calls.
+fn caller_variables(ucspi: bool) -> CallerVariables {
+    if ucspi { CallerVariables::Ucspi } else { CallerVariables::None }
 }
 
 fn per_minute(count: u32) -> Rate {

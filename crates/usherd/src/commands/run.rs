@@ -4,7 +4,9 @@ use clap::ArgMatches;
 use usherd_model::first_load::Insistence;
 use usherd_model::supervisor::Settings;
 
-use super::{absolute, control_path, defaults, dialect, inherit, max_sessions, per_minute, serve};
+use super::{
+    absolute, caller_variables, control_path, defaults, dialect, inherit, max_sessions, per_minute, serve,
+};
 use crate::exit_code::Exit;
 use crate::message::{Request, SourceSpec};
 use crate::startup::{Background, Options, Speech};
@@ -26,7 +28,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     if let Some(backlog) = matches.get_one::<u32>("backlog") {
         defaults.backlog = *backlog;
     }
-    defaults.ucspi = matches.get_flag("ucspi");
+    defaults.variables = caller_variables(matches.get_flag("ucspi"));
     let options = Options {
         request: Request { sources, dialect, defaults },
         settings: Settings {

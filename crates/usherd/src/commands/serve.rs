@@ -13,7 +13,7 @@ use usherd_model::service::{AtLimit, Handover, Limits, Protocol, Stderr};
 use usherd_model::source::{FileId, Sources, Span, Spanned};
 use usherd_model::supervisor::Settings;
 
-use super::{control_path, defaults, inherit, max_sessions, per_minute};
+use super::{caller_variables, control_path, defaults, inherit, max_sessions, per_minute};
 use crate::cli::StderrChoice;
 use crate::exit_code::Exit;
 use crate::message::{CommandLine, Request, SourceSpec};
@@ -51,7 +51,13 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
         Some(StderrChoice::Log) | None => Stderr::Log,
     };
     let backlog = number("backlog").unwrap_or(general.backlog);
-    let defaults = Defaults { limits, stderr, backlog, ucspi: matches.get_flag("ucspi"), ..general };
+    let defaults = Defaults {
+        limits,
+        stderr,
+        backlog,
+        variables: caller_variables(matches.get_flag("ucspi")),
+        ..general
+    };
     let options = Options {
         request: Request { sources: vec![SourceSpec::Command(command)], dialect, defaults },
         settings: Settings {
@@ -134,6 +140,7 @@ pub(super) fn add_command_line(command: &CommandLine, sources: &mut Sources, tre
             class: None,
             program: path.clone(),
             arguments: arguments.to_vec(),
+            attributes: None,
         });
     }
 }

@@ -15,11 +15,12 @@ use usherd_model::access::{
     Asked, Contents, Endpoint, Facts, Files, Found, HostWord, ListedRule, NoteKind, Outcome, Request, Tables,
     Verdict, Which, banner, decide, host_word, listed,
 };
-use usherd_model::config::inetd::{DialectName, Includes, parse};
+use usherd_model::config::NoIncludes;
+use usherd_model::config::inetd::{DialectName, parse};
 use usherd_model::config::syntax::{Tree, Word};
-use usherd_model::diagnostic::{Diagnostic, printable};
+use usherd_model::diagnostic::printable;
 use usherd_model::lookups::Question;
-use usherd_model::source::{FileId, Sources};
+use usherd_model::source::Sources;
 use usherd_sys::names;
 
 use crate::errno;
@@ -233,16 +234,6 @@ impl Wrapped {
     pub(super) fn about(&self, daemon: &str) -> String {
         self.finding(daemon).map_or_else(String::new, |text| format!("warning: {text}\n"))
     }
-}
-
-struct NoIncludes;
-
-impl Includes for NoIncludes {
-    fn include(&mut self, _: &Word, _: &[FileId], _: &mut Sources, _: &mut Vec<Diagnostic>) -> Vec<FileId> {
-        Vec::new()
-    }
-
-    fn leave_out(&mut self, _: &Word, _: &[FileId], _: &Sources) {}
 }
 
 fn text_of(word: &Word) -> String {

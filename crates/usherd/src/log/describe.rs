@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use usherd_model::access::{Facility, Verdict};
 use usherd_model::admission::Limit;
+use usherd_model::config::STARTS_WINDOW;
 use usherd_model::diagnostic::printable;
 use usherd_model::episode::Held;
 use usherd_model::event::{Changes, Exit, Judged, Log, Remark};
@@ -22,7 +23,8 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
     let names = Names(supervisor);
     match log {
         Log::LimitBegan { service, listener, limit, held, peer, pause, errno } => {
-            let (level, words) = limit_words(*limit, *held, *peer, *pause, *errno);
+            let window = names.window(*service);
+            let (level, words) = limit_words(*limit, window, *held, *peer, *pause, *errno);
             let label = names.listener(*listener);
             let name = names.service(*service);
             // Nothing is accepted for a program that gets the listener; the original says what fork says.
@@ -218,6 +220,14 @@ fn judged(names: Names<'_>, judged: &Judged) -> Record {
             let line = format!("{refused}connection from {client}, service {service} ({protocol})");
             (String::new(), AUTH, line)
         }
+        (Voice::Xinetd, Verdict::Allow | Verdict::Deny) => {
+            let name = names.name_of(*listener);
+            (
+                String::new(),
+                DAEMON,
+                format!("libwrap refused connection to {name} (libwrap={daemon}) from {address}"),
+            )
+        }
     };
     let speaker = Speaker {
         name,
@@ -294,6 +304,16 @@ impl Names<'_> {
         both.map_or_else(|| "?".to_owned(), |(service, spec)| service.label(spec))
     }
 
+    fn name_of(self, id: ListenerId) -> String {
+        self.0.service_of(id).map_or_else(|| "?".to_owned(), Service::display_name)
+    }
+
+    /// The stretch of time in which a service's starts are counted.
+    fn window(self, id: ServiceId) -> &'static str {
+        let starts = self.0.service(id).and_then(|state| state.service().limits.starts);
+        if starts.is_some_and(|rate| rate.window == STARTS_WINDOW) { "a minute" } else { "a second" }
+    }
+
     fn hands_over(self, id: ListenerId) -> bool {
         let program = self.0.service_of(id).and_then(Service::program);
         program.is_some_and(|program| program.handover == Handover::Listener)
@@ -306,6 +326,7 @@ impl Names<'_> {
 
 fn limit_words(
     limit: Limit,
+    window: &str,
     held: Held,
     peer: Option<SocketAddr>,
     pause: Option<Duration>,
@@ -317,7 +338,7 @@ fn limit_words(
         Limit::Starts => {
             let longest = pause
                 .map_or_else(String::new, |pause| format!(", for {} s at the most", whole_seconds(pause)));
-            (Level::Error, format!("as many starts a minute as allowed; {fate}{longest}"))
+            (Level::Error, format!("as many starts {window} as allowed; {fate}{longest}"))
         }
         Limit::Children => (Level::Warning, format!("as many programs run as allowed; {fate}")),
         Limit::Total => (Level::Warning, format!("as many programs run in all as allowed; {fate}")),
@@ -429,7 +450,9 @@ fn original_of_start_failure(
         (Step::Group, Some(user)) => format!("{label}: can't set gid {}: {errno}", user.gid),
         (Step::User, Some(user)) => format!("{label}: can't set uid {}: {errno}", user.uid),
         (Step::Groups | Step::Group | Step::User, None)
-        | (Step::Verify | Step::Limit | Step::Descriptors | Step::Signals, _) => String::new(),
+        | (Step::Verify | Step::Limit | Step::Nice | Step::Umask | Step::Descriptors | Step::Signals, _) => {
+            String::new()
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! How much of a service may run.
 
+use std::time::Duration;
+
 use super::{Checker, quoted};
 use crate::config::STARTS_WINDOW;
-use crate::config::syntax::{Entry, LimitWord, Zero};
+use crate::config::syntax::{Entry, LimitWord, Numeral, Word, Zero};
 use crate::diagnostic::printable;
 use crate::service::{Limits, Rate, Task};
 
@@ -10,8 +12,9 @@ impl Checker<'_> {
     pub(super) fn limits(&mut self, entry: &Entry, task: Option<&Task>) -> Option<Limits> {
         let mut limits = self.defaults.limits.clone();
         if let Some(Task::Builtin(builtin)) = task {
-            // A built-in makes no process; it is limited in its sessions, and in the rest when its line says so.
-            limits.starts = None;
+            // A built-in makes no process; it is limited in its sessions, and in the rest when its line says so. xinetd's
+            // are limited in their starts as all others.
+            limits.starts = limits.starts.filter(|_| entry.attributes.is_some());
             limits.source_starts = None;
             limits.source_children = None;
             limits.children = if builtin.is_momentary() { None } else { Some(self.defaults.sessions) };
@@ -31,7 +34,24 @@ impl Checker<'_> {
         if let Some(word) = &words.source_children {
             limits.source_children = self.limit(entry, word, limits.source_children)?;
         }
+        if let Some([count, rest]) = &words.rate {
+            let (count, rest) = (self.number(count), self.number(rest));
+            let rest = Duration::from_secs(rest?.into());
+            // None a second is no limit, as with xinetd.
+            let rate = Some(count?).filter(|count| *count > 0);
+            limits.starts = rate.map(|count| Rate { count, window: Duration::from_secs(1) });
+            limits.rest = Some(rest);
+        }
         Some(limits)
+    }
+
+    fn number(&mut self, word: &Word) -> Option<u32> {
+        let number = Numeral::Decimal.number(&word.value);
+        if number.is_none() {
+            self.error("bad-number", word, format!("{} is not a number", quoted(word))).expected =
+                "a number of 0 or more".to_owned();
+        }
+        number
     }
 
     /// A program that accepts its callers itself is the only one to see who they are.

@@ -4,6 +4,7 @@
 //! and remembered as broken, so that a reload can go on with what it replaced.
 
 mod limits;
+mod process;
 mod sockets;
 mod task;
 mod wrapped;
@@ -27,6 +28,7 @@ pub fn check(
     facts: &mut dyn Facts,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Config {
+    let xinetd = defaults.of_xinetd();
     let mut checker = Checker {
         sources,
         defaults,
@@ -39,16 +41,18 @@ pub fn check(
         config.broken.push(checker.broken(name));
     }
     for entry in &tree.entries {
+        let is_of_xinetd = entry.attributes.is_some();
+        checker.defaults = if is_of_xinetd { &xinetd } else { defaults };
         match checker.service(entry) {
             Some(mut service) => {
                 checker.forget_duplicates(entry, &service, &mut config);
                 lints::run(entry, &service, checker.facts, checker.diagnostics);
-                if defaults.names {
+                if checker.defaults.names {
                     look_names_up(&mut service);
                 }
                 config.services.push(service);
             }
-            None => config.broken.push(checker.broken(&entry.name)),
+            None => config.broken.push(checker.broken(entry.id())),
         }
     }
     config.services.retain(|service| !service.listeners.is_empty());
@@ -101,15 +105,48 @@ impl Checker<'_> {
             self.sources_are_unseen(entry, &mut limits);
         }
         handover?;
+        self.not_there_yet(entry)?;
         let task = task?;
         Some(Service {
-            name: entry.name.value.as_slice().into(),
+            name: entry.id().value.as_slice().into(),
             origin: self.origin(entry.span),
             listeners: listeners?.into(),
             wrapped: self.wrapped(entry, &task),
             task,
             limits: Arc::new(limits),
         })
+    }
+
+    /// What is read and has no effect yet costs the service.
+    fn not_there_yet(&mut self, entry: &Entry) -> Option<()> {
+        let Some(attributes) = entry.attributes.as_deref() else { return Some(()) };
+        let lists = [
+            &attributes.only_from,
+            &attributes.no_access,
+            &attributes.access_times,
+            &attributes.log_type,
+            &attributes.log_on_success,
+            &attributes.log_on_failure,
+            &attributes.redirect,
+        ];
+        let names = lists.into_iter().flatten().map(|words| &words.name);
+        let flags = &attributes.flags;
+        let words = [
+            &attributes.max_load,
+            &attributes.banner,
+            &attributes.banner_success,
+            &attributes.banner_fail,
+            &attributes.deny_time,
+            &flags.sensor,
+            &flags.id_only,
+            &flags.labeled,
+        ];
+        let all: Vec<Word> = names.chain(words.into_iter().flatten()).cloned().collect();
+        for word in &all {
+            self.error("not-there-yet", word, "this is not supported yet").hint =
+                "the service is left out".to_owned();
+        }
+        if all.is_empty() { Some(()) } else { None }
     }
 
     /// An entry that stands twice: the last one wins, as with the originals.

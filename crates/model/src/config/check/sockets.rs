@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::{Checker, quoted};
 use crate::config::facts::{Facts, HostError};
 use crate::config::mux;
-use crate::config::syntax::{Entry, Families, Numeral, Transport, Word};
+use crate::config::syntax::{Attributes, Entry, Families, Numeral, Transport, Word};
 use crate::diagnostic::printable;
 use crate::service::{
     Extras, FileAccess, InetAddress, ListenAddress, Listener, ListenerKey, Protocol, RpcAddress, SocketKind,
@@ -95,7 +95,11 @@ impl Checker<'_> {
         let file =
             if entry.transport == Some(Transport::Unix) { Some(self.file_access(entry)?) } else { None };
         let greets = mux::name(&entry.name).is_some_and(|(_, greets)| greets);
-        let extras = Extras { send_buffer, receive_buffer, file, greets, versions };
+        let flags = entry.attributes.as_ref().map(|attributes| &attributes.flags);
+        let is_tcp = kind == SocketKind::Stream;
+        let no_delay = is_tcp && flags.is_some_and(|flags| flags.no_delay);
+        let keep_alive = is_tcp && flags.is_some_and(|flags| flags.keep_alive);
+        let extras = Extras { send_buffer, receive_buffer, file, greets, versions, no_delay, keep_alive };
         let backlog = self.defaults.backlog;
         let listener = |(protocol, address)| {
             Listener::new(protocol, ListenerKey { address, kind }, backlog, extras.clone())
@@ -340,7 +344,40 @@ impl Checker<'_> {
     }
 
     fn port(&mut self, entry: &Entry, protocol: &str) -> Option<u16> {
-        let name = &entry.name;
+        if let Some(attributes) = entry.attributes.as_deref() {
+            return self.port_of_attributes(entry, attributes, protocol);
+        }
+        self.port_of_name(entry, &entry.name, protocol)
+    }
+
+    /// The port that is written, which for a service of /etc/services is the one that stands there; or that one.
+    fn port_of_attributes(&mut self, entry: &Entry, attributes: &Attributes, protocol: &str) -> Option<u16> {
+        let Some(port) = &attributes.port else {
+            if attributes.is_unlisted {
+                let expected = "port = NUMBER";
+                self.error("missing-attribute", &entry.name, "an UNLISTED service has no port").expected =
+                    expected.to_owned();
+                return None;
+            }
+            return self.port_of_name(entry, &entry.name, protocol);
+        };
+        let written = self.port_of_name(entry, port, protocol)?;
+        if !attributes.is_unlisted {
+            let listed = std::str::from_utf8(&entry.name.value).ok();
+            let listed = listed.and_then(|name| self.facts.port(name, protocol));
+            let message = match listed {
+                Some(listed) if listed == written => return Some(written),
+                Some(listed) => format!("/etc/services has port {listed} for {}", quoted(&entry.name)),
+                None => format!("/etc/services does not have {}", quoted(&entry.name)),
+            };
+            self.warning("port-not-listed", port, message).hint =
+                "this port is opened; xinetd wants type = UNLISTED for that".to_owned();
+        }
+        Some(written)
+    }
+
+    /// The port that a word means: a number, or a name of /etc/services.
+    fn port_of_name(&mut self, entry: &Entry, name: &Word, protocol: &str) -> Option<u16> {
         let original = || original(entry, "unknown service");
         if name.value.iter().all(u8::is_ascii_digit) {
             let port = std::str::from_utf8(&name.value).ok().and_then(|digits| digits.parse().ok());

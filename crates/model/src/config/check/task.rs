@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::wrapped::{is_tcpd, is_tcpd_name, tcpd_program};
 use super::{Checker, quoted};
-use crate::config::facts::NoAnswer;
+use crate::config::facts::{NoAnswer, User};
 use crate::config::mux;
-use crate::config::syntax::{Account, Entry, Transport, WaitMeaning, Word, base};
+use crate::config::syntax::{Account, Attributes, Entry, Transport, WaitMeaning, Word, base};
 use crate::diagnostic::printable;
+use crate::numeral;
 use crate::service::{
     Builtin, CommandLine, Credentials, Handover, Identity, ListenAddress, Listener, OURSELVES, Program,
     RESOLVER, Service, SocketKind, Task, Unavailable,
@@ -124,13 +125,15 @@ impl Checker<'_> {
                 format!("at most {MAX_ARGUMENT} bytes: the kernel passes no longer one");
             return None;
         }
-        let identity = self.identity(&entry.owner, &entry.accounts);
+        let identity = self.identity(&entry.owner, &entry.accounts, entry.attributes.as_deref());
+        let process = self.process_settings(entry.attributes.as_deref());
         Some(Program {
             command,
             handover: handover?,
             identity,
-            ucspi: self.defaults.ucspi,
+            variables: self.defaults.variables,
             stderr: self.defaults.stderr,
+            process: process?,
         })
     }
 
@@ -150,15 +153,22 @@ impl Checker<'_> {
         Some(CommandLine::new(&path, std::iter::once(base(real)).chain(arguments)))
     }
 
-    fn identity(&mut self, owner: &Word, accounts: &[Account]) -> Identity {
+    fn identity(&mut self, owner: &Word, accounts: &[Account], attributes: Option<&Attributes>) -> Identity {
         // A command line may leave the user out; a file cannot.
         if owner.value.is_empty() {
             return Identity::Daemon;
         }
         let text = |word: &Word| printable(&word.value);
+        // xinetd.conf can have numbers for both.
+        let numbered = |name: &str| attributes.and_then(|_| numeral::number(name.as_bytes(), 10));
         let mut known = None;
         for account in accounts {
             let Ok(name) = std::str::from_utf8(&account.user.value) else { continue };
+            if let Some(number) = numbered(name) {
+                let user = User { name: name.to_owned(), uid: number, gid: number };
+                known = Some((user, account.group.as_ref().map(text)));
+                break;
+            }
             match self.facts.user(name) {
                 Ok(Some(user)) => {
                     known = Some((user, account.group.as_ref().map(text)));
@@ -176,7 +186,11 @@ impl Checker<'_> {
             let shortest = accounts.iter().map(|account| &account.user).min_by_key(|user| user.value.len());
             return self.unavailable(owner, Unavailable::NoSuchUser(text(shortest.unwrap_or(owner))));
         };
-        let gid = match group.as_deref().map(|group| (group, self.facts.group(group))) {
+        let mut look_up = |group: &str| match numbered(group) {
+            Some(number) => Ok(Some(number)),
+            None => self.facts.group(group),
+        };
+        let gid = match group.as_deref().map(|group| (group, look_up(group))) {
             None => user.gid,
             Some((_, Ok(Some(gid)))) => gid,
             Some((group, Ok(None))) => {
@@ -189,7 +203,8 @@ impl Checker<'_> {
         match self.facts.unprivileged_as() {
             None if user.uid == RESOLVER => self.unavailable(owner, Unavailable::Reserved(user.name)),
             None => {
-                let groups = self.facts.groups_of(&user.name, gid);
+                let has_groups = attributes.is_none_or(|attributes| attributes.has_groups);
+                let groups = if has_groups { self.facts.groups_of(&user.name, gid) } else { Vec::new() };
                 Identity::User(Arc::new(Credentials { user: user.name, uid: user.uid, gid, groups }))
             }
             Some(own) if own.uid == user.uid && (group.is_none() || gid == own.gid) => Identity::Daemon,

@@ -1,7 +1,7 @@
 //! Whether hosts.allow and hosts.deny are asked before a service is started.
 
 use super::Checker;
-use crate::config::syntax::{Entry, base};
+use crate::config::syntax::{Attributes, Entry, base};
 use crate::service::{Task, Voice, Wrapped};
 
 /// Where tcpd looks for a program that is named without a folder: `REAL_DAEMON_DIR` of Debian's.
@@ -10,6 +10,9 @@ const DAEMONS: &[u8] = b"/usr/sbin/";
 impl Checker<'_> {
     /// By which name, and in whose words: those of tcpd for what is started through it, whatever its path.
     pub(super) fn wrapped(&self, entry: &Entry, task: &Task) -> Option<Box<Wrapped>> {
+        if let Some(attributes) = entry.attributes.as_deref() {
+            return self.wrapped_by_attributes(entry, attributes);
+        }
         let is_internal = entry.program.value == b"internal";
         let first = entry.arguments.first().map(|argument| argument.value.as_slice());
         let (programs, builtins) = (self.defaults.wraps_programs, self.defaults.wraps_builtins);
@@ -29,6 +32,22 @@ impl Checker<'_> {
             (true, _, None) | (false, None, _) => return None,
         };
         Some(Box::new(Wrapped { daemon: daemon.into(), voice }))
+    }
+}
+
+impl Checker<'_> {
+    /// As xinetd asks them: by the program's name, or that of the service when it has none.
+    fn wrapped_by_attributes(&self, entry: &Entry, attributes: &Attributes) -> Option<Box<Wrapped>> {
+        // What tcpd would ask is asked whatever else is said.
+        let through_tcpd = is_tcpd(entry);
+        if attributes.flags.no_libwrap && !through_tcpd {
+            return None;
+        }
+        let first = entry.arguments.first().map(|argument| argument.value.as_slice());
+        let own = if entry.program.value == b"internal" { &entry.name.value } else { base(first?) };
+        let named = attributes.libwrap.as_ref().filter(|_| !through_tcpd);
+        let daemon = named.map_or(own, |word| word.value.as_slice());
+        Some(Box::new(Wrapped { daemon: daemon.into(), voice: self.defaults.wraps_programs?.voice }))
     }
 }
 

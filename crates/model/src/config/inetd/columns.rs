@@ -85,6 +85,7 @@ impl<'a> Columns<'a> {
                     class: None,
                     program,
                     arguments: words.collect(),
+                    attributes: None,
                 };
                 match self.take_apart(&mut entry, &first, diagnostics) {
                     Ok(()) => tree.entries.push(entry),

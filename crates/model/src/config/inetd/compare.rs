@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::{DialectName, Includes, parse};
+use super::{DialectName, parse};
+use crate::config::includes::NoIncludes;
 use crate::config::syntax::{Entry, Families, LimitWord, Transport, Tree, WaitMeaning, Word, Zero};
 use crate::diagnostic::{Diagnostic, Place, printable};
 use crate::source::{FileId, Sources};
@@ -35,7 +36,9 @@ struct Finding {
 /// Says where the union of the dialects, by which `entries` were read, means something else to an original that can
 /// read the line too.
 pub fn compare(sources: &mut Sources, entries: &[Entry]) -> Vec<Diagnostic> {
-    let mut files: Vec<FileId> = entries.iter().map(|entry| entry.span.file).collect();
+    // What stands in an xinetd.conf means one thing only.
+    let of_inetd = entries.iter().filter(|entry| entry.attributes.is_none());
+    let mut files: Vec<FileId> = of_inetd.map(|entry| entry.span.file).collect();
     files.dedup();
     files.iter().flat_map(|file| compare_file(sources, *file, entries)).collect()
 }
@@ -63,6 +66,7 @@ fn compare_file(sources: &mut Sources, file: FileId, entries: &[Entry]) -> Vec<D
 
 fn read(sources: &mut Sources, file: FileId, name: DialectName) -> Tree {
     let mut tree = Tree::default();
+    // What is included is compared by itself.
     parse(sources, file, name.dialect(), &mut NoIncludes, &mut tree, &mut Vec::new());
     tree
 }
@@ -71,17 +75,6 @@ fn read(sources: &mut Sources, file: FileId, name: DialectName) -> Tree {
 fn is_usable(entry: &Entry) -> bool {
     let types: [&[u8]; 5] = [b"stream", b"dgram", b"seqpacket", b"raw", b"rdm"];
     entry.transport.is_some() && types.contains(&entry.socket_type.value.as_slice())
-}
-
-/// What is included is compared by itself.
-struct NoIncludes;
-
-impl Includes for NoIncludes {
-    fn include(&mut self, _: &Word, _: &[FileId], _: &mut Sources, _: &mut Vec<Diagnostic>) -> Vec<FileId> {
-        Vec::new()
-    }
-
-    fn leave_out(&mut self, _: &Word, _: &[FileId], _: &Sources) {}
 }
 
 fn disagreements(

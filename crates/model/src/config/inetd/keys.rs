@@ -125,6 +125,7 @@ impl Definition {
             }))
         };
         let limits = LimitWords {
+            rate: None,
             starts: limit(b"service_max")?,
             source_starts: limit(b"ip_max")?,
             children: limit(b"accept_max")?,
@@ -150,6 +151,7 @@ impl Definition {
             class: None,
             program,
             arguments,
+            attributes: None,
         };
         Ok(Some(entry).filter(|_| self.is_on))
     }

@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use self::columns::Columns;
 use self::lines::{Lines, Piece};
+use super::includes::{Includes, Naming, included};
 use super::syntax::{Families, Numeral, Tree, Word, Zero};
 use crate::diagnostic::{Diagnostic, Place, printable};
 use crate::source::{FileId, Sources};
@@ -206,25 +207,6 @@ enum BareArgv {
     Path,
 }
 
-/// Finds the files that an `.include` means.
-pub trait Includes {
-    /// Adds the files of a pattern to `sources`. `chain` is the file that holds the pattern, with those that included
-    /// it before it; none of them is given again. What cannot be read is said.
-    fn include(
-        &mut self,
-        pattern: &Word,
-        chain: &[FileId],
-        sources: &mut Sources,
-        diagnostics: &mut Vec<Diagnostic>,
-    ) -> Vec<FileId>;
-
-    /// The files of a pattern are meant and are not read: what came from them before goes on.
-    fn leave_out(&mut self, pattern: &Word, chain: &[FileId], sources: &Sources);
-}
-
-/// So deep can files include each other.
-const DEEPEST: usize = 16;
-
 /// Reads one file's text, with what it includes, and adds its entries to `tree`.
 pub fn parse(
     sources: &mut Sources,
@@ -266,7 +248,7 @@ impl Reader<'_> {
                 Piece::UnknownDirective(name, rest) => {
                     self.diagnostics.push(unknown_directive(&name));
                     if let Some(pattern) = rest {
-                        self.includes.leave_out(&pattern, &self.chain, self.sources);
+                        self.includes.leave_out(&pattern, Naming::Pattern, &self.chain, self.sources);
                     }
                 }
             }
@@ -275,12 +257,8 @@ impl Reader<'_> {
     }
 
     fn include(&mut self, pattern: &Word, hosts: &[Word]) {
-        if self.chain.len() >= DEEPEST {
-            self.diagnostics.push(too_deep(pattern));
-            self.includes.leave_out(pattern, &self.chain, self.sources);
-            return;
-        }
-        let files = self.includes.include(pattern, &self.chain, self.sources, self.diagnostics);
+        let files =
+            included(self.includes, pattern, Naming::Pattern, &self.chain, self.sources, self.diagnostics);
         for file in files {
             self.read(file, hosts.to_vec());
         }
@@ -290,10 +268,4 @@ impl Reader<'_> {
 fn unknown_directive(name: &Word) -> Diagnostic {
     let message = format!("there is no directive {:?}", printable(&name.value));
     Diagnostic::error("unknown-directive", Place::Text(name.span), message).expected(".include FILES")
-}
-
-fn too_deep(pattern: &Word) -> Diagnostic {
-    let message = format!("files include each other more than {DEEPEST} deep");
-    Diagnostic::error("include-depth", Place::Text(pattern.span), message)
-        .hint("what is named here is left out; do two files include each other by different names?")
 }

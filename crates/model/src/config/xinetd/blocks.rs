@@ -1,0 +1,356 @@
+//! Text → blocks of attribute lines, and the files that are named between them.
+//!
+//! ```text
+//! service NAME          defaults          include FILE
+//! {                     {                 includedir FOLDER
+//!     name op value…        name op value…
+//! }                     }
+//! ```
+//!
+//! Braces stand alone on their lines, `#` begins a comment as the first letter of a line only, and nothing is quoted. What
+//! xinetd refuses but can mean one thing only is read and said: a brace behind the name, an operator without a blank.
+
+use crate::config::includes::Naming;
+use crate::config::syntax::Word;
+use crate::diagnostic::{Diagnostic, Place, printable};
+use crate::source::{FileId, Sources, Span, Spanned, Text, offset};
+
+/// What a file consists of.
+pub(super) enum Piece {
+    /// A service, or what holds for all of them.
+    Block(Block),
+    /// A service that cannot be read, by its name.
+    Broken(Word),
+    /// Files that are meant.
+    Include(Naming, Word),
+}
+
+/// A block as it stands.
+#[derive(Clone, Debug)]
+pub(super) struct Block {
+    /// The service's name, or the word `defaults`.
+    pub(super) head: Word,
+    pub(super) kind: Kind,
+    /// From the first word to the closing brace.
+    pub(super) span: Span,
+    pub(super) lines: Vec<Line>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Service,
+    Defaults,
+}
+
+/// One attribute line.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    pub(super) name: Word,
+    pub(super) operator: Operator,
+    pub(super) values: Vec<Word>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operator {
+    Set,
+    Add,
+    Remove,
+}
+
+impl Operator {
+    /// The longer ones first.
+    const ALL: [Operator; 3] = [Operator::Add, Operator::Remove, Operator::Set];
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Operator::Set => "=",
+            Operator::Add => "+=",
+            Operator::Remove => "-=",
+        }
+    }
+
+    fn at_start(word: &[u8]) -> Option<Operator> {
+        Self::ALL.into_iter().find(|operator| word.starts_with(operator.word().as_bytes()))
+    }
+}
+
+/// Walks through a text.
+pub(super) struct Blocks {
+    file: FileId,
+    text: Text,
+    at: usize,
+}
+
+/// A keyword that begins something outside of blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keyword {
+    Begins(Kind),
+    Includes(Naming),
+}
+
+fn keyword(word: &Word) -> Option<Keyword> {
+    let is = |keyword: &str| word.value.eq_ignore_ascii_case(keyword.as_bytes());
+    Some(match () {
+        () if is("service") => Keyword::Begins(Kind::Service),
+        () if is("defaults") => Keyword::Begins(Kind::Defaults),
+        () if is("include") => Keyword::Includes(Naming::File),
+        () if is("includedir") => Keyword::Includes(Naming::Folder),
+        () => return None,
+    })
+}
+
+/// Whether a line begins something outside of the block that it stands in.
+fn begins_another(words: &[Word]) -> bool {
+    let is_attribute = |word: &Word| Operator::at_start(&word.value).is_some();
+    words.first().and_then(keyword).is_some() && !words.get(1).is_some_and(is_attribute)
+}
+
+impl Blocks {
+    pub(super) fn new(sources: &Sources, file: FileId) -> Self {
+        Self { file, text: sources.text(file).clone(), at: 0 }
+    }
+
+    /// The next piece of the file.
+    pub(super) fn piece(&mut self, diagnostics: &mut Vec<Diagnostic>) -> Option<Piece> {
+        loop {
+            let words = self.line(diagnostics)?;
+            let [first, rest @ ..] = words.as_slice() else { continue };
+            match (keyword(first), rest) {
+                (Some(Keyword::Includes(naming)), [path, ..]) => {
+                    return Some(Piece::Include(naming, path.clone()));
+                }
+                (Some(Keyword::Includes(_)), []) => {
+                    diagnostics
+                        .push(error("no-path", first, "nothing is named").expected("a path behind it"));
+                }
+                (Some(Keyword::Begins(Kind::Service)), [name, behind @ ..]) => {
+                    return Some(self.block(Kind::Service, first.span, name, behind, diagnostics));
+                }
+                (Some(Keyword::Begins(Kind::Defaults)), behind) => {
+                    return Some(self.block(Kind::Defaults, first.span, first, behind, diagnostics));
+                }
+                (Some(Keyword::Begins(Kind::Service)), []) => {
+                    diagnostics.push(error("no-service-name", first, "the service has no name"));
+                    self.skip();
+                }
+                (None, _) => {
+                    let message = format!("{:?} begins nothing", printable(&first.value));
+                    diagnostics.push(
+                        error("no-keyword", first, message)
+                            .expected("service NAME, defaults, include FILE or includedir FOLDER")
+                            .hint("all up to the next of these is left out"),
+                    );
+                    self.skip();
+                }
+            }
+        }
+    }
+
+    /// A block whose first line was read, with what stands on it behind the name.
+    fn block(
+        &mut self,
+        kind: Kind,
+        start: Span,
+        head: &Word,
+        behind: &[Word],
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Piece {
+        if !self.opens(head, behind, diagnostics) {
+            self.skip();
+            return Piece::Broken(head.clone());
+        }
+        let mut lines = Vec::new();
+        let mut is_broken = false;
+        loop {
+            let before = self.at;
+            let Some(words) = self.line(diagnostics) else {
+                diagnostics.push(error("unclosed", head, "the block does not end").expected(CLOSING));
+                return Piece::Broken(known_as(head, &lines));
+            };
+            let Some((first, rest)) = words.split_first() else {
+                is_broken = true;
+                continue;
+            };
+            if first.value == b"}" {
+                if let Some(word) = rest.first() {
+                    diagnostics.push(warning(
+                        "behind-brace",
+                        word,
+                        "what stands behind the brace is left out",
+                    ));
+                }
+                let span = start.to(first.span);
+                return match is_broken {
+                    true => Piece::Broken(known_as(head, &lines)),
+                    false => Piece::Block(Block { head: head.clone(), kind, span, lines }),
+                };
+            }
+            if begins_another(&words) {
+                let message = "the block does not end before the next one begins";
+                diagnostics.push(error("unclosed", head, message).expected(CLOSING));
+                self.at = before;
+                return Piece::Broken(known_as(head, &lines));
+            }
+            match attribute_line(first, rest, diagnostics) {
+                Some(line) => lines.push(line),
+                None => is_broken = true,
+            }
+        }
+    }
+
+    /// Whether the block is opened, on its first line or on the next one.
+    fn opens(&mut self, head: &Word, behind: &[Word], diagnostics: &mut Vec<Diagnostic>) -> bool {
+        match behind {
+            [brace] if brace.value == b"{" => {
+                diagnostics.push(
+                    warning("brace-behind-name", brace, "xinetd wants the brace on a line of its own")
+                        .hint("it is read all the same; xinetd leaves the block out"),
+                );
+                return true;
+            }
+            [] => {}
+            [word, ..] => {
+                diagnostics.push(warning("behind-name", word, "what stands behind the name is left out"))
+            }
+        }
+        let before = self.at;
+        match self.line(diagnostics).as_deref() {
+            Some([brace]) if brace.value == b"{" => true,
+            found => {
+                let word = found.and_then(<[Word]>::first).unwrap_or(head);
+                diagnostics.push(
+                    error("no-brace", word, "the block does not begin").expected("{ alone on the next line"),
+                );
+                self.at = before;
+                false
+            }
+        }
+    }
+
+    /// Goes on behind the next closing brace, or where something begins before it.
+    fn skip(&mut self) {
+        loop {
+            let before = self.at;
+            let Some(words) = self.line(&mut Vec::new()) else { return };
+            match words.as_slice() {
+                [brace, ..] if brace.value == b"}" => return,
+                words if begins_another(words) => {
+                    self.at = before;
+                    return;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The words of the next line that has some; none of one that holds a NUL, which is said.
+    fn line(&mut self, diagnostics: &mut Vec<Diagnostic>) -> Option<Vec<Word>> {
+        while self.at < self.text.len() {
+            let start = self.at;
+            let end = self.text[start..].iter().position(|byte| *byte == b'\n');
+            let end = end.map_or(self.text.len(), |end| start + end);
+            self.at = (end + 1).min(self.text.len());
+            let line = &self.text[start..end];
+            let first = line.iter().find(|byte| !is_blank(**byte));
+            if matches!(first, None | Some(b'#')) {
+                continue;
+            }
+            if line.contains(&0) {
+                let word = self.word(start, end);
+                diagnostics
+                    .push(error("nul-byte", &word, "the line holds a NUL byte").hint("it is left out"));
+                return Some(Vec::new());
+            }
+            return Some(self.words(start, end));
+        }
+        None
+    }
+
+    fn words(&self, start: usize, end: usize) -> Vec<Word> {
+        let mut words = Vec::new();
+        let mut at = start;
+        while at < end {
+            let rest = &self.text[at..end];
+            let Some(begin) = rest.iter().position(|byte| !is_blank(*byte)) else { break };
+            let length = rest[begin..].iter().position(|byte| is_blank(*byte)).unwrap_or(rest.len() - begin);
+            words.push(self.word(at + begin, at + begin + length));
+            at += begin + length;
+        }
+        words
+    }
+
+    fn word(&self, start: usize, end: usize) -> Word {
+        let span = Span { file: self.file, start: offset(start), end: offset(end) };
+        Spanned::new(self.text.part(start, end), span)
+    }
+}
+
+/// The name of a service of which not all could be read.
+fn known_as(head: &Word, lines: &[Line]) -> Word {
+    let id = lines.iter().find(|line| line.name.value.eq_ignore_ascii_case(b"id"));
+    id.and_then(|line| line.values.first()).unwrap_or(head).clone()
+}
+
+/// `name operator value…`
+fn attribute_line(first: &Word, rest: &[Word], diagnostics: &mut Vec<Diagnostic>) -> Option<Line> {
+    let (name, operator, value, values) = match rest {
+        [word, values @ ..] if Operator::at_start(&word.value).is_some() => {
+            let operator = Operator::at_start(&word.value)?;
+            (first.clone(), operator, part(word, operator.word().len()), values)
+        }
+        values => {
+            let Some((at, operator)) = operator_inside(&first.value) else {
+                let place = rest.first().unwrap_or(first);
+                diagnostics.push(
+                    error("no-operator", place, "there is no operator behind the attribute")
+                        .expected("name = value, name += value or name -= value"),
+                );
+                return None;
+            };
+            let name = Spanned::new(
+                first.value.part(0, at),
+                Span { end: first.span.start + offset(at), ..first.span },
+            );
+            diagnostics.push(
+                warning("no-blank", first, "xinetd wants a blank before the operator")
+                    .hint("it is read all the same; xinetd leaves the block out"),
+            );
+            (name, operator, part(first, at + operator.word().len()), values)
+        }
+    };
+    let values =
+        Some(value).filter(|value| !value.value.is_empty()).into_iter().chain(values.iter().cloned());
+    Some(Line { name, operator, values: values.collect() })
+}
+
+/// Where an operator stands in a word, behind a name.
+fn operator_inside(word: &[u8]) -> Option<(usize, Operator)> {
+    let at = word.iter().position(|byte| *byte == b'=').filter(|at| *at > 0)?;
+    match word[at - 1] {
+        b'+' if at > 1 => Some((at - 1, Operator::Add)),
+        b'-' if at > 1 => Some((at - 1, Operator::Remove)),
+        b'+' | b'-' => None,
+        _ => Some((at, Operator::Set)),
+    }
+}
+
+/// A word from this byte on.
+fn part(word: &Word, start: usize) -> Word {
+    let span = Span { start: word.span.start + offset(start), ..word.span };
+    Spanned::new(word.value.part(start, word.value.len()), span)
+}
+
+/// As the original, and the end of a line as Windows writes it.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r')
+}
+
+const CLOSING: &str = "} alone on a line";
+
+fn error(code: &'static str, word: &Word, message: impl Into<String>) -> Diagnostic {
+    Diagnostic::error(code, Place::Text(word.span), message)
+}
+
+fn warning(code: &'static str, word: &Word, message: impl Into<String>) -> Diagnostic {
+    Diagnostic::warning(code, Place::Text(word.span), message)
+}

@@ -1,0 +1,203 @@
+//! `xinetd.conf`.
+//!
+//! ```text
+//! bytes ─► blocks (lines of words) ─► settings (with the defaults) ─► entries, as of inetd.conf
+//! ```
+//!
+//! `blocks` knows where a service begins and ends, `attribute` which attributes there are, `settings` how lines and
+//! defaults come together, `entry` what they mean. What the words of an attribute must be is checked where those of an
+//! inetd.conf are.
+//!
+//! Defaults hold for all services of a load, wherever they stand. So nothing is made of a block before all files were
+//! read: [`Reading`] collects, [`Reading::finish`] makes.
+
+mod attribute;
+mod blocks;
+mod entry;
+mod settings;
+
+use std::collections::{HashMap, HashSet};
+
+use self::attribute::Attribute;
+use self::blocks::{Block, Blocks, Kind, Piece};
+use self::entry::Outcome;
+use self::settings::Settings;
+use super::includes::{Includes, included};
+use super::syntax::{Entry, Tree, Word};
+use crate::diagnostic::{Diagnostic, Place, printable};
+use crate::source::{FileId, Sources, Spanned, Text};
+
+/// What was read of a configuration so far.
+#[derive(Default)]
+pub struct Reading {
+    blocks: Vec<Block>,
+    defaults: Settings,
+    /// Services that cannot be read.
+    broken: Vec<Word>,
+    /// Whether defaults are wrong: then no service is what was meant.
+    defaults_are_wrong: bool,
+}
+
+/// Whether a text is one of these, and no inetd.conf: by its first words.
+pub fn is_written_in(text: &[u8]) -> bool {
+    let lines = text.split(|byte| *byte == b'\n');
+    let mut words = lines.map(|line| {
+        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        (words.next(), words.next(), words.next())
+    });
+    let first = words.find(|(first, ..)| first.is_some_and(|word| !word.starts_with(b"#")));
+    let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+    match first {
+        Some((Some(word), None, _)) => is(word, "defaults"),
+        Some((Some(word), Some(brace), None)) if is(word, "defaults") => brace == b"{",
+        Some((Some(word), Some(_), None)) => {
+            is(word, "service") || is(word, "include") || is(word, "includedir")
+        }
+        Some((Some(word), Some(_), Some(brace))) => is(word, "service") && brace == b"{",
+        Some((None, ..)) | None => false,
+    }
+}
+
+impl Reading {
+    /// Reads one file, with what it includes.
+    pub fn read(
+        &mut self,
+        sources: &mut Sources,
+        file: FileId,
+        includes: &mut dyn Includes,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
+        Reader { reading: self, sources, includes, diagnostics, chain: Vec::new() }.read(file);
+    }
+
+    /// Makes entries of all that was read.
+    pub fn finish(self, tree: &mut Tree, diagnostics: &mut Vec<Diagnostic>) {
+        let Reading { blocks, defaults, broken, defaults_are_wrong } = self;
+        tree.broken.extend(broken);
+        let mut entries: Vec<Entry> = Vec::new();
+        let choice = Choice::new(&defaults);
+        for block in &blocks {
+            let settings = Settings::of_service(block, &defaults, diagnostics);
+            let outcome = match &settings {
+                Some(settings) => entry::entry(block, settings, diagnostics),
+                None => Outcome::Broken,
+            };
+            let id =
+                settings.as_ref().and_then(|settings| settings.word(Attribute::Id)).unwrap_or(&block.head);
+            match outcome {
+                Outcome::Entry(entry) if choice.is_on(id) && !defaults_are_wrong => entries.push(*entry),
+                Outcome::Entry(_) | Outcome::Broken if choice.is_on(id) => tree.broken.push(id.clone()),
+                Outcome::Entry(_) | Outcome::Broken | Outcome::Off => {}
+            }
+        }
+        tell_apart(&mut entries, diagnostics);
+        tree.entries.append(&mut entries);
+    }
+}
+
+/// Which services the defaults switch on and off, by their ids.
+struct Choice<'a> {
+    disabled: &'a [Word],
+    enabled: Option<&'a [Word]>,
+}
+
+impl<'a> Choice<'a> {
+    fn new(defaults: &'a Settings) -> Self {
+        let list = |attribute| defaults.get(attribute).map(|setting| setting.values.as_slice());
+        Self { disabled: list(Attribute::Disabled).unwrap_or_default(), enabled: list(Attribute::Enabled) }
+    }
+
+    fn is_on(&self, id: &Word) -> bool {
+        let names = |list: &[Word]| list.iter().any(|word| word.value == id.value);
+        !names(self.disabled) && self.enabled.is_none_or(names)
+    }
+}
+
+/// Gives each service an id of its own. Those of one name that say none are told apart by their socket types, as xinetd
+/// does, and then by their ports; of two that say the same one the first is followed.
+fn tell_apart(entries: &mut Vec<Entry>, diagnostics: &mut Vec<Diagnostic>) {
+    let kind = |entry: &Entry| entry.socket_type.value.clone();
+    let port = |entry: &Entry| {
+        entry.attributes.as_ref().and_then(|attributes| Some(attributes.port.as_ref()?.value.clone()))
+    };
+    add_to_ids(entries, |entry| Some(kind(entry)));
+    add_to_ids(entries, port);
+    let mut known: HashSet<Text> = HashSet::new();
+    entries.retain(|entry| {
+        let id = entry.id();
+        if known.insert(id.value.clone()) {
+            return true;
+        }
+        let message = format!("another service has the id {:?}", printable(&id.value));
+        let hint = "give each an id of its own: id = NAME; the first one is followed";
+        diagnostics.push(Diagnostic::error("duplicate-id", Place::Text(id.span), message).hint(hint));
+        false
+    });
+}
+
+/// Adds something to the ids that several services have and none of them has said.
+fn add_to_ids(entries: &mut [Entry], addition: impl Fn(&Entry) -> Option<Text>) {
+    let mut counts: HashMap<Text, usize> = HashMap::new();
+    for entry in entries.iter() {
+        *counts.entry(entry.id().value.clone()).or_default() += 1;
+    }
+    for entry in entries {
+        let id = entry.id().clone();
+        // What was added before stands where the name stands.
+        let is_said = entry.attributes.as_ref().and_then(|attributes| attributes.id.as_ref());
+        let is_said = is_said.is_some_and(|id| id.span != entry.name.span);
+        if let (Some(2..), false, Some(addition)) = (counts.get(&id.value), is_said, addition(entry))
+            && let Some(attributes) = &mut entry.attributes
+        {
+            let longer = [&*id.value, b"-", &*addition].concat();
+            attributes.id = Some(Spanned::new(Text::from(&*longer), entry.name.span));
+        }
+    }
+}
+
+struct Reader<'a> {
+    reading: &'a mut Reading,
+    sources: &'a mut Sources,
+    includes: &'a mut dyn Includes,
+    diagnostics: &'a mut Vec<Diagnostic>,
+    /// The files that are being read, each included by the one before it.
+    chain: Vec<FileId>,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, file: FileId) {
+        self.chain.push(file);
+        let mut has_defaults = false;
+        let mut blocks = Blocks::new(self.sources, file);
+        while let Some(piece) = blocks.piece(self.diagnostics) {
+            match piece {
+                Piece::Block(block) if block.kind == Kind::Service => self.reading.blocks.push(block),
+                Piece::Block(block) if has_defaults => self.diagnostics.push(
+                    Diagnostic::error(
+                        "defaults-twice",
+                        Place::Text(block.head.span),
+                        "the file has defaults already",
+                    )
+                    .hint("the first ones are followed, as in xinetd"),
+                ),
+                Piece::Block(block) => {
+                    has_defaults = true;
+                    let is_good = self.reading.defaults.add_defaults(&block, self.diagnostics);
+                    self.reading.defaults_are_wrong |= !is_good;
+                }
+                Piece::Broken(word) if word.value.eq_ignore_ascii_case(b"defaults") => {
+                    self.reading.defaults_are_wrong = true;
+                }
+                Piece::Broken(word) => self.reading.broken.push(word),
+                Piece::Include(naming, word) => {
+                    let files =
+                        included(self.includes, &word, naming, &self.chain, self.sources, self.diagnostics);
+                    for file in files {
+                        self.read(file);
+                    }
+                }
+            }
+        }
+        self.chain.pop();
+    }
+}

@@ -1,0 +1,323 @@
+//! xinetd.conf: what blocks mean, and what is said about those that mean nothing.
+
+mod world;
+
+use std::time::Duration;
+
+use usherd_model::diagnostic::{Diagnostic, Severity};
+use usherd_model::process_settings::{ProcessSettings, Resource, ResourceLimit};
+use usherd_model::service::{
+    AtLimit, Builtin, CallerVariables, Config, Handover, Identity, Rate, Service, Task, Voice,
+};
+use world::{Files, read_xinetd};
+
+fn read(text: &str) -> (Config, Vec<Diagnostic>) {
+    let (config, diagnostics, _) = read_xinetd(text, &mut Files(Vec::new()));
+    (config, diagnostics)
+}
+
+fn one(text: &str) -> Service {
+    let (config, diagnostics) = read(text);
+    let [service] = config.services.as_slice() else { panic!("one service, not {config:?} {diagnostics:?}") };
+    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+    assert_eq!(errors.count(), 0, "{diagnostics:?}");
+    service.clone()
+}
+
+/// A service on port 9000 with these lines besides what each must have.
+fn with(lines: &str) -> String {
+    format!(
+        "service it\n{{\n type = UNLISTED\n port = 9000\n socket_type = stream\n wait = no\n user = nobody\n \
+         server = /bin/cat\n{lines}\n}}\n"
+    )
+}
+
+fn codes(text: &str) -> Vec<&'static str> {
+    read(text).1.iter().map(|diagnostic| diagnostic.code).collect()
+}
+
+fn addresses(service: &Service) -> Vec<String> {
+    service.listeners.iter().map(|listener| listener.key.address.display()).collect()
+}
+
+#[test]
+fn a_service_is_what_its_block_says() {
+    let service = one(
+        "# default: on\nservice ftp\n{\n\tsocket_type\t= stream\n\tprotocol\t= tcp\n\twait\t\t= no\n\tuser\t\t= www-data\n\
+         \tgroup = tty\n\tserver\t\t= /usr/sbin/in.ftpd\n\tserver_args\t= -l \"a b\n\tinstances = 4\n\tper_source = 2\n\
+         \tcps = 25 30\n\tflags = KEEPALIVE nodelay\n}\n",
+    );
+    assert_eq!(&*service.name, b"ftp");
+    assert_eq!(addresses(&service), ["[::]:21 (IPv4 too)"]);
+    let extras = service.listeners[0].extras();
+    assert!(extras.keep_alive && extras.no_delay);
+    assert_eq!(service.listeners[0].backlog, 128);
+    let program = service.program().expect("a program");
+    let arguments: Vec<&[u8]> = program.command.arguments().collect();
+    assert_eq!(arguments, [b"in.ftpd".as_slice(), b"-l", b"\"a", b"b"]);
+    assert_eq!((program.handover, program.variables), (Handover::Connection, CallerVariables::RemoteHost));
+    let Identity::User(user) = &program.identity else { panic!("a user") };
+    assert_eq!((user.uid, user.gid, user.groups.as_slice()), (33, 5, [].as_slice()));
+    let limits = &service.limits;
+    assert_eq!((limits.children, limits.source_children), (Some(4), Some(2)));
+    assert_eq!(limits.starts, Some(Rate { count: 25, window: Duration::from_secs(1) }));
+    assert_eq!((limits.rest, limits.at_limit), (Some(Duration::from_secs(30)), AtLimit::Refuse));
+    let wrapped = service.wrapped.as_ref().expect("hosts.allow is asked");
+    assert_eq!((&*wrapped.daemon, wrapped.voice), (b"in.ftpd".as_slice(), Voice::Xinetd));
+}
+
+#[test]
+fn what_is_not_said_is_as_with_xinetd() {
+    let service = one(&with(""));
+    let limits = &service.limits;
+    assert_eq!((limits.children, limits.source_children), (None, None));
+    assert_eq!(limits.starts, Some(Rate { count: 50, window: Duration::from_secs(1) }));
+    assert_eq!(limits.rest, Some(Duration::from_secs(10)));
+    assert_eq!(service.program().and_then(|program| program.process.clone()), None);
+    // One of the two says what the other is.
+    let udp = one(&with("").replace("socket_type = stream", "protocol = udp"));
+    assert_eq!(udp.listeners[0].key.kind.word(), "dgram");
+    assert_eq!(one(&with("cps = 0 1")).limits.starts, None);
+    assert_eq!(one(&with("instances = UNLIMITED")).limits.children, None);
+    assert_eq!(one(&with("instances = 0")).limits.children, Some(0));
+}
+
+#[test]
+fn defaults_hold_wherever_they_stand_and_a_service_changes_them() {
+    let text = format!(
+        "{}{}defaults\n{{\n instances = 7\n per_source = 3\n umask = 27\n passenv = TZ\n passenv += LANG\n}}\n",
+        with("instances = 2\n passenv -= TZ"),
+        with("").replace("service it", "service other").replace("9000", "9001"),
+    );
+    let (config, diagnostics) = read(&text);
+    assert_eq!(diagnostics, []);
+    let [it, other] = config.services.as_slice() else { panic!("two") };
+    assert_eq!((it.limits.children, it.limits.source_children), (Some(2), Some(3)));
+    assert_eq!(other.limits.children, Some(7));
+    let process = |service: &Service| service.program()?.process.clone();
+    let names = |service| process(service).expect("settings").environment.inherited.clone().expect("names");
+    assert_eq!(*names(it), [Box::from(b"LANG".as_slice())]);
+    assert_eq!(*names(other), [Box::from(b"TZ".as_slice()), Box::from(b"LANG".as_slice())]);
+    assert_eq!(process(other).and_then(|process| process.umask), Some(0o27));
+}
+
+#[test]
+fn services_are_switched_off_and_on_by_id() {
+    let services = "service a\n{\n id = first\n type = UNLISTED\n port = 1001\n socket_type = stream\n wait = no\n \
+                    user = root\n server = /bin/a\n}\nservice b\n{\n type = UNLISTED\n port = 1002\n socket_type = \
+                    stream\n wait = no\n user = root\n server = /bin/b\n}\nservice c\n{\n disable = yes\n \
+                    nonsense\n = = =\n}\n";
+    let names = |defaults: &str| {
+        let text = format!("defaults\n{{\n{defaults}\n}}\n{}", services.replace(" nonsense\n = = =\n", ""));
+        let (config, diagnostics) = read(&text);
+        assert_eq!(diagnostics, []);
+        config.services.iter().map(Service::display_name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(""), ["first", "b"]);
+    assert_eq!(names("disabled = first"), ["b"]);
+    assert_eq!(names("enabled = first b\n disabled = b"), ["first"]);
+    assert_eq!(names("enabled ="), [""; 0]);
+}
+
+#[test]
+fn families_and_addresses() {
+    let address = |lines: &str| addresses(&one(&with(lines)));
+    assert_eq!(address(""), ["[::]:9000 (IPv4 too)"]);
+    assert_eq!(address("flags = IPv4"), ["*:9000"]);
+    assert_eq!(address("flags = IPv6"), ["[::]:9000 (IPv4 too)"]);
+    assert_eq!(address("flags = IPv6\n v6only = yes"), ["[::]:9000"]);
+    assert_eq!(address("v6only = no"), ["[::]:9000 (IPv4 too)"]);
+    assert_eq!(address("bind = 127.0.0.1"), ["127.0.0.1:9000"]);
+    assert_eq!(address("interface = ::1"), ["[::1]:9000"]);
+    assert_eq!(address("bind = localhost"), ["127.0.0.1:9000"]);
+}
+
+#[test]
+fn a_port_is_written_or_listed() {
+    let listed = |lines: &str| {
+        format!(
+            "service ftp\n{{\n socket_type = stream\n wait = no\n user = root\n server = /bin/cat\n{lines}\n}}\n"
+        )
+    };
+    assert_eq!(addresses(&one(&listed("port = 21"))), ["[::]:21 (IPv4 too)"]);
+    // xinetd refuses both; it is plain what is meant.
+    assert_eq!(addresses(&one(&listed("port = 2121"))), ["[::]:2121 (IPv4 too)"]);
+    assert_eq!(codes(&listed("port = 2121")), ["port-not-listed"]);
+    assert_eq!(codes(&with("").replace("type = UNLISTED", "")), ["port-not-listed"]);
+    assert_eq!(codes(&listed("type = UNLISTED")), ["missing-attribute"]);
+}
+
+#[test]
+fn what_stands_around_a_program_is_set() {
+    let service = one(&with(
+        "nice = -5\n umask = 077\n rlimit_as = 8M\n rlimit_cpu = 20\n rlimit_files = UNLIMITED\n env = A=1 B=x=y\n \
+         env += A=2\n passenv =",
+    ));
+    let process = service.program().and_then(|program| program.process.clone()).expect("settings");
+    let limit = |resource, most| ResourceLimit { resource, most };
+    let ProcessSettings { nice, umask, limits, environment } = &*process;
+    assert_eq!((*nice, *umask), (Some(-5), Some(0o77)));
+    assert_eq!(
+        **limits,
+        [
+            limit(Resource::AddressSpace, Some(8 << 20)),
+            limit(Resource::Cpu, Some(20)),
+            limit(Resource::Descriptors, None)
+        ]
+    );
+    assert_eq!(*environment.set, [Box::from(b"A=2".as_slice()), Box::from(b"B=x=y".as_slice())]);
+    assert!(!environment.inherits(b"TZ=UTC\0"));
+    for (line, code) in [
+        ("nice = 20", "bad-nice"),
+        ("umask = 8", "bad-umask"),
+        ("rlimit_as = 99999999999999999999", "bad-resource-limit"),
+        ("rlimit_as = 18446744073709551615", "bad-resource-limit"),
+        ("rlimit_cpu = 20M", "bad-resource-limit"),
+        ("env = NOTHING", "bad-variable"),
+        ("env = =x", "bad-variable"),
+    ] {
+        let (config, diagnostics) = read(&with(line));
+        assert_eq!((config.services.len(), diagnostics[0].code), (0, code), "{line}");
+    }
+}
+
+#[test]
+fn user_and_group_can_be_numbers() {
+    let identity = |lines: &str| {
+        let service = one(&with(lines).replace(" user = nobody\n", ""));
+        match service.program().map(|program| program.identity.clone()) {
+            Some(Identity::User(user)) => (user.uid, user.gid, user.groups.clone()),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(identity("user = 12"), (12, 12, vec![]));
+    assert_eq!(identity("user = www-data\n group = 7\n groups = yes"), (33, 7, vec![7, 8]));
+}
+
+#[test]
+fn internal_services_behind_their_types() {
+    let echo = one("service echo\n{\n type = INTERNAL\n socket_type = stream\n wait = no\n}\n");
+    assert_eq!(echo.task, Task::Builtin(Builtin::Echo));
+    assert_eq!(&*echo.wrapped.expect("hosts.allow is asked").daemon, b"echo");
+    let own =
+        "service echo\n{\n type = INTERNAL UNLISTED\n port = 7777\n socket_type = stream\n wait = no\n}\n";
+    assert_eq!(addresses(&one(own)), ["[::]:7777 (IPv4 too)"]);
+    let unknown =
+        "service nothing\n{\n type = INTERNAL UNLISTED\n port = 7\n socket_type = stream\n wait = no\n}\n";
+    assert_eq!(codes(unknown), ["unknown-internal"]);
+    let rpc =
+        one(&with("rpc_version = 2-4\n rpc_number = 300019")
+            .replace("UNLISTED\n port = 9000", "RPC UNLISTED"));
+    assert_eq!(
+        rpc.listeners[0].extras().versions.map(|versions| versions.to_string()).as_deref(),
+        Some("2-4")
+    );
+}
+
+#[test]
+fn tcpmux_names_what_is_behind_it() {
+    let (config, diagnostics) = read(&format!(
+        "service tcpmux\n{{\n type = INTERNAL UNLISTED\n port = 1\n socket_type = stream\n wait = no\n}}\n{}",
+        with("").replace("UNLISTED\n port = 9000", "TCPMUXPLUS UNLISTED")
+    ));
+    assert_eq!(diagnostics, []);
+    let [_, behind] = config.services.as_slice() else { panic!("two") };
+    assert_eq!((&*behind.name, addresses(behind)), (b"it".as_slice(), vec!["through tcpmux".to_owned()]));
+    assert!(behind.listeners[0].extras().greets);
+}
+
+#[test]
+fn two_of_one_name_are_told_apart() {
+    let text = with("") + &with("").replace("stream", "dgram").replace("wait = no", "wait = yes");
+    let (config, _) = read(&text);
+    let names: Vec<String> = config.services.iter().map(Service::display_name).collect();
+    assert_eq!(names, ["it-stream", "it-dgram"]);
+    let (config, _) = read(&(with("") + &with("").replace("9000", "9001")));
+    let names: Vec<String> = config.services.iter().map(Service::display_name).collect();
+    assert_eq!(names, ["it-stream-9000", "it-stream-9001"]);
+    let twice = with("id = one") + &with("id = one").replace("9000", "9001");
+    assert_eq!((read(&twice).0.services.len(), codes(&twice)), (1, vec!["duplicate-id"]));
+}
+
+#[test]
+fn a_block_that_is_broken_costs_itself() {
+    let good = with("").replace("service it", "service good").replace("9000", "9009");
+    for (text, code) in [
+        ("service it\n{\n port = 1\n", "unclosed"),
+        ("service it\n{\n port 1\n}\n", "no-operator"),
+        ("service it\n port = 1\n}\n", "no-brace"),
+        ("service\n{\n port = 1\n}\n", "no-service-name"),
+        ("serivce it\n{\n port = 1\n}\n", "no-keyword"),
+        ("service it\n{\n service inner\n {\n }\n}\n", "unclosed"),
+        ("service it\n{\n po\0rt = 1\n}\n", "nul-byte"),
+        ("}\n", "no-keyword"),
+        ("include\n", "no-path"),
+    ] {
+        let (config, diagnostics) = read(&format!("{text}{good}"));
+        assert_eq!(diagnostics.first().map(|first| first.code), Some(code), "{text:?}");
+        assert!(config.services.iter().any(|service| &*service.name == b"good"), "{text:?} {diagnostics:?}");
+    }
+}
+
+#[test]
+fn what_can_mean_one_thing_only_is_read() {
+    let brace = with("").replace("service it\n{", "service it {");
+    assert_eq!((addresses(&one(&brace)).len(), codes(&brace)), (1, vec!["brace-behind-name"]));
+    let blank = with("").replace("port = 9000", "port=9000");
+    assert_eq!((addresses(&one(&blank)).len(), codes(&blank)), (1, vec!["no-blank"]));
+    let windows = with("").replace('\n', "\r\n");
+    assert_eq!((addresses(&one(&windows)).len(), codes(&windows)), (1, vec![]));
+    let shouting = with("").replace("port", "PORT").replace("service it", "SERVICE it");
+    assert_eq!(codes(&shouting), [""; 0]);
+    assert_eq!(codes(&with("server = /bin/other")), ["set-twice"]);
+}
+
+#[test]
+fn a_misspelt_restriction_is_no_open_service() {
+    let (config, diagnostics) = read(&with("only_form = 127.0.0.1"));
+    assert_eq!((config.services.len(), diagnostics[0].code), (0, "unknown-attribute"));
+    assert_eq!(diagnostics[0].severity, Severity::Error);
+    assert!(diagnostics[0].hint.contains("only_from"), "{}", diagnostics[0].hint);
+    // What restricts nobody is left out, as with xinetd.
+    let (config, diagnostics) = read(&with("colour = red"));
+    assert_eq!((config.services.len(), diagnostics[0].severity), (1, Severity::Warning));
+}
+
+#[test]
+fn wrong_words_cost_the_service() {
+    for (line, code) in [
+        ("instances = many", "bad-max"),
+        ("cps = 10", "value-count"),
+        ("cps = 10 x", "bad-number"),
+        ("flags = FAST", "bad-flag"),
+        ("flags = IPv4 IPv6", "bad-flag"),
+        ("type = STRANGE", "set-twice"),
+        ("user += root", "bad-operator"),
+        ("groups = maybe", "bad-flag-word"),
+        ("flags = NAMEINARGS", "no-name-in-args"),
+    ] {
+        assert_eq!(codes(&with(line)).first(), Some(&code), "{line}");
+    }
+    for gone in ["server", "user", "wait", "socket_type"] {
+        let text: String =
+            with("").lines().filter(|line| !line.contains(gone)).map(|line| format!("{line}\n")).collect();
+        assert_eq!(codes(&text), ["missing-attribute"], "{gone}");
+    }
+}
+
+#[test]
+fn wrong_defaults_stop_all_services() {
+    let (config, diagnostics) = read(&format!("defaults\n{{\n instance = 3\n}}\n{}", with("")));
+    assert_eq!((config.services.len(), config.broken.len()), (0, 1));
+    assert_eq!(diagnostics[0].severity, Severity::Error);
+}
+
+#[test]
+fn files_are_included() {
+    let text = "include /etc/xinetd.d/a\nincludedir /etc/none\n";
+    let inner = with("");
+    let inner: &'static str = Box::leak(inner.into_boxed_str());
+    let mut files = Files(vec![("/etc/xinetd.d/a", inner)]);
+    let (config, diagnostics, _) = read_xinetd(text, &mut files);
+    assert_eq!((config.services.len(), diagnostics), (1, vec![]));
+}
