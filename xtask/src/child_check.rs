@@ -192,15 +192,17 @@ fn system_calls(code: &[Instruction]) -> BTreeSet<String> {
 }
 
 fn call_name(number: u64) -> String {
-    const NAMES: [(u64, &str); 13] = [
+    const NAMES: [(u64, &str); 15] = [
         (14, "rt_sigprocmask"),
         (59, "execve"),
+        (95, "umask"),
         (112, "setsid"),
         (116, "setgroups"),
         (117, "setresuid"),
         (118, "getresuid"),
         (119, "setresgid"),
         (120, "getresgid"),
+        (141, "setpriority"),
         (231, "exit_group"),
         (292, "dup3"),
         (302, "prlimit64"),

@@ -30,6 +30,8 @@ pub struct Child {
 pub struct Session {
     /// What it takes one of, for whom.
     pub claim: Claim,
+    /// When it began.
+    pub began: Tick,
     /// When it is ended, whatever it does.
     pub ends: Option<Tick>,
 }

@@ -399,14 +399,25 @@ pub enum Log {
     Remarked(Remark),
     /// They could not be read anew, for this reason; whoever waited for that was refused.
     TablesNotRead(String),
-    /// A connection was given to a program.
-    Connected(Start, Pid),
-    /// A program that had a connection has ended.
+    /// A caller is served, by this process where it is a program's.
+    Connected(Start, Option<Pid>),
+    /// A caller is not served.
+    Failed {
+        /// Called here.
+        listener: ListenerId,
+        /// Why.
+        reason: Reason,
+        /// The caller, where one is known.
+        peer: Option<SocketAddr>,
+    },
+    /// A service that rested because too many came is there again.
+    Resumed(ServiceId),
+    /// A program that had a connection has ended, or a session of a built-in.
     Disconnected {
         /// The service.
         service: ServiceId,
-        /// Its process.
-        pid: Pid,
+        /// The program's process.
+        pid: Option<Pid>,
         /// The caller.
         source: Option<IpAddr>,
         /// How.
@@ -442,6 +453,17 @@ pub enum Log {
         /// How many services came from it.
         services: u32,
     },
+}
+
+/// Why a caller is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A limit.
+    Limit(Limit),
+    /// hosts.allow and hosts.deny do not let it in.
+    Tables,
+    /// No process could be made.
+    NoProcess,
 }
 
 /// Whether somebody was let in.

@@ -20,6 +20,8 @@ pub enum Stage {
 pub enum Insistence {
     /// The rest of it is served: a file with many lines.
     ServeTheRest,
+    /// The same, if there is something to serve at all.
+    Something,
     /// Nothing is served: a command line.
     AllOrNothing,
 }
@@ -57,9 +59,12 @@ fn reason_to_give_up(stage: Stage, config: &Config, reports: &[Report]) -> Optio
     if config.services.is_empty() && !config.unreadable.is_empty() {
         return Some(Failure::Configuration(format!("cannot read {}", config.unreadable.join(", "))));
     }
+    if config.services.is_empty() && insistence == Insistence::Something {
+        return Some(Failure::Configuration("no services. Exiting...".to_owned()));
+    }
     let error = reports.iter().find(|report| report.severity == Severity::Error)?;
     match (insistence, error.code.as_str()) {
-        (Insistence::ServeTheRest, _) => None,
+        (Insistence::ServeTheRest | Insistence::Something, _) => None,
         (Insistence::AllOrNothing, "not-permitted") => Some(Failure::NotPermitted(error.message.clone())),
         (Insistence::AllOrNothing, _) => Some(Failure::Configuration(error.message.clone())),
     }

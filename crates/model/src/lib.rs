@@ -38,6 +38,7 @@ pub mod ident;
 pub mod lifecycle;
 pub mod lookups;
 pub mod numeral;
+pub mod policy;
 pub mod process_settings;
 pub mod queue;
 pub mod registry;

@@ -244,6 +244,7 @@ mod tests {
                 rest: None,
             }),
             wrapped: None,
+            policy: None,
         }
     }
 

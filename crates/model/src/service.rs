@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::Tables;
 use crate::diagnostic::printable;
+use crate::policy::{LogTarget, Policy};
 use crate::process_settings::ProcessSettings;
 
 /// All that one load found.
@@ -52,13 +53,22 @@ fn deserialize_services<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ve
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<Service>, A::Error> {
             let mut services = Vec::new();
-            let (mut users, mut limits) = (HashSet::new(), HashSet::new());
+            let (mut users, mut limits, mut processes) = (HashSet::new(), HashSet::new(), HashSet::new());
+            let mut files = HashSet::new();
             while let Some(mut service) = sequence.next_element::<Service>()? {
                 share(&mut service.limits, &mut limits);
-                if let Task::Program(Program { identity: Identity::User(credentials), .. }) =
-                    &mut service.task
+                if let Task::Program(program) = &mut service.task {
+                    if let Identity::User(credentials) = &mut program.identity {
+                        share(credentials, &mut users);
+                    }
+                    if let Some(process) = &mut program.process {
+                        share(process, &mut processes);
+                    }
+                }
+                if let Some(LogTarget::File(file)) =
+                    service.policy.as_mut().map(|policy| &mut policy.log.target)
                 {
-                    share(credentials, &mut users);
+                    share(file, &mut files);
                 }
                 services.push(service);
             }
@@ -109,6 +119,8 @@ pub struct Service {
     pub limits: Arc<Limits>,
     /// Who is let in, where hosts.allow and hosts.deny are asked.
     pub wrapped: Option<Box<Wrapped>>,
+    /// What is said to callers and logged of them, besides what is of all.
+    pub policy: Option<Box<Policy>>,
 }
 
 /// How hosts.allow and hosts.deny are asked for a service.
@@ -143,6 +155,15 @@ impl Service {
     pub fn label(&self, listener: &Listener) -> String {
         let rpc = if listener.extras().versions.is_some() { "rpc/" } else { "" };
         format!("{}/{rpc}{}", self.display_name(), listener.protocol.word())
+    }
+
+    /// Whether it matters who has sent a datagram.
+    pub fn wants_sender(&self) -> bool {
+        let is_told = |program: &Program| program.variables == CallerVariables::RemoteHost;
+        self.limits.has_source_limits()
+            || self.wrapped.is_some()
+            || self.policy.is_some()
+            || self.program().is_some_and(is_told)
     }
 
     /// The program, when it is not a built-in.

@@ -20,6 +20,7 @@ pub fn usherd() -> Command {
         .subcommand(check())
         .subcommand(status())
         .subcommand(inetd())
+        .subcommand(xinetd())
         .subcommand(access())
         .subcommand(ident())
         .subcommand(with_names())
@@ -245,6 +246,72 @@ pub fn inetd() -> Command {
 pub const INETD_USAGE: &str = "inetd [-dEefilwW] [-a address] [-c max] [-C rate] [-p file] [-q len] [-R rate] \
                                [-s max] [--environment] [--resolve] [--dialect name] [configuration_file]";
 
+/// xinetd's options, which have one dash in front of their words there.
+pub fn xinetd() -> Command {
+    let flag = |name: &'static str, long: &'static str, help: &'static str| {
+        Arg::new(name).long(long).action(ArgAction::SetTrue).help(help)
+    };
+    let value = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    let count =
+        |name, help| value(name, "N", help).value_parser(RangedU64ValueParser::<u32>::new().range(1..));
+    Command::new("xinetd")
+        .about("As xinetd, with its options and its configuration")
+        .long_about(
+            "As xinetd, with its options and its configuration. A program that is started by the name xinetd takes the \
+             words with one dash, as xinetd does: -dontfork.",
+        )
+        .override_usage(XINETD_USAGE)
+        .args_override_self(true)
+        .arg(
+            Arg::new("debug")
+                .short('d')
+                .action(ArgAction::SetTrue)
+                .help("Stay in the foreground, and log to standard error"),
+        )
+        .arg(Arg::new("config").short('f').value_name("FILE").help("The configuration [/etc/xinetd.conf]"))
+        .arg(
+            value("syslog", "FACILITY", "The facility of syslog for the daemon's own lines [daemon]")
+                .value_parser(facility)
+                .conflicts_with("filelog"),
+        )
+        .arg(value("filelog", "FILE", "Add the daemon's own lines to this file, instead of syslog"))
+        .arg(value("pidfile", "FILE", "Write the process number there, locked"))
+        .arg(flag("dontfork", "dontfork", "Stay in the foreground, whatever there is to serve"))
+        .arg(flag("stayalive", "stayalive", "Go on when there is nothing to serve"))
+        .arg(count("limit", "The most programs in all at the same time [no limit]"))
+        .arg(count("logprocs", "The most look-ups of users at the same time; those that wait wait for a while [15]"))
+        .arg(flag("inetd-compat", "inetd_compat", "Read /etc/inetd.conf too"))
+        .arg(flag("inetd-ipv6", "inetd_ipv6", "Nothing: services of /etc/inetd.conf have both families"))
+        .arg(count("cc", "Nothing: there is no check of the daemon's own state to be made now and then"))
+        .arg(flag("reuse", "reuse", "Nothing: addresses are always reused"))
+        .arg(count("shutdownprocs", "Nothing, as in xinetd"))
+        .arg(flag("version", "version", "Print the version"))
+}
+
+/// How the original says it, with what it does not say.
+pub const XINETD_USAGE: &str = "xinetd [-d] [-f config_file] [-filelog filename] [-syslog facility] [-reuse] \
+                                [-limit proc_limit] [-pidfile filename] [-logprocs limit] [-shutdownprocs limit] \
+                                [-cc interval] [-dontfork] [-stayalive] [-inetd_compat] [-inetd_ipv6] [-version]";
+
+/// `LOG_DAEMON`, not shifted.
+pub const DAEMON_FACILITY: u8 = 3;
+
+/// A facility that xinetd can log to, by its name.
+fn facility(name: &str) -> Result<u8, &'static str> {
+    let local =
+        name.strip_prefix("local").and_then(|number| number.parse::<u8>().ok()).filter(|number| *number < 8);
+    match (name, local) {
+        ("daemon", _) => Ok(DAEMON_FACILITY),
+        ("auth", _) => Ok(4),
+        ("authpriv", _) => Ok(10),
+        ("user", _) => Ok(1),
+        (_, Some(number)) if name.len() == "local0".len() => Ok(16 + number),
+        _ => Err("not daemon, auth, authpriv, user or local0 to local7"),
+    }
+}
+
 fn with_names() -> Command {
     Command::new("with-names")
         .about("Run a program with the host names of both ends of its connection")
@@ -441,6 +508,7 @@ mod tests {
     fn the_table_is_sound() {
         usherd().debug_assert();
         inetd().debug_assert();
+        xinetd().debug_assert();
     }
 
     #[test]

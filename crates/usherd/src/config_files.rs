@@ -100,12 +100,12 @@ impl ConfigFiles {
     }
 
     fn refuse(&mut self, path: &str, problem: &Problem, diagnostics: &mut Vec<Diagnostic>) {
-        let (why, original, hint) = match problem {
+        let why = problem.words();
+        let (original, hint) = match problem {
             Problem::System(error) => {
-                (words(error), errno::words(errno::from_io(error)), "check the path and its permissions")
+                (errno::words(errno::from_io(error)), "check the path and its permissions")
             }
-            Problem::Folder => ("it is a folder".to_owned(), "it is a folder".to_owned(), ""),
-            Problem::Content(why) => ((*why).to_owned(), (*why).to_owned(), ""),
+            Problem::Folder | Problem::Content(_) => (why.clone(), ""),
         };
         diagnostics.push(
             Diagnostic::error("unreadable", Place::File(path.to_owned()), format!("cannot be read: {why}"))
@@ -307,6 +307,17 @@ pub enum Problem {
     Folder,
     /// It is not what is wanted.
     Content(&'static str),
+}
+
+impl Problem {
+    /// For people.
+    pub fn words(&self) -> String {
+        match self {
+            Problem::System(error) => words(error),
+            Problem::Folder => "it is a folder".to_owned(),
+            Problem::Content(why) => (*why).to_owned(),
+        }
+    }
 }
 
 /// A file's text.

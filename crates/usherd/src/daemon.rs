@@ -644,7 +644,10 @@ impl Daemon {
         for signal in self.signals.read().iter() {
             match signal {
                 Signal::CHLD => sweep = true,
-                Signal::HUP => self.raise(Event::ReloadRequested),
+                Signal::HUP => {
+                    self.logger.reopen();
+                    self.raise(Event::ReloadRequested);
+                }
                 Signal::TERM | Signal::INT | Signal::QUIT => self.raise(Event::StopRequested),
                 Signal::ALRM => self.raise(Event::RetryRequested),
                 // Means nothing to us, and must not end us.

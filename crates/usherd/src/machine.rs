@@ -15,6 +15,8 @@ use rustix::process::geteuid;
 use usherd_model::config::{Facts, HostError, NoAnswer, ProgramFault, User};
 use usherd_sys::names;
 
+use crate::config_files;
+
 /// The machine that this process runs on.
 #[derive(Debug, Default)]
 pub struct Machine {
@@ -92,6 +94,13 @@ impl Facts for Machine {
                 fault
             }
         }
+    }
+
+    fn file(&mut self, path: &[u8], most: usize) -> Result<Vec<u8>, String> {
+        let mut text =
+            config_files::text(Path::new(OsStr::from_bytes(path))).map_err(|problem| problem.words())?;
+        text.truncate(most);
+        Ok(text)
     }
 
     fn auth_fault(&mut self, arguments: &[&[u8]]) -> Option<String> {

@@ -47,6 +47,8 @@ pub enum SourceSpec {
     File(String),
     /// A file in the language of xinetd.conf, whatever it looks like.
     Xinetd(String),
+    /// An inetd.conf whose services are xinetd's: those that no xinetd.conf has.
+    InetdForXinetd(String),
     /// A folder whose files are read.
     Folder(String),
     /// A text that is no file, with a name for diagnostics.
@@ -61,11 +63,6 @@ pub enum SourceSpec {
 }
 
 impl SourceSpec {
-    /// Whether it can be nothing but an xinetd.conf.
-    pub fn is_xinetd(&self) -> bool {
-        matches!(self, SourceSpec::Xinetd(_))
-    }
-
     /// A path by what it is now. One that is something else at a later load is as good as unreadable: an empty folder
     /// in the place of a file does not say that all its services are gone.
     pub fn path(path: String) -> Self {

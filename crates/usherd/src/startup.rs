@@ -18,7 +18,7 @@ use crate::control::Control;
 use crate::daemon::{Daemon, OnReady, Parts};
 use crate::exit_code::Exit;
 use crate::loader::Loader;
-use crate::log::{Format, Level, Logger, Record, Sink, Syslog, Terminal};
+use crate::log::{Format, Level, Logger, OwnFile, Record, Sink, Syslog, Terminal, XINETD};
 use crate::message::Request;
 use crate::notify::ServiceManager;
 use crate::pid_file::{PidFile, PidFileError};
@@ -49,7 +49,7 @@ pub struct Options {
 }
 
 /// Where a daemon speaks, and how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Speech {
     /// On standard error: for people on a terminal, as fields otherwise.
     Stderr,
@@ -57,6 +57,12 @@ pub enum Speech {
     People,
     /// To syslog, under this name, as the original does.
     Syslog(&'static str),
+    /// To syslog with this facility, not shifted, as xinetd does.
+    XinetdSyslog(u8),
+    /// To a file, as xinetd does.
+    XinetdFile(String),
+    /// On standard error, as xinetd does.
+    XinetdStderr,
 }
 
 /// Where the control socket is.
@@ -240,6 +246,11 @@ fn release(launcher: OwnedFd) {
 fn logger(speech: Speech) -> Logger {
     match speech {
         Speech::Syslog(ident) => Logger::new(Sink::Syslog(Syslog::new(ident)), Format::Original),
+        Speech::XinetdSyslog(facility) => {
+            Logger::new(Sink::Syslog(Syslog::with_facility(XINETD, facility)), Format::Xinetd)
+        }
+        Speech::XinetdFile(path) => Logger::new(Sink::File(OwnFile::new(&path)), Format::Xinetd),
+        Speech::XinetdStderr => Logger::new(Sink::Terminal(Terminal::new()), Format::Xinetd),
         Speech::People => Logger::new(Sink::Terminal(Terminal::new()), Format::People),
         Speech::Stderr => {
             let people = rustix::termios::isatty(rustix::stdio::stderr());

@@ -24,6 +24,8 @@ pub trait Facts {
     fn has_ipv6(&mut self) -> bool;
     /// What would keep a program from starting, as far as can be seen now.
     fn program_fault(&mut self, path: &[u8]) -> Option<ProgramFault>;
+    /// The beginning of a file, up to so many bytes; or why it cannot be read.
+    fn file(&mut self, path: &[u8], most: usize) -> Result<Vec<u8>, String>;
     /// What is wrong with the arguments of `internal auth`, for those who wrote them.
     fn auth_fault(&mut self, arguments: &[&[u8]]) -> Option<String>;
     /// The daemon's own user, when it is not root and so can start programs only as that one.

@@ -63,6 +63,7 @@ pub(super) fn complete(
             task: Task::Builtin(Builtin::Tcpmux),
             limits: Arc::new(limits),
             wrapped: None,
+            policy: None,
         });
     } else if let Some(entry) =
         tree.entries.iter().find(|entry| good.is_some() && name(&entry.name).is_some())

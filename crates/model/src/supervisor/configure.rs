@@ -277,8 +277,8 @@ impl Supervisor {
 
 /// Whether two configurations of a service mean the same, wherever they stand.
 fn says_the_same(a: &Service, b: &Service) -> bool {
-    (&a.task, &a.limits, &a.listeners, &a.name, &a.wrapped)
-        == (&b.task, &b.limits, &b.listeners, &b.name, &b.wrapped)
+    (&a.task, &a.limits, &a.listeners, &a.name, &a.wrapped, &a.policy)
+        == (&b.task, &b.limits, &b.listeners, &b.name, &b.wrapped, &b.policy)
 }
 
 fn builtin_ports(service: &Service) -> impl Iterator<Item = u16> {

@@ -12,7 +12,7 @@ use crate::access::{
     RuleAt, Tables, UNKNOWN, Verdict, Which,
 };
 use crate::admission::Claim;
-use crate::event::{Action, ConnectionId, Errand, Handed, Judged, Log, Remark, Start};
+use crate::event::{Action, ConnectionId, Errand, Handed, Judged, Log, Reason, Remark, Start};
 use crate::lifecycle::{Pause, Phase};
 use crate::lookups::Question;
 use crate::service::{ListenAddress, Voice, Wrapped};
@@ -327,7 +327,7 @@ impl Supervisor {
         let Judgment { start, claim, .. } = judgment;
         let is_open = self.listeners.get(start.listener).is_some_and(|listener| listener.phase.is_open());
         if is_open || matches!(start.handed, Handed::Connection(_)) {
-            actions.push(turn_away(start.listener, start.handed));
+            self.dismiss(start.listener, start.handed, Reason::Tables, start.peer, actions);
         }
         self.release(*claim, actions);
     }

@@ -22,7 +22,7 @@ use crate::admission::{Admission, Claim, Gate, Limit, Pool, Usage};
 use crate::children::{Child, Children, Pid, Session, SessionId};
 use crate::episode::{Episodes, Held};
 use crate::event::{
-    Action, ConnectionId, Errand, Event, Exit, Handed, IDLE, Log, NotStarted, OpenError, Start,
+    Action, ConnectionId, Errand, Event, Exit, Handed, IDLE, Log, NotStarted, OpenError, Reason, Start,
 };
 use crate::failure::{Errno, Failures, StartError, Step};
 use crate::lifecycle::{ListenerState, Pause, Phase};
@@ -167,9 +167,9 @@ impl Supervisor {
             Event::Started(start, pid) => self.started(start, pid, now, actions),
             Event::NotStarted(start, error) => self.not_started(start, error, now, actions),
             Event::Ended(pid, exit, failure) => self.ended(pid, exit, failure, now, actions),
-            Event::SessionEnded(session) => self.session_ended(session, actions),
+            Event::SessionEnded(session) => self.session_ended(session, now, actions),
             Event::Asked { session, connection, peer, request } => {
-                self.session_ended(session, actions);
+                self.session_ended(session, now, actions);
                 self.asked(connection, peer, request, now, actions);
             }
             Event::LoopsDropped(listener, count, source) => {
@@ -311,10 +311,8 @@ impl Supervisor {
             (Gate::Open, _) => match (handover, has_connections) {
                 (Handover::Connection, true) => actions.push(Action::Accept(id)),
                 (Handover::Connection, false) => actions.push(Action::PeekDatagram(id)),
-                // Whose datagram it is counts only where sources are limited or judged.
-                (Handover::Listener, false)
-                    if state.service.limits.has_source_limits() || state.service.wrapped.is_some() =>
-                {
+                // Whose datagram it is counts only where somebody wants to know.
+                (Handover::Listener, false) if state.service.wants_sender() => {
                     actions.push(Action::PeekDatagram(id));
                 }
                 (Handover::Listener, _) => self.grant(id, Handed::Listener, None, now, actions),
@@ -352,7 +350,7 @@ impl Supervisor {
             }
             (Gate::Closed(limit, _), AtLimit::Refuse) => {
                 self.answer_offer(id);
-                actions.push(Action::Skip(id));
+                self.dismiss(id, Handed::Listener, Reason::Limit(limit), None, actions);
                 self.refused(id, limit, None, now, actions);
             }
         }
@@ -387,6 +385,8 @@ impl Supervisor {
         };
         listener.resources.succeed();
         state.counters.calls += 1;
+        let always = state.service.policy.as_ref().and_then(|policy| policy.banners.always.clone());
+        self.say_banner(always.as_ref(), Handed::Connection(connection), actions);
         let gate = self.gate_of(id, now);
         let limit = match gate {
             Gate::Closed(limit, _) => Some(limit),
@@ -395,7 +395,7 @@ impl Supervisor {
         };
         if let Some(limit) = limit {
             self.answer_offer(id);
-            actions.push(Action::Refuse(connection));
+            self.dismiss(id, Handed::Connection(connection), Reason::Limit(limit), peer, actions);
             self.refused(id, limit, peer, now, actions);
             return;
         }
@@ -418,7 +418,7 @@ impl Supervisor {
         let claim = Claim { pool: pool(&state.service.task), service, source: peer.map(|peer| peer.ip()) };
         let begun = self.admission.begin(claim, &state.service.limits, &mut state.usage, now);
         if let Err(limit) = begun {
-            actions.push(turn_away(id, handed));
+            self.dismiss(id, handed, Reason::Limit(limit), peer, actions);
             self.hold_back(id, Holding::refused(limit, 1, peer), now, actions);
             return;
         }
@@ -439,9 +439,14 @@ impl Supervisor {
             (Task::Builtin(builtin), Handed::Connection(connection)) => {
                 state.counters.started += 1;
                 let ends = if *builtin == Builtin::Tcpmux { Some(now.after(tcpmux::PATIENCE)) } else { None };
-                let session = self.sessions.insert(Session { claim, ends });
+                let (logs, builtin) = (state.logs_start(&self.settings), *builtin);
+                let session = self.sessions.insert(Session { claim, began: now, ends });
                 self.timers.extend(ends.map(|ends| (ends, Timer::Session(session))));
-                actions.push(Action::Serve { session, service, builtin: *builtin, connection });
+                self.welcome(&start, actions);
+                if logs {
+                    actions.push(Action::Log(Log::Connected(start, None)));
+                }
+                actions.push(Action::Serve { session, service, builtin, connection });
             }
             // Datagrams of built-ins are answered by the shell at once; see `builtins`.
             (Task::Builtin(_), Handed::DatagramPeer | Handed::Listener) => {
@@ -455,6 +460,7 @@ impl Supervisor {
                     self.start_failed(&start, error, now, actions);
                 }
                 Identity::Daemon | Identity::User(_) => {
+                    self.welcome(&start, actions);
                     actions.push(
                         errand.map_or(Action::Start(start), |errand| Action::StartAfter(start, errand)),
                     );
@@ -469,22 +475,27 @@ impl Supervisor {
         if let Some(listener) = self.listeners.get_mut(start.listener) {
             listener.resources.succeed();
         }
+        let mut logs = false;
         if let Some(state) = self.services.get_mut(start.service) {
             state.counters.started += 1;
             if !matches!(start.handed, Handed::Connection(_)) {
                 state.counters.calls += 1;
             }
+            logs = state.logs_start(&self.settings);
         }
         if start.handed == Handed::Listener {
             self.set_phase(start.listener, Phase::HandedOver(pid), actions);
         }
-        if self.settings.log_connections {
-            actions.push(Action::Log(Log::Connected(start, pid)));
+        if logs {
+            actions.push(Action::Log(Log::Connected(start, Some(pid))));
         }
     }
 
     fn not_started(&mut self, start: Start, error: NotStarted, now: Tick, actions: &mut Vec<Action>) {
         self.release(program_claim(&start), actions);
+        if error != NotStarted::Nobody {
+            self.log_failure(start.listener, Reason::NoProcess, start.peer, actions);
+        }
         match error {
             NotStarted::Nobody => {}
             NotStarted::Busy => {
@@ -558,17 +569,28 @@ impl Supervisor {
                 }
             }
         }
-        if self.settings.log_connections && failure.is_none() {
+        // Where each start is said, its end is, too, whatever came of it.
+        let logs = self.services.get(service).is_some_and(|state| {
+            state.logs_end(&self.settings) && (failure.is_none() || state.service.policy.is_some())
+        });
+        if logs {
             let lasted = now.since(child.started);
-            actions.push(Action::Log(Log::Disconnected { service, pid, source, exit, lasted }));
+            actions.push(Action::Log(Log::Disconnected { service, pid: Some(pid), source, exit, lasted }));
         }
         self.release(child.claim, actions);
     }
 
-    fn session_ended(&mut self, id: SessionId, actions: &mut Vec<Action>) {
-        if let Some(Session { claim, ends }) = self.sessions.remove(id) {
+    fn session_ended(&mut self, id: SessionId, now: Tick, actions: &mut Vec<Action>) {
+        if let Some(Session { claim, began, ends }) = self.sessions.remove(id) {
             if let Some(ends) = ends {
                 self.timers.remove(&(ends, Timer::Session(id)));
+            }
+            let Claim { service, source, pool } = claim;
+            let logs = self.services.get(service).is_some_and(|state| state.logs_end(&self.settings));
+            // One that is over as soon as it has begun has no end to speak of.
+            if logs && pool != Pool::Moments {
+                let (exit, lasted) = (Exit::Status(0), now.since(began));
+                actions.push(Action::Log(Log::Disconnected { service, pid: None, source, exit, lasted }));
             }
             self.release(claim, actions);
         }
@@ -709,8 +731,13 @@ impl Supervisor {
     /// A phase has come to its end.
     fn wake(&mut self, id: ListenerId, actions: &mut Vec<Action>) {
         let Some(listener) = self.listeners.get(id) else { return };
+        let service = listener.service;
         match listener.phase {
             Phase::Closed { .. } => actions.push(Action::Open(id)),
+            Phase::Paused(Pause::Limit(Limit::Starts, _)) => {
+                self.set_phase(id, Phase::Polled, actions);
+                self.rest_is_over(service, actions);
+            }
             Phase::Paused(_) => self.set_phase(id, Phase::Polled, actions),
             Phase::Opening | Phase::Polled | Phase::HandedOver(_) => {}
         }
@@ -812,6 +839,18 @@ impl ServiceState {
     /// What it has done.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// Whether it is logged that somebody is served.
+    fn logs_start(&self, settings: &Settings) -> bool {
+        let policy = self.service.policy.as_ref();
+        settings.log_connections || policy.is_some_and(|policy| policy.log.success.logs_start())
+    }
+
+    /// Whether it is logged that somebody was served.
+    fn logs_end(&self, settings: &Settings) -> bool {
+        let policy = self.service.policy.as_ref();
+        settings.log_connections || policy.is_some_and(|policy| policy.log.success.logs_end())
     }
 
     fn troubles(&mut self) -> &mut Troubles {

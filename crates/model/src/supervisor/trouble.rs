@@ -1,13 +1,15 @@
 //! What does not go well: limits, failed starts, and resources that have run out. Each is said when it begins and when it
 //! ends, and none of it is for ever.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ListenerId, ServiceId, Supervisor, Timer};
+use super::{ListenerId, ServiceId, Supervisor, Timer, turn_away};
 use crate::admission::Limit;
 use crate::episode::Held;
-use crate::event::{AcceptError, Action, BUSY_RETRY, Handed, Log, Start};
+use crate::event::{AcceptError, Action, BUSY_RETRY, Handed, Log, Reason, Start};
 use crate::failure::{Errno, StartError};
 use crate::lifecycle::{Pause, Phase};
 use crate::time::Tick;
@@ -158,6 +160,63 @@ impl Supervisor {
                 let pause = Pause::Limit(Limit::Starts, Some(now.after(rest)));
                 self.set_phase(listener, Phase::Paused(pause), actions);
             }
+        }
+    }
+
+    /// Says that a service is there again that rested because too many came.
+    pub(super) fn rest_is_over(&mut self, service: ServiceId, actions: &mut Vec<Action>) {
+        let Some(state) = self.services.get(service) else { return };
+        let rests = |id: &ListenerId| {
+            let phase = self.listeners.get(*id).map(|listener| listener.phase);
+            matches!(phase, Some(Phase::Paused(Pause::Limit(Limit::Starts, _))))
+        };
+        if state.service.limits.rest.is_some() && !state.listeners.iter().any(rests) {
+            actions.push(Action::Log(Log::Resumed(service)));
+        }
+    }
+
+    /// Sends a caller away, with what such callers are sent, and says so where that is logged.
+    pub(super) fn dismiss(
+        &self,
+        id: ListenerId,
+        handed: Handed,
+        reason: Reason,
+        peer: Option<SocketAddr>,
+        actions: &mut Vec<Action>,
+    ) {
+        let policy = self.service_of(id).and_then(|service| service.policy.as_deref());
+        if let Some(policy) = policy {
+            self.say_banner(policy.banners.failure.as_ref(), handed, actions);
+        }
+        actions.push(turn_away(id, handed));
+        self.log_failure(id, reason, peer, actions);
+    }
+
+    /// Says that somebody is not served, where that is logged.
+    pub(super) fn log_failure(
+        &self,
+        listener: ListenerId,
+        reason: Reason,
+        peer: Option<SocketAddr>,
+        actions: &mut Vec<Action>,
+    ) {
+        let policy = self.service_of(listener).and_then(|service| service.policy.as_deref());
+        if policy.is_some_and(|policy| policy.log.failure.attempt) {
+            actions.push(Action::Log(Log::Failed { listener, reason, peer }));
+        }
+    }
+
+    /// Sends a caller what those are sent who are served.
+    pub(super) fn welcome(&self, start: &Start, actions: &mut Vec<Action>) {
+        let policy = self.services.get(start.service).and_then(|state| state.service.policy.as_deref());
+        if let Some(policy) = policy {
+            self.say_banner(policy.banners.success.as_ref(), start.handed, actions);
+        }
+    }
+
+    pub(super) fn say_banner(&self, banner: Option<&Arc<[u8]>>, handed: Handed, actions: &mut Vec<Action>) {
+        if let (Some(banner), Handed::Connection(connection)) = (banner, handed) {
+            actions.push(Action::Say(connection, Cow::Owned(banner.to_vec())));
         }
     }
 

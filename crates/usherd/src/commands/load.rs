@@ -59,7 +59,7 @@ pub(super) fn load(request: &Request, compare: Compare) -> Reply {
     let mut xinetd = xinetd::Reading::default();
     for spec in &request.sources {
         let found = match spec {
-            SourceSpec::File(path) | SourceSpec::Xinetd(path) => {
+            SourceSpec::File(path) | SourceSpec::Xinetd(path) | SourceSpec::InetdForXinetd(path) => {
                 files.read_file(path, &mut sources, &mut diagnostics)
             }
             SourceSpec::Folder(path) => files.read_folder(path, &mut sources, &mut diagnostics),
@@ -71,8 +71,11 @@ pub(super) fn load(request: &Request, compare: Compare) -> Reply {
         };
         let dialect = request.dialect.dialect();
         for file in found {
-            let is_xinetd = spec.is_xinetd() || xinetd::is_written_in(sources.text(file));
-            if is_xinetd {
+            if matches!(spec, SourceSpec::InetdForXinetd(_)) {
+                let mut inner = Tree::default();
+                inetd::parse(&mut sources, file, dialect, &mut files, &mut inner, &mut diagnostics);
+                xinetd.add_inetd(inner);
+            } else if matches!(spec, SourceSpec::Xinetd(_)) || xinetd::is_written_in(sources.text(file)) {
                 xinetd.read(&mut sources, file, &mut files, &mut diagnostics);
             } else {
                 inetd::parse(&mut sources, file, dialect, &mut files, &mut tree, &mut diagnostics);

@@ -17,6 +17,7 @@ mod tcpdchk;
 mod tcpdmatch;
 mod try_from;
 mod with_names;
+mod xinetd;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -49,6 +50,9 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
     if name == "inetd" {
         return inetd::run(&arguments);
     }
+    if name == "xinetd" {
+        return xinetd::run(&arguments);
+    }
     // What the daemon starts does without the command line's machinery.
     match arguments.get(1).and_then(|word| word.to_str()) {
         Some("load") => return load::run(),
@@ -58,6 +62,7 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
     }
     let arguments = match arguments.get(1) {
         Some(word) if word == "inetd" => inetd::attach_values(&arguments),
+        Some(word) if word == "xinetd" => xinetd::with_long_words(&arguments),
         Some(_) | None => arguments,
     };
     let mut matches = match cli::usherd().try_get_matches_from(&arguments) {
@@ -74,6 +79,7 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
         "access" => access::run(&matches),
         "status" => status::run(&matches),
         "inetd" => inetd::run_matches(matches),
+        "xinetd" => xinetd::run_matches(&matches),
         "ident" => ident::run(&matches),
         "with-names" => with_names::run(&matches),
         _ => Exit::Usage,

@@ -10,12 +10,13 @@ use usherd_model::diagnostic::printable;
 use usherd_model::episode::Held;
 use usherd_model::event::{Changes, Exit, Judged, Log, Remark};
 use usherd_model::failure::{Errno, StartError, Step};
+use usherd_model::policy::ServiceLog;
 use usherd_model::registry::{Refusal, Registration};
 use usherd_model::service::{Handover, Identity, Service, Unavailable, Voice};
 use usherd_model::status;
 use usherd_model::supervisor::{ListenerId, ServiceId, Supervisor};
 
-use super::{Level, Record, Speaker};
+use super::{Level, Record, Speaker, xinetd};
 use crate::{errno, ip_options};
 
 /// Finds the words for an entry. Names are looked up in `supervisor`, which still has what the entry speaks of.
@@ -38,6 +39,7 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
                 .field("limit", limit.word())
                 .field("peer", peer.map_or_else(String::new, |peer| peer.to_string()))
                 .original(original)
+                .xinetd(xinetd::limit(&names.service(*service), *limit, *pause))
         }
         Log::LimitEnded { service, limit, lasted, refused } => {
             let name = names.service(*service);
@@ -90,22 +92,51 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
             let name = names.service(start.service);
             let peer = start.peer.map_or_else(String::new, |peer| peer.to_string());
             let from = if peer.is_empty() { String::new() } else { format!(" from {peer}") };
-            Record::new(Level::Info, "connected", format!("{name}: connection{from}, process {}", pid.0))
+            let log = names.log(start.service);
+            let line = xinetd::start(&name, log.success, *pid, start.peer);
+            let process = pid.map_or_else(String::new, |pid| format!(", process {}", pid.0));
+            Record::new(Level::Info, "connected", format!("{name}: connection{from}{process}"))
                 .field("service", name)
                 .field("listener", names.listener(start.listener))
                 .field("peer", peer)
-                .field("pid", pid.0.to_string())
+                .field("pid", pid.map_or_else(String::new, |pid| pid.0.to_string()))
+                .xinetd(line)
+                .service_log(log.target)
+        }
+        Log::Failed { listener, reason, peer } => {
+            let (label, name, log) =
+                (names.listener(*listener), names.name_of(*listener), names.log_of(*listener));
+            let line = xinetd::fail(&name, log.failure, *reason, *peer);
+            Record::new(Level::Info, "refused", format!("{label}: {line}"))
+                .field("service", name)
+                .field("listener", label)
+                .field("peer", peer.map_or_else(String::new, |peer| peer.to_string()))
+                .xinetd(line)
+                .service_log(log.target)
+        }
+        Log::Resumed(service) => {
+            let name = names.service(*service);
+            Record::new(Level::Notice, "resumed", format!("{name}: callers are served again"))
+                .field("service", name.clone())
+                .xinetd(format!("Activating service {name}"))
         }
         Log::Disconnected { service, pid, source, exit, lasted } => {
             let name = names.service(*service);
             let took = format!("{:.3}s", lasted.as_secs_f64());
-            let text = format!("{name}: process {} ended, {} after {took}", pid.0, exit_words(*exit));
+            let text = match pid {
+                Some(pid) => format!("{name}: process {} ended, {} after {took}", pid.0, exit_words(*exit)),
+                None => format!("{name}: session ended after {took}"),
+            };
+            let log = names.log(*service);
+            let line = xinetd::exit(&name, log.success, *exit, *pid, *lasted);
             Record::new(Level::Info, "disconnected", text)
                 .field("service", name)
                 .field("peer", source.as_ref().map_or_else(String::new, IpAddr::to_string))
-                .field("pid", pid.0.to_string())
+                .field("pid", pid.map_or_else(String::new, |pid| pid.0.to_string()))
                 .field("exit", exit_words(*exit))
                 .field("duration", took)
+                .xinetd(line)
+                .service_log(log.target)
         }
         Log::WaitServerFailed(service, exit) => {
             let path = names.program(*service);
@@ -160,11 +191,18 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
                 0 => (Level::Notice, "configured"),
                 1.. => (Level::Warning, "configured without what cannot be read"),
             };
+            let services = kept + added + changed;
             let text = format!(
-                "{how}: {} services ({kept} as before, {added} new, {changed} changed), {removed} gone",
-                kept + added + changed
+                "{how}: {services} services ({kept} as before, {added} new, {changed} changed), {removed} gone"
             );
+            let old = kept + changed;
+            // The first one has nothing before it.
+            let xinetd = match old + removed {
+                0 => format!("Started working: {services} available service{}", plural(services)),
+                1.. => format!("Reconfigured: new={added} old={old} dropped={removed} (services)"),
+            };
             Record::new(level, "configured", text)
+                .xinetd(xinetd)
                 .field("kept", kept.to_string())
                 .field("added", added.to_string())
                 .field("changed", changed.to_string())
@@ -189,6 +227,10 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
             Record::new(Level::Warning, "kept", text).field("service", service.clone())
         }
     }
+}
+
+fn plural(count: u32) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }
 
 /// In the words of tcpd, or in those of an inetd that asks by itself.
@@ -306,6 +348,20 @@ impl Names<'_> {
 
     fn name_of(self, id: ListenerId) -> String {
         self.0.service_of(id).map_or_else(|| "?".to_owned(), Service::display_name)
+    }
+
+    /// What is logged of a service's callers, and where.
+    fn log(self, id: ServiceId) -> ServiceLog {
+        let service = self.0.service(id).map(|state| state.service());
+        service
+            .and_then(|service| service.policy.as_ref())
+            .map(|policy| policy.log.clone())
+            .unwrap_or_default()
+    }
+
+    /// The same of the service of a listener.
+    fn log_of(self, id: ListenerId) -> ServiceLog {
+        self.0.listener(id).map(|listener| self.log(listener.service())).unwrap_or_default()
     }
 
     /// The stretch of time in which a service's starts are counted.

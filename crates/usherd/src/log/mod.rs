@@ -5,15 +5,24 @@
 //! bounded queue, and what does not fit there is counted.
 
 mod describe;
+mod files;
 mod sink;
+mod xinetd;
 
 pub use describe::{describe, describe_more};
 use sink::Written;
-pub use sink::{Sink, Syslog, Terminal};
+pub use sink::{OwnFile, Sink, Syslog, Terminal};
 
 use std::collections::VecDeque;
 
+use files::{Files, Outcome, stamp};
+use usherd_model::diagnostic::printable;
+use usherd_model::policy::{LogFile, LogTarget};
+
 use crate::clock;
+
+/// In whose name lines of services stand in syslog, so that their watchers find them.
+pub const XINETD: &str = "xinetd";
 
 /// How much a record matters; the numbers are those of syslog(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +61,10 @@ pub struct Record {
     pub fields: Vec<(&'static str, String)>,
     /// What the original says about it, in lines; empty when it says nothing.
     pub original: String,
+    /// What xinetd says about it; empty when it says nothing else than that which people read.
+    pub xinetd: String,
+    /// Where that goes, when it is a line of a service's own log.
+    pub service_log: Option<LogTarget>,
     /// In whose name syslog has it, when not in the daemon's.
     pub speaker: Option<Speaker>,
 }
@@ -70,7 +83,16 @@ pub struct Speaker {
 impl Record {
     /// A record without fields.
     pub fn new(level: Level, event: &'static str, text: impl Into<String>) -> Self {
-        Self { level, event, text: text.into(), fields: Vec::new(), original: String::new(), speaker: None }
+        Self {
+            level,
+            event,
+            text: text.into(),
+            fields: Vec::new(),
+            original: String::new(),
+            xinetd: String::new(),
+            service_log: None,
+            speaker: None,
+        }
     }
 
     /// Adds a field; an empty value is left out.
@@ -85,6 +107,18 @@ impl Record {
     /// Has it stand in syslog in somebody's name.
     pub fn speaker(mut self, speaker: Speaker) -> Self {
         self.speaker = Some(speaker);
+        self
+    }
+
+    /// Adds what xinetd says.
+    pub fn xinetd(mut self, line: impl Into<String>) -> Self {
+        self.xinetd = line.into();
+        self
+    }
+
+    /// Makes what xinetd says a line of a service's own log.
+    pub fn service_log(mut self, target: LogTarget) -> Self {
+        self.service_log = Some(target);
         self
     }
 
@@ -104,6 +138,8 @@ pub enum Format {
     Fields,
     /// As openbsd-inetd writes to syslog; words where it says nothing.
     Original,
+    /// As xinetd writes to syslog or to its file.
+    Xinetd,
 }
 
 /// Writes records.
@@ -114,6 +150,9 @@ pub struct Logger {
     /// Lines that could not be written yet.
     behind: VecDeque<Line>,
     lost: u64,
+    /// Where services have lines of their own.
+    files: Files,
+    syslog: Option<Syslog>,
 }
 
 /// A line on its way.
@@ -130,11 +169,47 @@ const MOST_BEHIND: usize = 1000;
 impl Logger {
     /// Writes to `sink` in this format.
     pub fn new(sink: Sink, format: Format) -> Self {
-        Self { sink, format, behind: VecDeque::new(), lost: 0 }
+        Self { sink, format, behind: VecDeque::new(), lost: 0, files: Files::default(), syslog: None }
     }
 
     /// Writes one record, now or soon; or counts it as lost.
     pub fn log(&mut self, record: &Record) {
+        match &record.service_log {
+            None | Some(LogTarget::Daemon) => self.log_here(record),
+            Some(LogTarget::File(file)) => self.log_to_file(file, &record.xinetd),
+            Some(LogTarget::Syslog { facility, level }) => {
+                let speaker = Speaker { name: String::new(), facility: *facility, level: *level };
+                let line = Line { level: record.level, speaker: Some(speaker), text: record.xinetd.clone() };
+                let syslog = self.syslog.get_or_insert_with(|| Syslog::new(XINETD));
+                if syslog.write(&line) != Written::Done {
+                    self.lost += 1;
+                }
+            }
+        }
+    }
+
+    /// Lets go of all files: they may have been moved away.
+    pub fn reopen(&mut self) {
+        self.files.reopen();
+        self.sink.reopen();
+    }
+
+    fn log_to_file(&mut self, file: &LogFile, line: &str) {
+        let path = printable(&file.path);
+        let limit = match self.files.write(file, &format!("{}: {line}", stamp())) {
+            Outcome::Written => return,
+            Outcome::Lost => {
+                self.lost += 1;
+                return;
+            }
+            Outcome::Grown => "soft limit",
+            Outcome::Full => "hard limit",
+        };
+        self.log_here(&Record::new(Level::Error, "log-size", format!("Size of {path} log exceeded {limit}")));
+    }
+
+    /// Writes a record to the daemon's own log.
+    fn log_here(&mut self, record: &Record) {
         let line = match self.format {
             Format::People => people(record),
             Format::Fields => fields(record),
@@ -144,7 +219,8 @@ impl Logger {
                 }
                 return;
             }
-            Format::Original => record.text.clone(),
+            Format::Xinetd if !record.xinetd.is_empty() => record.xinetd.clone(),
+            Format::Original | Format::Xinetd => record.text.clone(),
         };
         self.write(record, line);
     }

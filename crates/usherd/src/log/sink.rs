@@ -9,7 +9,10 @@ use rustix::net::{
     AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, send, socket_with,
 };
 
-use super::{Line, Speaker};
+use usherd_model::policy::LogFile;
+
+use super::files::{Files, Outcome, stamp};
+use super::{Level, Line, Speaker, XINETD};
 use crate::clock;
 
 /// Where lines go.
@@ -19,6 +22,8 @@ pub enum Sink {
     Terminal(Terminal),
     /// The system's log.
     Syslog(Syslog),
+    /// A file of xinetd's own messages.
+    File(OwnFile),
 }
 
 /// What became of a line.
@@ -38,6 +43,14 @@ impl Sink {
         match self {
             Sink::Terminal(terminal) => terminal.write(&line.text),
             Sink::Syslog(syslog) => syslog.write(line),
+            Sink::File(file) => file.write(line),
+        }
+    }
+
+    /// Lets go of a file, which may have been moved away.
+    pub(super) fn reopen(&mut self) {
+        if let Sink::File(file) = self {
+            file.files.reopen();
         }
     }
 }
@@ -113,6 +126,36 @@ const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 /// What a pipe takes at once; see pipe(7).
 const PIPE_BUF: usize = 4096;
 
+/// A file of messages in xinetd's form: `26/12/1@08:17:29 xinetd[23378]: NOTICE: words`.
+#[derive(Debug)]
+pub struct OwnFile {
+    files: Files,
+    file: LogFile,
+    pid: u32,
+}
+
+impl OwnFile {
+    /// Adds to this file.
+    pub fn new(path: &str) -> Self {
+        let file = LogFile { path: path.as_bytes().into(), soft: None, hard: None };
+        Self { files: Files::default(), file, pid: std::process::id() }
+    }
+
+    fn write(&mut self, line: &Line) -> Written {
+        let word = match line.level {
+            Level::Error => "ERROR",
+            Level::Warning => "WARNING",
+            Level::Notice => "NOTICE",
+            Level::Info => "INFO",
+        };
+        let text = format!("{} {}: {word}: {}", stamp(), tag(XINETD, self.pid), line.text);
+        match self.files.write(&self.file, &text) {
+            Outcome::Lost => Written::Nobody,
+            Outcome::Written | Outcome::Grown | Outcome::Full => Written::Done,
+        }
+    }
+}
+
 /// syslog(3)'s socket, with its format, without its waiting.
 #[derive(Debug)]
 pub struct Syslog {
@@ -138,12 +181,17 @@ impl Syslog {
         Self { facility: DAEMON, tag: tag(ident, pid), pid, socket: None, is_connected: false }
     }
 
+    /// The same with another facility, as in syslog(3) and not shifted.
+    pub fn with_facility(ident: &str, facility: u8) -> Self {
+        Self { facility: facility << 3, ..Self::new(ident) }
+    }
+
     /// As syslog(3) writes before openlog(3): as the user's, without a number.
     pub fn unopened(name: &str) -> Self {
         Self { facility: USER, tag: name.to_owned(), ..Self::new(name) }
     }
 
-    fn write(&mut self, line: &Line) -> Written {
+    pub(super) fn write(&mut self, line: &Line) -> Written {
         let (priority, tag) = match &line.speaker {
             None => (self.facility | line.level as u8, self.tag.clone()),
             Some(Speaker { name, facility, level }) => {

@@ -4,7 +4,9 @@
 //! and remembered as broken, so that a reload can go on with what it replaced.
 
 mod limits;
+mod policy;
 mod process;
+mod service_log;
 mod sockets;
 mod task;
 mod wrapped;
@@ -100,6 +102,7 @@ impl Checker<'_> {
         }
         let limits = self.limits(entry, task.as_ref());
         let accepts = kind.is_some_and(SocketKind::has_connections) && handover == Some(Handover::Listener);
+        let policy = self.policy(entry);
         let mut limits = limits?;
         if accepts && matches!(task, Some(Task::Program(_))) {
             self.sources_are_unseen(entry, &mut limits);
@@ -112,6 +115,7 @@ impl Checker<'_> {
             origin: self.origin(entry.span),
             listeners: listeners?.into(),
             wrapped: self.wrapped(entry, &task),
+            policy: policy?,
             task,
             limits: Arc::new(limits),
         })
@@ -120,27 +124,12 @@ impl Checker<'_> {
     /// What is read and has no effect yet costs the service.
     fn not_there_yet(&mut self, entry: &Entry) -> Option<()> {
         let Some(attributes) = entry.attributes.as_deref() else { return Some(()) };
-        let lists = [
-            &attributes.only_from,
-            &attributes.no_access,
-            &attributes.access_times,
-            &attributes.log_type,
-            &attributes.log_on_success,
-            &attributes.log_on_failure,
-            &attributes.redirect,
-        ];
+        let lists =
+            [&attributes.only_from, &attributes.no_access, &attributes.access_times, &attributes.redirect];
         let names = lists.into_iter().flatten().map(|words| &words.name);
         let flags = &attributes.flags;
-        let words = [
-            &attributes.max_load,
-            &attributes.banner,
-            &attributes.banner_success,
-            &attributes.banner_fail,
-            &attributes.deny_time,
-            &flags.sensor,
-            &flags.id_only,
-            &flags.labeled,
-        ];
+        let words =
+            [&attributes.max_load, &attributes.deny_time, &flags.sensor, &flags.id_only, &flags.labeled];
         let all: Vec<Word> = names.chain(words.into_iter().flatten()).cloned().collect();
         for word in &all {
             self.error("not-there-yet", word, "this is not supported yet").hint =

@@ -4,7 +4,7 @@
 //! hosts) is left to the check.
 
 use super::attribute::Attribute;
-use super::blocks::Block;
+use super::blocks::{Block, Kind};
 use super::settings::{Setting, Settings};
 use crate::config::syntax::{
     Account, Attributes, Entry, Families, FileWords, Flags, LimitWord, LimitWords, Numeral, Transport,
@@ -36,6 +36,25 @@ pub(super) fn entry(block: &Block, settings: &Settings, diagnostics: &mut Vec<Di
         Some(entry) if reader.is_good => Outcome::Entry(Box::new(entry)),
         Some(_) | None => Outcome::Broken,
     }
+}
+
+/// Makes an entry of inetd.conf one of these: the defaults hold for it, and it has an id of name and type.
+pub(super) fn of_inetd(entry: &mut Entry, defaults: &Settings, diagnostics: &mut Vec<Diagnostic>) {
+    let (head, span) = (entry.name.clone(), entry.span);
+    let block = Block { head, kind: Kind::Service, span, lines: Vec::new() };
+    let mut reader = Reader { block: &block, settings: defaults, diagnostics, is_good: true };
+    let flags = Flags { no_libwrap: true, ..Flags::default() };
+    let attributes = reader.attributes(Types::default(), flags);
+    let limits = reader.limits();
+    entry.limits.children = entry.limits.children.take().or(limits.children);
+    entry.limits.source_children = entry.limits.source_children.take().or(limits.source_children);
+    entry.limits.rate = limits.rate;
+    if entry.hosts.is_empty() {
+        entry.hosts.extend(defaults.word(Attribute::Bind).cloned());
+    }
+    let id = [&*entry.name.value, b"-", &*entry.socket_type.value].concat();
+    let id = Spanned::new(Text::from(&*id), entry.name.span);
+    entry.attributes = Some(Box::new(Attributes { id: Some(id), has_groups: true, ..attributes }));
 }
 
 struct Reader<'a> {
@@ -95,7 +114,7 @@ impl Reader<'_> {
             class: None,
             program,
             arguments,
-            attributes: Some(Box::new(attributes?)),
+            attributes: Some(Box::new(attributes)),
         })
     }
 
@@ -308,7 +327,7 @@ impl Reader<'_> {
         LimitWords { starts: None, children, source_starts: None, source_children, rate }
     }
 
-    fn attributes(&mut self, types: Types, flags: Flags) -> Option<Attributes> {
+    fn attributes(&mut self, types: Types, flags: Flags) -> Attributes {
         const RESOURCES: [(Attribute, Resource); 6] = [
             (Attribute::RlimitAs, Resource::AddressSpace),
             (Attribute::RlimitCpu, Resource::Cpu),
@@ -330,7 +349,7 @@ impl Reader<'_> {
         let words = |attribute| self.settings.get(attribute).map(words);
         let resources =
             RESOURCES.iter().filter_map(|(attribute, resource)| Some((*resource, word(*attribute)?)));
-        Some(Attributes {
+        Attributes {
             // What is behind tcpmux is known by its own name.
             id: word(Attribute::Id).or_else(|| Some(self.block.head.clone()).filter(|_| types.mux)),
             port: word(Attribute::Port),
@@ -355,7 +374,7 @@ impl Reader<'_> {
             flags,
             libwrap: word(Attribute::Libwrap),
             deny_time: word(Attribute::DenyTime),
-        })
+        }
     }
 
     /// The name as inetd.conf has it: with `tcpmux/` in front of what is behind that, and the number of an RPC program

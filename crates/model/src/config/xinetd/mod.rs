@@ -36,6 +36,8 @@ pub struct Reading {
     broken: Vec<Word>,
     /// Whether defaults are wrong: then no service is what was meant.
     defaults_are_wrong: bool,
+    /// Services of an inetd.conf.
+    of_inetd: Tree,
 }
 
 /// Whether a text is one of these, and no inetd.conf: by its first words.
@@ -70,10 +72,17 @@ impl Reading {
         Reader { reading: self, sources, includes, diagnostics, chain: Vec::new() }.read(file);
     }
 
+    /// Adds services of an inetd.conf, for which the defaults hold too (`-inetd_compat`).
+    pub fn add_inetd(&mut self, mut tree: Tree) {
+        self.of_inetd.entries.append(&mut tree.entries);
+        self.of_inetd.broken.append(&mut tree.broken);
+    }
+
     /// Makes entries of all that was read.
     pub fn finish(self, tree: &mut Tree, diagnostics: &mut Vec<Diagnostic>) {
-        let Reading { blocks, defaults, broken, defaults_are_wrong } = self;
+        let Reading { blocks, defaults, broken, defaults_are_wrong, of_inetd } = self;
         tree.broken.extend(broken);
+        tree.broken.extend(of_inetd.broken);
         let mut entries: Vec<Entry> = Vec::new();
         let choice = Choice::new(&defaults);
         for block in &blocks {
@@ -88,6 +97,18 @@ impl Reading {
                 Outcome::Entry(entry) if choice.is_on(id) && !defaults_are_wrong => entries.push(*entry),
                 Outcome::Entry(_) | Outcome::Broken if choice.is_on(id) => tree.broken.push(id.clone()),
                 Outcome::Entry(_) | Outcome::Broken | Outcome::Off => {}
+            }
+        }
+        for mut entry in of_inetd.entries {
+            entry::of_inetd(&mut entry, &defaults, diagnostics);
+            let is_there = |other: &Entry| other.id().value == entry.id().value;
+            if !choice.is_on(entry.id()) || entries.iter().any(is_there) {
+                continue;
+            }
+            if defaults_are_wrong {
+                tree.broken.push(entry.id().clone());
+            } else {
+                entries.push(entry);
             }
         }
         tell_apart(&mut entries, diagnostics);

@@ -1,0 +1,41 @@
+//! What is said to callers and logged of them.
+
+use std::sync::Arc;
+
+use super::{Checker, quoted};
+use crate::config::syntax::{Entry, Word};
+use crate::policy::{Banners, MOST_OF_BANNER, Policy};
+
+impl Checker<'_> {
+    /// Outer `None`: a word is wrong. Inner `None`: nothing is said.
+    #[expect(clippy::option_option, reason = "nothing and something wrong are different answers")]
+    pub(super) fn policy(&mut self, entry: &Entry) -> Option<Option<Box<Policy>>> {
+        let Some(attributes) = entry.attributes.as_deref() else { return Some(None) };
+        let log = self.service_log(attributes);
+        let always = self.banner(attributes.banner.as_ref());
+        let success = self.banner(attributes.banner_success.as_ref());
+        let failure = self.banner(attributes.banner_fail.as_ref());
+        let banners = Banners { always: always?, success: success?, failure: failure? };
+        let policy = Policy { log: log?, banners };
+        Some(Some(policy).filter(|policy| *policy != Policy::default()).map(Box::new))
+    }
+
+    #[expect(clippy::option_option, reason = "nothing and something wrong are different answers")]
+    fn banner(&mut self, path: Option<&Word>) -> Option<Option<Arc<[u8]>>> {
+        let Some(path) = path else { return Some(None) };
+        if !path.value.starts_with(b"/") {
+            self.error("bad-banner", path, format!("{} is not an absolute path", quoted(path))).expected =
+                "a path that begins with /".to_owned();
+            return None;
+        }
+        match self.facts.file(&path.value, MOST_OF_BANNER) {
+            Ok(text) => Some(Some(text.into())),
+            // As with xinetd, the service is there without it.
+            Err(why) => {
+                self.warning("no-banner", path, format!("the banner cannot be read: {why}")).hint =
+                    "callers are sent nothing until a reload can read it".to_owned();
+                Some(None)
+            }
+        }
+    }
+}

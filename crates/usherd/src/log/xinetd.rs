@@ -1,0 +1,118 @@
+//! The lines of xinetd.log(5), to the letter: existing watchers go on working.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use usherd_model::admission::Limit;
+use usherd_model::children::Pid;
+use usherd_model::event::{Exit, Reason};
+use usherd_model::policy::{LogOnFailure, LogOnSuccess};
+
+/// `START: id pid=1 from=192.0.2.1`
+pub(super) fn start(id: &str, log: LogOnSuccess, pid: Option<Pid>, peer: Option<SocketAddr>) -> String {
+    let mut line = format!("START: {id}");
+    if log.pid {
+        line.push_str(&number(pid));
+    }
+    if log.host {
+        line.push_str(&from(peer.map(|peer| peer.ip())));
+    }
+    line
+}
+
+/// `EXIT: id status=0 pid=1 duration=0(sec)`
+pub(super) fn exit(id: &str, log: LogOnSuccess, exit: Exit, pid: Option<Pid>, lasted: Duration) -> String {
+    let mut line = format!("EXIT: {id}");
+    if log.exit {
+        line.push_str(&match exit {
+            Exit::Status(status) => format!(" status={status}"),
+            Exit::Signal(signal) => format!(" signal={signal}"),
+        });
+    }
+    if log.pid {
+        line.push_str(&number(pid));
+    }
+    if log.duration {
+        line.push_str(&format!(" duration={}(sec)", lasted.as_secs()));
+    }
+    line
+}
+
+/// `FAIL: id address from=192.0.2.1`
+pub(super) fn fail(id: &str, log: LogOnFailure, reason: Reason, peer: Option<SocketAddr>) -> String {
+    let from = if log.host { from(peer.map(|peer| peer.ip())) } else { String::new() };
+    format!("FAIL: {id} {}{from}", reason_word(reason))
+}
+
+/// What xinetd says when it stops serving for a while.
+pub(super) fn limit(id: &str, limit: Limit, pause: Option<Duration>) -> String {
+    match (limit, pause) {
+        (Limit::Starts, Some(pause)) => format!(
+            "Deactivating service {id} due to excessive incoming connections.  Restarting in {} seconds.",
+            pause.as_secs()
+        ),
+        _ => String::new(),
+    }
+}
+
+/// The word of xinetd for it.
+fn reason_word(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Limit(limit) => match limit {
+            Limit::Starts => "connections per second",
+            Limit::Children => "service_limit",
+            Limit::Total | Limit::Sessions => "process_limit",
+            Limit::SourceStarts | Limit::SourceChildren | Limit::SourceTable => "per_source_limit",
+            Limit::Bounce | Limit::Loop => "address",
+            Limit::Tables => "libwrap",
+            Limit::Resources => "fork",
+        },
+        Reason::Tables => "libwrap",
+        Reason::NoProcess => "fork",
+    }
+}
+
+/// A session of a built-in has no process.
+fn number(pid: Option<Pid>) -> String {
+    format!(" pid={}", pid.map_or(0, |pid| pid.0))
+}
+
+/// The address as the socket has it: that of an IPv4 caller of an IPv6 socket is longer.
+fn from(address: Option<IpAddr>) -> String {
+    let address = address.map_or_else(|| "<no address>".to_owned(), |address| address.to_string());
+    format!(" from={address}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: LogOnSuccess =
+        LogOnSuccess { pid: true, host: true, exit: true, duration: true, traffic: false };
+
+    #[test]
+    fn lines_are_those_of_xinetd() {
+        let peer = |text: &str| Some(text.parse().expect("an address"));
+        let (pid, none) = (Some(Pid(8503)), LogOnSuccess::default());
+        assert_eq!(
+            start("all", ALL, pid, peer("[::ffff:127.0.0.1]:4")),
+            "START: all pid=8503 from=::ffff:127.0.0.1"
+        );
+        assert_eq!(start("waiter", ALL, pid, None), "START: waiter pid=8503 from=<no address>");
+        assert_eq!(start("exitonly", LogOnSuccess { exit: true, ..none }, pid, None), "START: exitonly");
+        let seconds = Duration::from_millis(1700);
+        assert_eq!(
+            exit("all", ALL, Exit::Status(0), pid, seconds),
+            "EXIT: all status=0 pid=8503 duration=1(sec)"
+        );
+        let only = LogOnSuccess { exit: true, ..none };
+        assert_eq!(exit("exitonly", only, Exit::Signal(9), pid, seconds), "EXIT: exitonly signal=9");
+        let failure = LogOnFailure { attempt: true, host: true };
+        assert_eq!(
+            fail("cps", failure, Reason::Limit(Limit::Starts), peer("192.0.2.1:5")),
+            "FAIL: cps connections per second from=192.0.2.1"
+        );
+        let attempt = LogOnFailure { attempt: true, host: false };
+        assert_eq!(fail("it", attempt, Reason::Tables, None), "FAIL: it libwrap");
+    }
+}
