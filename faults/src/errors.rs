@@ -61,7 +61,7 @@ pub const DAEMON: &[Errors] = &[
     seldom("prlimit64", &["EPERM"]),
     seldom("pwrite64", &["EIO", "ENOSPC", "EINTR"]),
     often("read", &["EINTR", "EAGAIN", "EIO", "ECONNRESET", "ENOMEM"]),
-    often("recvfrom", &["EAGAIN", "EINTR", "ECONNREFUSED", "ENOMEM"]),
+    often("recvfrom", &["EAGAIN", "EINTR", "ECONNREFUSED", "ECONNRESET", "ENOMEM"]),
     often("recvmmsg", &["EAGAIN", "EINTR", "ECONNREFUSED", "ENOMEM"]),
     often("recvmsg", &["EAGAIN", "EINTR", "ECONNREFUSED", "ENOMEM"]),
     often("sendmmsg", &["EAGAIN", "ENOBUFS", "EINTR", "EPERM", "ENETUNREACH"]),

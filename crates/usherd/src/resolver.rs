@@ -27,6 +27,8 @@ pub struct Resolver {
     plan: Arc<Plan>,
     /// Our end, while there is a helper.
     socket: Option<OwnedFd>,
+    /// Whether the kernel has said that the helper ended with something of ours unread.
+    is_reset: bool,
     process: Option<Pid>,
     /// Questions without an answer, and how often each was asked.
     asked: HashMap<u64, (Question, u8)>,
@@ -69,7 +71,14 @@ impl Resolver {
         let environment = Arc::new(Strings::new(Arc::from([])));
         let plan =
             Plan::new(Arc::new(Setup { steps, environment }), command).expect("a path and two arguments");
-        Self { plan: Arc::new(plan), socket: None, process: None, asked: HashMap::new(), news: None }
+        Self {
+            plan: Arc::new(plan),
+            socket: None,
+            is_reset: false,
+            process: None,
+            asked: HashMap::new(),
+            news: None,
+        }
     }
 
     /// Whether a helper has to be started before anything can be asked.
@@ -84,6 +93,7 @@ impl Resolver {
         let pid = Pid(spawner.spawn(&self.plan, Given::Away(theirs), None, &[], table)?);
         self.process = Some(pid);
         self.socket = Some(crate::descriptors::move_up(ours));
+        self.is_reset = false;
         Ok(pid)
     }
 
@@ -117,6 +127,11 @@ impl Resolver {
                 Err(_) => self.end(),
             },
             Err(Errno::AGAIN | Errno::INTR) => Heard::Nothing,
+            // That a question was left unread comes before the helper's last words, which may say why; and comes once.
+            Err(Errno::CONNRESET) if !self.is_reset => {
+                self.is_reset = true;
+                Heard::Again
+            }
             Ok(_) | Err(_) => self.end(),
         }
     }
@@ -208,8 +223,48 @@ mod tests {
         resolver.socket = next.socket;
         assert!(resolver.ask(id, question()));
         drop(helper);
+        assert!(matches!(resolver.read(), Heard::Again), "a question was left unread");
         let Heard::Gone { again, lost, .. } = resolver.read() else { panic!("it is gone") };
         assert_eq!((again, lost), (vec![], vec![id]));
+    }
+
+    /// A helper that may not be what it has to be says so and ends, and has read no question.
+    #[test]
+    fn the_last_words_of_a_helper_that_left_a_question_unread_are_heard() {
+        let (mut resolver, helper) = with_helper();
+        let id = Key::unpack(7);
+        assert!(resolver.ask(id, question()));
+        say(&helper, &Said::Refused("no".to_owned()));
+        drop(helper);
+        assert!(matches!(resolver.read(), Heard::Again));
+        let Heard::Refused(why) = resolver.read() else { panic!("it has said why") };
+        assert_eq!(why, "no");
+        assert!(matches!(resolver.read(), Heard::Gone { .. }));
+        assert!(matches!(resolver.read(), Heard::Nothing));
+    }
+
+    #[test]
+    fn a_reset_that_comes_again_is_an_end() {
+        let (mut resolver, helper) = with_helper();
+        // As after the first one.
+        resolver.is_reset = true;
+        assert!(resolver.ask(Key::unpack(7), question()));
+        drop(helper);
+        assert!(matches!(resolver.read(), Heard::Gone { .. }));
+    }
+
+    /// What [`Resolver::read`] is built on.
+    #[test]
+    fn the_kernel_says_once_that_a_packet_was_left_unread_and_first() {
+        let flags = SocketFlags::CLOEXEC;
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).expect("socketpair");
+        send(&ours, b"question", SendFlags::NOSIGNAL).expect("send");
+        send(&theirs, b"last words", SendFlags::NOSIGNAL).expect("send");
+        drop(theirs);
+        let mut packet = [0_u8; 64];
+        let mut read = || recv(&ours, &mut packet, RecvFlags::DONTWAIT).map(|(got, _)| got);
+        assert_eq!([read(), read(), read(), read()], [Err(Errno::CONNRESET), Ok(10), Ok(0), Ok(0)]);
     }
 
     #[test]
