@@ -14,6 +14,7 @@
 //! | when a limit pauses or refuses | [`admission`] |
 //! | what happens on an event | [`supervisor`] |
 //! | which look-ups about callers are under way | [`lookups`] |
+//! | when the helper that makes them has had enough | [`places`] |
 //! | what SIGHUP changes | [`reload`] |
 //! | what rpcbind is told | [`registry`] |
 //! | what a caller of tcpmux wants | [`tcpmux`] |
@@ -38,6 +39,7 @@ pub mod ident;
 pub mod lifecycle;
 pub mod lookups;
 pub mod numeral;
+pub mod places;
 pub mod policy;
 pub mod process_settings;
 pub mod queue;

@@ -6,32 +6,23 @@
 //! and when a question hangs: its place would be lost for ever, and whoever asks something else is asked again of the
 //! next helper.
 
-use std::collections::HashMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::stdio::stdin;
 use usherd_model::access::Found;
-use usherd_model::lookups::{MOST_UNDER_WAY, Question};
+use usherd_model::places::{PlaceId, Places, Turn};
+use usherd_model::time::Tick;
 use usherd_sys::signal::{self, Signal};
 
+use crate::clock;
 use crate::exit_code::Exit;
 use crate::lookup;
 use crate::message::{self, Answer, Asked, MOST_OF_ANSWER, Said};
 use crate::sandbox;
-
-/// After so long without a question it ends; the daemon starts another one.
-const IDLE: Duration = Duration::from_secs(30);
-
-/// A name that is not found out in so long hangs. No resolver takes so long, and the daemon has given up long before.
-const NAME_HANGS: Duration = Duration::from_secs(90);
-
-/// A user is asked for with a patience of his own; what takes so much longer hangs.
-const USER_HANGS: Duration = Duration::from_secs(30);
 
 /// Of a thread: the C library's resolver takes a few buffers of 64 KiB.
 const STACK: usize = 512 * 1024;
@@ -50,10 +41,10 @@ pub(super) fn run() -> Exit {
             return Exit::NotPermitted;
         }
     }
-    let Ok(places) = Places::new() else { return Exit::Failure };
+    let Ok(places) = Shared::new() else { return Exit::Failure };
     let places = Arc::new(places);
     loop {
-        match next(&places) {
+        match next(stdin(), &places, clock::now()) {
             Next::Question(asked) => answer(asked, &places),
             Next::Again => {}
             Next::End => return Exit::Success,
@@ -67,20 +58,15 @@ enum Next {
     End,
 }
 
-/// The next question, if there is a place for it. There is none any more when the daemon is gone or has asked nothing
-/// for a while, and when an answer is overdue.
-fn next(places: &Places) -> Next {
-    let wanted = if places.are_taken() { PollFlags::empty() } else { PollFlags::IN };
-    let now = Instant::now();
-    let patience = match places.first_end() {
-        // Seen here, since others may ask and be answered all the time.
-        Some(end) if end <= now => return Next::End,
-        Some(end) => end - now,
-        None => IDLE,
+/// The next question, if there is a place for it; or that there is none any more, since the daemon is gone or the places
+/// say so.
+fn next(socket: BorrowedFd<'_>, places: &Shared, now: Tick) -> Next {
+    let Turn::Wait { patience, has_place } = places.look(|places| places.turn(now)) else {
+        return Next::End;
     };
+    let wanted = if has_place { PollFlags::IN } else { PollFlags::empty() };
     let patience = Timespec::try_from(patience).unwrap_or_default();
-    let stdin = stdin();
-    let mut look = [PollFd::new(&stdin, wanted), PollFd::new(&places.given_back, PollFlags::IN)];
+    let mut look = [PollFd::from_borrowed_fd(socket, wanted), PollFd::new(&places.given_back, PollFlags::IN)];
     match poll(&mut look, Some(&patience)) {
         Ok(0) => return Next::End,
         Err(Errno::INTR) => return Next::Again,
@@ -94,21 +80,21 @@ fn next(places: &Places) -> Next {
     if given_back.contains(PollFlags::IN) {
         places.look_again();
     }
-    if asked.contains(PollFlags::IN) { question() } else { Next::Again }
+    if asked.contains(PollFlags::IN) { question(socket) } else { Next::Again }
 }
 
-fn question() -> Next {
+fn question(socket: BorrowedFd<'_>) -> Next {
     let mut packet = [0_u8; MOST_OF_ANSWER];
-    match recv(stdin(), &mut packet, RecvFlags::DONTWAIT) {
+    match recv(socket, &mut packet, RecvFlags::DONTWAIT) {
         Ok((got @ 1.., _)) => message::decode(&packet[..got]).map_or(Next::End, Next::Question),
         Err(Errno::AGAIN | Errno::INTR) => Next::Again,
         Ok(_) | Err(_) => Next::End,
     }
 }
 
-fn answer(asked: Asked, places: &Arc<Places>) {
+fn answer(asked: Asked, places: &Arc<Shared>) {
     let Asked { id, question } = asked;
-    let place = places.take(Instant::now() + hangs_after(&question));
+    let place = places.look(|places| places.take(&question, clock::now()));
     let mine = Arc::clone(places);
     let thread = std::thread::Builder::new().stack_size(STACK).spawn(move || {
         let (found, remark) = lookup::answer(question);
@@ -118,13 +104,6 @@ fn answer(asked: Asked, places: &Arc<Places>) {
     if thread.is_err() {
         reply(id, None, None);
         places.give_back(place);
-    }
-}
-
-fn hangs_after(question: &Question) -> Duration {
-    match question {
-        Question::Name(_) => NAME_HANGS,
-        Question::User { patience, .. } => Duration::from_secs(u64::from(*patience)) + USER_HANGS,
     }
 }
 
@@ -149,48 +128,26 @@ fn say(said: &Said) {
     }
 }
 
-/// Questions that are being answered, each with when its answer is overdue.
+/// The places, for all threads.
 #[derive(Debug)]
-struct Places {
-    taken: Mutex<Taken>,
+struct Shared {
+    places: Mutex<Places>,
     /// Readable when a place was given back since somebody looked.
     given_back: OwnedFd,
 }
 
-#[derive(Debug, Default)]
-struct Taken {
-    last: u64,
-    ends: HashMap<u64, Instant>,
-}
-
-impl Places {
+impl Shared {
     fn new() -> rustix::io::Result<Self> {
         let given_back = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { taken: Mutex::default(), given_back })
+        Ok(Self { places: Mutex::default(), given_back })
     }
 
-    fn look<T>(&self, look: impl FnOnce(&mut Taken) -> T) -> T {
-        look(&mut self.taken.lock().unwrap_or_else(PoisonError::into_inner))
+    fn look<T>(&self, look: impl FnOnce(&mut Places) -> T) -> T {
+        look(&mut self.places.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn are_taken(&self) -> bool {
-        self.look(|taken| taken.ends.len() >= MOST_UNDER_WAY)
-    }
-
-    fn first_end(&self) -> Option<Instant> {
-        self.look(|taken| taken.ends.values().min().copied())
-    }
-
-    fn take(&self, ends: Instant) -> u64 {
-        self.look(|taken| {
-            taken.last += 1;
-            taken.ends.insert(taken.last, ends);
-            taken.last
-        })
-    }
-
-    fn give_back(&self, place: u64) {
-        self.look(|taken| taken.ends.remove(&place));
+    fn give_back(&self, place: PlaceId) {
+        self.look(|places| places.give_back(place));
         // A counter that is full says all that it has to.
         let _ = rustix::io::write(self.given_back.as_fd(), &1_u64.to_ne_bytes());
     }
@@ -198,5 +155,33 @@ impl Places {
     fn look_again(&self) {
         // It counts, and that it has is enough.
         let _ = rustix::io::read(self.given_back.as_fd(), &mut [0_u8; 8]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    use usherd_model::lookups::Question;
+
+    use super::*;
+
+    #[test]
+    fn when_an_answer_is_overdue_nobody_is_heard_any_more() {
+        let (socket, daemon) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .expect("socketpair");
+        let shared = Shared::new().expect("eventfd");
+        let question = Question::Name(([10, 1, 2, 3], 0).into());
+        shared.look(|places| places.take(&question, Tick::default()));
+        for id in [1, 2] {
+            let packet = message::encode(&Asked { id, question }).expect("a message");
+            send(&daemon, &packet, SendFlags::NOSIGNAL).expect("send");
+        }
+        let after =
+            |seconds| next(socket.as_fd(), &shared, Tick::default().after(Duration::from_secs(seconds)));
+        assert!(matches!(after(89), Next::Question(Asked { id: 1, .. })));
+        assert!(matches!(after(90), Next::End));
     }
 }
