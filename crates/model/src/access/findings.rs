@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::address::quad;
+use super::false_net::{FalseNet, Flaw};
 use super::line::{LogicalLine, lines};
 use super::list::words;
 use super::option::{self, Accounts};
@@ -179,30 +179,28 @@ impl Findings {
     }
 
     fn net(&mut self, line: &LogicalLine<'_>, word: &[u8], net: Net, place: Range<usize>) {
-        let mask = split_outside_brackets(word, b'/').map_or(&[][..], |slash| &word[slash + 1..]);
-        match net {
-            Net::V4 { net, mask } if net & mask != net => {
-                let message = format!("{}: no address is in this net", printable(word));
-                let right = std::net::Ipv4Addr::from(net & mask);
+        const SHAPES: &str = "n.n.n.n/m.m.m.m, n.n.n.n/length or [n:n::n]/length";
+        let Some(false_net) = FalseNet::of(word, net) else {
+            if net == Net::Nothing {
+                let message = format!("{}: bad net/mask pattern", printable(word));
+                self.error("bad-net", line, place, message).expected = SHAPES.to_owned();
+            }
+            return;
+        };
+        let message = false_net.to_string();
+        match false_net.flaw {
+            Flaw::HostBits(right) => {
                 self.error("host-bits", line, place, message).hint =
                     format!("the address has bits that the mask takes away; write {right}");
             }
-            Net::V6 { length: 0, .. } if mask != b"0" => {
-                let message =
-                    format!("{}: {:?} is read as 0: every IPv6 address", printable(word), printable(mask));
+            Flaw::OpensAll { .. } => {
                 self.error("opens-all", line, place, message).expected = "a length from 0 to 128".to_owned();
             }
-            Net::Nothing => {
-                let message = format!("{}: bad net/mask pattern", printable(word));
-                let is_one = quad(word.split(|byte| *byte == b'/').next().unwrap_or_default()).is_some()
-                    && mask == b"255.255.255.255";
+            Flaw::AllBits => {
                 let diagnostic = self.error("bad-net", line, place, message);
-                diagnostic.expected = "n.n.n.n/m.m.m.m, n.n.n.n/length or [n:n::n]/length".to_owned();
-                if is_one {
-                    diagnostic.hint = "libwrap cannot read this mask; write the address alone".to_owned();
-                }
+                diagnostic.expected = SHAPES.to_owned();
+                diagnostic.hint = "libwrap cannot read this mask; write the address alone".to_owned();
             }
-            Net::V4 { .. } | Net::V6 { .. } => {}
         }
     }
 

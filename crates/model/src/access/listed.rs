@@ -1,5 +1,6 @@
 //! A table's words as they stand, for programs that list and check them.
 
+use super::false_net::FalseNet;
 use super::line::lines;
 use super::list::words;
 use super::pattern::{HostPattern, Net, split_at_sign, split_outside_brackets};
@@ -52,6 +53,8 @@ pub enum HostWord {
     File,
     /// `net/mask`.
     Net,
+    /// One that is not what it looks like.
+    FalseNet(FalseNet),
     /// What was meant as one, and is none.
     BadNet,
     /// Digits and dots.
@@ -66,8 +69,11 @@ impl HostWord {
         match HostPattern::new(word) {
             HostPattern::Netgroup(group) => HostWord::Netgroup(group),
             HostPattern::File(_) => HostWord::File,
-            HostPattern::Net(Net::Nothing) => HostWord::BadNet,
-            HostPattern::Net(Net::V4 { .. } | Net::V6 { .. }) => HostWord::Net,
+            HostPattern::Net(net) => match (FalseNet::of(word, net), net) {
+                (Some(false_net), _) => HostWord::FalseNet(false_net),
+                (None, Net::Nothing) => HostWord::BadNet,
+                (None, Net::V4 { .. } | Net::V6 { .. }) => HostWord::Net,
+            },
             HostPattern::Address(_) => HostWord::Number,
             HostPattern::Known | HostPattern::Local | HostPattern::Text(_) => HostWord::Text,
         }

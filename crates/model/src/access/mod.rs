@@ -10,6 +10,7 @@
 mod address;
 mod banner;
 mod expand;
+mod false_net;
 mod findings;
 mod index;
 mod ip_options;
@@ -27,6 +28,7 @@ mod verdict;
 mod verify;
 
 pub use banner::banner;
+pub use false_net::FalseNet;
 pub use findings::findings;
 pub use ip_options::IpOptions;
 pub use known::{Asked, PATIENCE};

@@ -434,6 +434,7 @@ fn check_host(word: &[u8], say: &mut Say<'_>) -> usize {
                 say.warn(&format!("open {text}: {why}"));
             }
         }
+        HostWord::FalseNet(net) => say.error(&net.to_string()),
         HostWord::BadNet => say.warn(&format!("{text}: bad net/mask pattern")),
         HostWord::Net => {}
         HostWord::Text if is(word, "FAIL") => say_fail(say),
