@@ -388,8 +388,8 @@ pub enum Log {
     IpOptions {
         /// Called here.
         listener: ListenerId,
-        /// In the name of this daemon.
-        daemon: Box<[u8]>,
+        /// How the tables are asked for what was called.
+        wrapped: Wrapped,
         /// From where.
         address: Box<[u8]>,
         /// Which, and what became of them.

@@ -22,7 +22,7 @@ use usherd_model::failure::Errno;
 use usherd_model::first_load::{self, Failure, Insistence, Stage};
 use usherd_model::lookups::Question;
 use usherd_model::registry::Tidings;
-use usherd_model::service::{Builtin, CallerVariables, Service, SocketKind, Stderr, Voice};
+use usherd_model::service::{Builtin, CallerVariables, Service, SocketKind, Stderr};
 use usherd_model::slots::{Key, Slots};
 use usherd_model::status::{self, Snapshot};
 use usherd_model::supervisor::{ListenerId, LookupId, ServiceId, Settings, Supervisor};
@@ -515,9 +515,8 @@ impl Daemon {
             Handed::Connection(connection) => self.pending.get(pending_key(connection)).map(OwnedFd::as_fd),
             Handed::DatagramPeer | Handed::Listener => self.listeners.socket(start.listener),
         };
-        // What tcpd would find, where it stands before the program.
-        if wrapped.voice == Voice::Tcpd
-            && matches!(start.handed, Handed::Connection(_))
+        // As tcpd does before it asks: no rule can tell anything from an address that answers do not go to.
+        if matches!(start.handed, Handed::Connection(_))
             && start.source().is_some_and(|source| source.to_canonical().is_ipv4())
             && let Some(options) = socket.and_then(ip_options::take)
         {

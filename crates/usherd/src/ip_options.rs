@@ -32,16 +32,16 @@ fn is_not_internet(error: &std::io::Error) -> bool {
     others.iter().any(|other| error.raw_os_error() == Some(other.raw_os_error()))
 }
 
-/// What tcpd says of it, and how loud.
-pub fn line(options: &IpOptions, client: &str) -> (Level, String) {
+/// What tcpd says of it, and how loud. `connect` is in its words for the connection: `connect from` somebody.
+pub fn line(options: &IpOptions, connect: &str) -> (Level, String) {
     match options {
         IpOptions::SourceRoute => {
-            (Level::Warning, format!("refused connect from {client} with IP source routing options"))
+            (Level::Warning, format!("refused {connect} with IP source routing options"))
         }
         IpOptions::Ignored(options) => {
             let shown: Vec<String> = options.iter().map(|byte| format!("{byte:02x}")).collect();
             let shown = shown.join(" ");
-            (Level::Notice, format!("connect from {client} with IP options (ignored): {shown}"))
+            (Level::Notice, format!("{connect} with IP options (ignored): {shown}"))
         }
         IpOptions::Kept(error) => {
             (Level::Error, format!("error: setsockopt IP_OPTIONS NULL: {}", errno::words(*error)))

@@ -41,7 +41,7 @@ impl Journal {
 
     /// Says what a caller's packets had in their headers, before any rule was asked.
     pub fn ip_options(&mut self, options: &IpOptions, address: &[u8]) {
-        let (level, text) = ip_options::line(options, &printable(address));
+        let (level, text) = ip_options::line(options, &format!("connect from {}", printable(address)));
         self.say(level, None, text);
     }
 

@@ -93,8 +93,10 @@ impl Supervisor {
         let refuses = options.refuses();
         let claim = claim(&start, &state.service.task);
         let address = peer.map_or_else(Endpoint::unknown, Endpoint::of).address;
-        let daemon = wrapped.daemon.clone();
-        actions.push(Action::Log(Log::IpOptions { listener, daemon, address, options }));
+        let wrapped = Wrapped::clone(wrapped);
+        if refuses || wrapped.voice != Voice::Refusals {
+            actions.push(Action::Log(Log::IpOptions { listener, wrapped, address, options }));
+        }
         if refuses {
             self.count_denied(&start);
             actions.push(turn_away(listener, handed));

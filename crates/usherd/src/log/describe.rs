@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use usherd_model::access::{Facility, Verdict};
+use usherd_model::access::{Facility, IpOptions, Verdict};
 use usherd_model::admission::Limit;
 use usherd_model::config::STARTS_WINDOW;
 use usherd_model::diagnostic::printable;
@@ -12,7 +12,7 @@ use usherd_model::event::{Changes, Exit, Judged, Log, Remark};
 use usherd_model::failure::{Errno, StartError, Step};
 use usherd_model::policy::ServiceLog;
 use usherd_model::registry::{Refusal, Registration};
-use usherd_model::service::{Handover, Identity, Service, Unavailable, Voice};
+use usherd_model::service::{Handover, Identity, Service, Unavailable, Voice, Wrapped};
 use usherd_model::status;
 use usherd_model::supervisor::{ListenerId, ServiceId, Supervisor};
 
@@ -63,17 +63,8 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
                 .field("service", name)
         }
         Log::Judged(judged) => self::judged(names, judged),
-        Log::IpOptions { listener, daemon, address, options } => {
-            let (label, daemon) = (names.listener(*listener), printable(daemon));
-            let address = printable(address);
-            let (level, original) = ip_options::line(options, &address);
-            let speaker = Speaker { name: daemon.clone(), facility: DAEMON, level: level as u8 };
-            Record::new(level, "ip-options", format!("{label}: {original}"))
-                .field("listener", label)
-                .field("daemon", daemon)
-                .field("address", address)
-                .original(original)
-                .speaker(speaker)
+        Log::IpOptions { listener, wrapped, address, options } => {
+            has_ip_options(names.listener(*listener), wrapped, &printable(address), options)
         }
         Log::Remarked(Remark { daemon, text }) => {
             let daemon = printable(daemon);
@@ -231,6 +222,28 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
 
 fn plural(count: u32) -> &'static str {
     if count == 1 { "" } else { "s" }
+}
+
+/// In the words of tcpd, or as an inetd that asks by itself would say it.
+fn has_ip_options(label: String, wrapped: &Wrapped, address: &str, options: &IpOptions) -> Record {
+    let daemon = printable(&wrapped.daemon);
+    let (name, facility, (level, original)) = match wrapped.voice {
+        Voice::Tcpd => {
+            (daemon.clone(), DAEMON, ip_options::line(options, &format!("connect from {address}")))
+        }
+        Voice::Inetd | Voice::Refusals | Voice::Xinetd => {
+            let (service, protocol) = label.rsplit_once('/').unwrap_or((&label, ""));
+            let (level, text) = ip_options::line(options, &format!("connection from {address}"));
+            (String::new(), AUTH, (level, format!("{text}, service {service} ({protocol})")))
+        }
+    };
+    let speaker = Speaker { name, facility, level: level as u8 };
+    Record::new(level, "ip-options", format!("{label}: {original}"))
+        .field("listener", label)
+        .field("daemon", daemon)
+        .field("address", address.to_owned())
+        .original(original)
+        .speaker(speaker)
 }
 
 /// In the words of tcpd, or in those of an inetd that asks by itself.
