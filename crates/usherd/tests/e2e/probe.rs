@@ -13,9 +13,7 @@ use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 use rustix::net::sockopt;
-use rustix::process::{
-    Resource, getegid, geteuid, getgid, getgroups, getpgrp, getrlimit, getsid, getuid, umask,
-};
+use rustix::process::{Resource, getegid, geteuid, getgid, getgroups, getrlimit, getuid, umask};
 use serde_json::{Value, json};
 use usherd_sys::ip_options;
 use usherd_sys::process::exit_now;
@@ -78,7 +76,7 @@ fn report(words: &[String]) -> Value {
         "capabilities": [field("CapInh"), field("CapPrm"), field("CapEff"), field("CapAmb")],
         "pid": pid.as_raw_pid(),
         "parent": field("PPid"),
-        "leads_session": getsid(None).ok() == Some(pid) && getpgrp() == pid,
+        "leads_session": leads_session(),
         "folder": std::env::current_dir().map(|folder| text(folder.into())).unwrap_or_default(),
         "umask": format!("{:03o}", mask.bits()),
         "nofile": [limit.current, limit.maximum],
@@ -87,6 +85,15 @@ fn report(words: &[String]) -> Value {
         "ip_options": ip_options::get(stdio(0), &mut [0; ip_options::MOST]).unwrap_or_default(),
         "blocks": rustix::fs::fcntl_getfl(stdio(0)).is_ok_and(|flags| !flags.contains(rustix::fs::OFlags::NONBLOCK)),
     })
+}
+
+/// By its own entry in `/proc`: a session from outside of the sandbox has the number 0, which is nobody's.
+fn leads_session() -> bool {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Behind the name in brackets: state, parent, process group, session.
+    let numbers = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ');
+    let own = std::process::id().to_string();
+    numbers.skip(2).take(2).collect::<Vec<_>>() == [own.as_str(); 2]
 }
 
 /// Open descriptors with what they are, but for the one that looks.

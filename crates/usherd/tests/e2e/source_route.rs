@@ -6,6 +6,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketType, recv, sendto, socket};
 
@@ -16,6 +17,8 @@ const CALLER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
 
 /// The way that its packets say they came by.
 const HOP: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 9);
+
+static NEXT_PORT: AtomicU16 = AtomicU16::new(40_000);
 
 const SYN: u8 = 2;
 const ACK: u8 = 16;
@@ -29,7 +32,8 @@ pub fn connect(to: SocketAddrV4) {
     }
     let wire = raw(AddressFamily::PACKET, u32::from(0x0800_u16.to_be()));
     let out = raw(AddressFamily::INET, 255);
-    let port = 40_000;
+    // The last call's may not be over: nobody answers its end.
+    let port = NEXT_PORT.fetch_add(1, Ordering::Relaxed);
     let send = |flags, sequence, acknowledged| {
         let packet = packet(port, to, flags, sequence, acknowledged);
         sendto(&out, &packet, SendFlags::empty(), &to).expect("sendto");

@@ -20,13 +20,14 @@ use crate::source_route;
 use crate::syslog::Syslog;
 use crate::wait;
 
-fn tables(allow: &str, deny: &str) {
+/// Writes both.
+pub fn tables(allow: &str, deny: &str) {
     fs::write("/etc/hosts.allow", allow).expect("write");
     fs::write("/etc/hosts.deny", deny).expect("write");
 }
 
 /// A line for a probe behind tcpd.
-fn behind_tcpd(port: u16, user: &str, words: &str) -> String {
+pub fn behind_tcpd(port: u16, user: &str, words: &str) -> String {
     format!("{port} stream tcp4 nowait {user} /usr/sbin/tcpd {PROBE} {words}\n")
 }
 
@@ -36,7 +37,7 @@ pub fn connect_from(ip: [u8; 4], to: SocketAddr) -> TcpStream {
 }
 
 /// The same, with options in the headers of its packets.
-fn connect_with(ip: [u8; 4], to: SocketAddr, options: &[u8]) -> TcpStream {
+pub fn connect_with(ip: [u8; 4], to: SocketAddr, options: &[u8]) -> TcpStream {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("socket");
     if !options.is_empty() {
         usherd_sys::ip_options::set(socket.as_fd(), options).expect("setsockopt");
@@ -46,7 +47,8 @@ fn connect_with(ip: [u8; 4], to: SocketAddr, options: &[u8]) -> TcpStream {
     TcpStream::from(socket)
 }
 
-fn variable(report: &Value, name: &str) -> Option<String> {
+/// A variable of a probe's environment.
+pub fn variable(report: &Value, name: &str) -> Option<String> {
     let all = report["environment"].as_array().expect("an environment");
     all.iter()
         .filter_map(Value::as_str)
@@ -304,23 +306,10 @@ fn built_ins_are_guarded_on_request() {
 fn tcpd_guards_programs_of_other_super_servers() {
     sandbox::run(|| {
         tables("sh: 127.0.0.1: setenv WHO %d\nother: 127.0.0.1: twist echo no %d\n", "ALL: ALL\n");
-        let listener = TcpListener::bind("127.0.0.1:2001").expect("bind");
         let syslog = Syslog::listen();
-        // As any inetd starts it: the connection on all three, the program's name as its own.
-        let serve_with = |name: &str, from: [u8; 4], options: &[u8]| {
-            let mut caller = connect_with(from, at(2001), options);
-            let (accepted, _) = listener.accept().expect("accept");
-            let accepted = OwnedFd::from(accepted);
-            let copy = || Stdio::from(accepted.try_clone().expect("dup"));
-            let mut tcpd = tcpd(name);
-            tcpd.args(["-c", "echo $0 $WHO"]).stdin(copy()).stdout(copy()).stderr(copy());
-            let mut child = tcpd.spawn().expect("spawn");
-            drop((tcpd, accepted));
-            let said = rest(&mut caller);
-            let status = child.wait().expect("wait");
-            assert!(status.success(), "{status} after {said:?}");
-            said
-        };
+        let words = ["-c", "echo $0 $WHO"];
+        let serve_with =
+            |name: &str, from: [u8; 4], options: &[u8]| through_tcpd(name, &words, from, options);
         let serve = |name: &str, from: [u8; 4]| serve_with(name, from, &[]);
         assert_eq!(serve("/bin/sh", [127, 0, 0, 1]), "sh sh\n");
         let line = syslog.wait_for("connect from 127.0.0.1 (127.0.0.1)");
@@ -352,8 +341,27 @@ fn tcpd_refuses_who_says_by_which_way_it_is_answered() {
     });
 }
 
+/// What a caller hears of a program behind tcpd, as any inetd starts it: the connection on all three, the program's name
+/// as its own.
+#[track_caller]
+pub fn through_tcpd(program: &str, words: &[&str], from: [u8; 4], options: &[u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let mut caller = connect_with(from, listener.local_addr().expect("an address"), options);
+    let (accepted, _) = listener.accept().expect("accept");
+    let accepted = OwnedFd::from(accepted);
+    let copy = || Stdio::from(accepted.try_clone().expect("dup"));
+    let mut tcpd = tcpd(program);
+    tcpd.args(words).stdin(copy()).stdout(copy()).stderr(copy());
+    let mut child = tcpd.spawn().expect("spawn");
+    drop((tcpd, accepted));
+    let said = rest(&mut caller);
+    let status = child.wait().expect("wait");
+    assert!(status.success(), "{status} after {said:?}");
+    said
+}
+
 /// tcpd before this program, as any inetd starts it.
-fn tcpd(program: &str) -> Command {
+pub fn tcpd(program: &str) -> Command {
     // It is known by its file, since its name is the program's.
     if !fs::exists("/run/e2e/tcpd").expect("the folder is there") {
         std::os::unix::fs::symlink(USHERD, "/run/e2e/tcpd").expect("a link");
