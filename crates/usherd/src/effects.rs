@@ -211,7 +211,7 @@ impl Run<'_> {
             .process_group(0)
             .spawn();
         signal::reset(Signal::HUP);
-        wait(child.map_err(fail)?)
+        wait(child.map_err(fail)?, PATIENCE)
             .map_err(fail)?
             .ok_or_else(|| format!("{shown} did not end within {} s and was ended", PATIENCE.as_secs()))
     }
@@ -277,12 +277,12 @@ impl Run<'_> {
 }
 
 /// How a command has ended; `None` for one that had to be ended. What it has put into the background lives on.
-fn wait(mut child: Child) -> std::io::Result<Option<ExitStatus>> {
+fn wait(mut child: Child, patience: Duration) -> std::io::Result<Option<ExitStatus>> {
     let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else {
         return child.wait().map(Some);
     };
     let process = pidfd_open(pid, PidfdFlags::empty())?;
-    let patience = Timespec::try_from(PATIENCE).unwrap_or_default();
+    let patience = Timespec::try_from(patience).unwrap_or_default();
     let mut look = [PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)];
     loop {
         match poll(&mut look, Some(&patience)) {
@@ -308,8 +308,42 @@ fn become_user(uid: u32, gid: u32, groups: &[u32]) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{ChildStdin, ChildStdout};
+
     use super::*;
     use usherd_model::access::Endpoint;
+
+    /// A shell with this command that has said that it is ready; what it reads, and what it and its own write to.
+    fn shell(command: &str) -> (Child, ChildStdin, ChildStdout) {
+        let mut shell = Command::new(SHELL);
+        shell.arg("-c").arg(command).stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
+        let mut child = shell.spawn().expect("a shell");
+        let input = child.stdin.take().expect("a pipe");
+        let mut output = child.stdout.take().expect("a pipe");
+        let mut ready = [0; 6];
+        output.read_exact(&mut ready).expect("it says so");
+        assert_eq!(&ready, b"ready\n");
+        (child, input, output)
+    }
+
+    #[test]
+    fn a_command_that_does_not_end_is_ended_with_all_that_it_has_started() {
+        let (child, _input, mut output) = shell("sleep 86399 & sleep 86399 | cat & echo ready; wait");
+        assert!(wait(child, Duration::ZERO).expect("it is ours").is_none());
+        // There is an end only when nobody has the pipe any more.
+        assert_eq!(output.read_to_end(&mut Vec::new()).expect("read"), 0);
+    }
+
+    #[test]
+    fn a_command_that_ends_in_time_leaves_what_it_has_put_into_the_background() {
+        let (child, input, mut output) = shell("(read nothing <&3; echo well) 3<&0 & echo ready; exit 3");
+        let status = wait(child, PATIENCE).expect("it is ours").expect("it ends");
+        assert_eq!(status.code(), Some(3));
+        drop(input);
+        let mut said = String::new();
+        output.read_to_string(&mut said).expect("text");
+        assert_eq!(said, "well\n");
+    }
 
     #[test]
     fn an_errand_survives_its_way_through_a_command_line() {

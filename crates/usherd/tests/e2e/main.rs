@@ -12,6 +12,7 @@ mod client;
 mod daemon;
 mod datagrams;
 mod defects;
+mod endless;
 mod faces;
 mod failures;
 mod ident;

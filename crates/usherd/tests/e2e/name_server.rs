@@ -1,6 +1,7 @@
-//! A name server that says what it is told to, on 127.0.0.1.
+//! A name server that says what it is told to, on 127.0.0.1. What is too long for a datagram it says over TCP.
 
-use std::net::UdpSocket;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// `name type answer…`; everything else does not exist.
@@ -39,8 +40,18 @@ impl NameServer {
             while let Ok((length, from)) = socket.recv_from(&mut question) {
                 let zone = served.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 if let Some(answer) = answer(&question[..length], &zone) {
+                    let answer = if answer.len() > DATAGRAM { cut_off(&question[..length]) } else { answer };
                     socket.send_to(&answer, from).expect("send");
                 }
+            }
+        });
+        let listener = TcpListener::bind("127.0.0.1:53").expect("nobody else is here");
+        let served = Arc::clone(&zone);
+        std::thread::spawn(move || {
+            for mut caller in listener.incoming().map_while(Result::ok) {
+                let zone = served.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                // Whoever asks may go at any time.
+                let _ = answer_stream(&mut caller, &zone);
             }
         });
         Self { zone }
@@ -49,6 +60,31 @@ impl NameServer {
     /// What it says from now on.
     pub fn says(&self, zone: Zone) {
         *self.zone.lock().unwrap_or_else(PoisonError::into_inner) = zone;
+    }
+}
+
+/// What fits into a datagram (RFC 1035).
+const DATAGRAM: usize = 512;
+
+/// The answer that says that it does not fit.
+fn cut_off(question: &[u8]) -> Vec<u8> {
+    let (_, end) = name(question, 12);
+    let mut out = question[..2].to_vec();
+    out.extend([0x87, 0x80, 0, 1, 0, 0, 0, 0, 0, 0]);
+    out.extend(&question[12..end + 4]);
+    out
+}
+
+/// Answers questions over TCP, a length before each message.
+fn answer_stream(caller: &mut TcpStream, zone: &Zone) -> std::io::Result<()> {
+    let mut length = [0; 2];
+    loop {
+        caller.read_exact(&mut length)?;
+        let mut question = vec![0; usize::from(u16::from_be_bytes(length))];
+        caller.read_exact(&mut question)?;
+        let Some(answer) = answer(&question, zone) else { return Ok(()) };
+        let length = u16::try_from(answer.len()).expect("it fits into a message");
+        caller.write_all(&[&length.to_be_bytes(), answer.as_slice()].concat())?;
     }
 }
 
@@ -83,7 +119,7 @@ fn answer(question: &[u8], zone: &Zone) -> Option<Vec<u8>> {
         }
         break;
     }
-    let count = u16::try_from(records.len()).expect("few");
+    let count = u16::try_from(records.len()).expect("they fit into a message");
     let mut out = question[..2].to_vec();
     out.extend([0x85, 0x80 | code]);
     out.extend([0, 1]);

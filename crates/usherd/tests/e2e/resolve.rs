@@ -164,6 +164,28 @@ fn a_number_is_no_name() {
     });
 }
 
+#[test]
+fn a_name_with_a_thousand_addresses_is_looked_through() {
+    sandbox::run(|| {
+        let server = NameServer::start();
+        let helper = Helper::start();
+        let others = (0..999_u32).map(|number| std::net::Ipv4Addr::from(0xc612_0000 + number).to_string());
+        let own = "10.1.2.3".to_owned();
+        let zone = |addresses: Vec<String>| {
+            let name = Record::Records(vec!["friend.example.com".to_owned()]);
+            vec![
+                ("3.2.1.10.in-addr.arpa".to_owned(), "PTR".to_owned(), name),
+                ("friend.example.com".to_owned(), "A".to_owned(), Record::Records(addresses)),
+            ]
+        };
+        server.says(zone(others.clone().chain([own.clone()]).collect()));
+        assert_eq!(helper.name(&own), ("friend.example.com".to_owned(), None));
+        server.says(zone(others.chain(["198.18.99.99".to_owned()]).collect()));
+        let why = "host name/address mismatch: 10.1.2.3 != friend.example.com".to_owned();
+        assert_eq!(helper.name(&own), ("paranoid".to_owned(), Some(why)));
+    });
+}
+
 const LOCAL: ([u8; 4], u16) = ([127, 0, 0, 5], 23);
 const REMOTE: ([u8; 4], u16) = ([127, 0, 0, 1], 4000);
 
@@ -302,6 +324,34 @@ fn it_has_no_rights_before_it_hears_a_word() {
             assert_eq!((status(&helper, "Uid"), status(&helper, "Gid")), (own.to_vec(), own.to_vec()));
             assert!(status(&helper, "Groups").is_empty());
         }
+    });
+}
+
+/// Makes this process and all that it starts see a kernel that has never heard of Landlock.
+pub fn forget_landlock() {
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+    let calls =
+        [libc::SYS_landlock_create_ruleset, libc::SYS_landlock_add_rule, libc::SYS_landlock_restrict_self];
+    let rules = calls.map(|call| (call, Vec::new())).into_iter().collect();
+    let unknown = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
+    let target = std::env::consts::ARCH.try_into().expect("one that the program is for");
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, unknown, target).expect("a filter");
+    let program = BpfProgram::try_from(filter).expect("a program");
+    apply_filter(&program).expect("it is taken");
+}
+
+#[test]
+fn on_a_kernel_without_landlock_it_says_so_and_answers() {
+    sandbox::run(|| {
+        fs::write("/etc/hosts", "127.0.0.1 localhost\n10.1.2.3 friend.example.com\n").expect("write");
+        forget_landlock();
+        let helper = Helper::run(Command::new(USHERD));
+        let Said::Ready { missing } = helper.hear() else { panic!("it does not serve") };
+        assert_eq!(missing.as_deref(), Some("Landlock, which this kernel has not"));
+        assert_eq!(helper.name("10.1.2.3"), ("friend.example.com".to_owned(), None));
+        // Its filter of system calls is there all the same.
+        assert_eq!(status(&helper, "Seccomp"), ["2"]);
+        assert_eq!(status(&helper, "CapEff"), ["0000000000000000"]);
     });
 }
 
