@@ -19,7 +19,7 @@ pub enum Outcome {
 /// Whether somebody is let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
-    /// Yes, if all [`Effect::Aclexec`] commands say so too.
+    /// Yes, if the last [`Effect::Aclexec`] command says so too.
     Allow,
     /// No.
     Deny,

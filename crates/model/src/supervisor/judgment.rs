@@ -141,7 +141,8 @@ impl Supervisor {
         let facts = Facts { client_name: nothing(), server_name: nothing(), user: nothing() };
         self.tables.as_ref().is_some_and(|tables| match access::decide(tables, request, &facts) {
             Outcome::Decided(decision) => {
-                decision.verdict == Verdict::Allow && !decision.effects.iter().any(needs_process)
+                decision.verdict == Verdict::Allow
+                    && decision.effects.iter().all(|effect| why_not(effect).is_none())
             }
             Outcome::Needs(..) => false,
         })
@@ -268,9 +269,8 @@ impl Supervisor {
             self.turn_away(judgment, actions);
             return;
         };
-        if !is_program && decision.effects.iter().any(needs_process) {
-            let text = "a built-in runs no commands".to_owned();
-            decision.notes.push(Note { kind: NoteKind::Error, rule: decision.rule, text });
+        if !is_program && let Some(why) = decision.effects.iter().find_map(why_not) {
+            decision.notes.push(Note { kind: NoteKind::Error, rule: decision.rule, text: why.to_owned() });
             decision.verdict = Verdict::Deny;
             decision.effects.clear();
         }
@@ -395,7 +395,15 @@ impl Supervisor {
     }
 }
 
-/// Whether an effect is carried out by a process of the caller's own.
-fn needs_process(effect: &Effect) -> bool {
-    matches!(effect, Effect::Spawn(_) | Effect::Aclexec(_) | Effect::Twist(_) | Effect::Banners(_))
+/// Why a built-in cannot do what a rule wants: it has no process of the caller's own. What is left has no meaning without one.
+fn why_not(effect: &Effect) -> Option<&'static str> {
+    match effect {
+        Effect::Spawn(_) | Effect::Aclexec(_) | Effect::Twist(_) | Effect::Banners(_) => {
+            Some("a built-in runs no commands")
+        }
+        Effect::User(_) | Effect::Group(_) => Some("a built-in has no user that could be another"),
+        Effect::Setenv(..) | Effect::KeepAlive | Effect::Linger(_) | Effect::Nice(_) | Effect::Umask(_) => {
+            None
+        }
+    }
 }

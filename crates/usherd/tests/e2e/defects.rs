@@ -134,7 +134,8 @@ fn d3_an_aclexec_that_fails_in_hosts_allow_refuses() {
         fs::write(
             "/etc/hosts.allow",
             "probe: 127.0.0.2: aclexec false\nprobe: 127.0.0.3: aclexec kill -9 $$\n\
-             probe: 127.0.0.4: aclexec /srv/missing\nprobe: 127.0.0.5: aclexec true\n",
+             probe: 127.0.0.4: aclexec /srv/missing\nprobe: 127.0.0.5: aclexec true\n\
+             probe: 127.0.0.7: aclexec false: aclexec true\n",
         )
         .expect("write");
         let syslog = Syslog::listen();
@@ -147,7 +148,8 @@ fn d3_an_aclexec_that_fails_in_hosts_allow_refuses() {
         assert_eq!(syslog.count("aclexec returned 1"), 6);
         assert_eq!(ask_both(5), LET_IN);
         assert_eq!(ask_both(6), LET_IN, "nothing is said of others");
-        assert_eq!(syslog.count("aclexec returned 1"), 6);
+        assert_eq!(ask_both(7), LET_IN, "of several the last one counts, as in libwrap");
+        assert_eq!(syslog.count("refused connect from 127.0.0.6"), 0);
     });
 }
 

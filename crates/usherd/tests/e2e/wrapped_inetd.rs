@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::Write;
 use std::net::Shutdown;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Child;
 
 use serde_json::{Value, json};
 
-use crate::client::{ask_by_datagram, at, connect, datagrams, echoes, listen, rest};
+use crate::client::{ask_by_datagram, at, connect, datagrams, datagrams_from, echoes, listen, rest};
 use crate::daemon::{self, CONFIG, Daemon};
 use crate::probe::PROBE;
 use crate::sandbox::{self, need_users};
@@ -116,6 +117,81 @@ fn with_w_programs_are_asked_for_by_their_files_and_with_capital_w_built_ins_by_
         let inetd = start(&["-l"]);
         assert_eq!([1, 2, 3].map(|last| ask(2001, last)), ["well"; 3]);
         drop(inetd);
+    });
+}
+
+#[test]
+fn options_that_need_rights_are_done_with_the_programs_own_and_refuse_without() {
+    sandbox::run(|| {
+        need_users();
+        fs::create_dir("/run/spool").expect("a folder");
+        fs::set_permissions("/run/spool", fs::Permissions::from_mode(0o777)).expect("chmod");
+        tables(
+            "probe in.own: 127.0.0.2: user alice\nprobe in.own: 127.0.0.3: group games\n\
+             probe in.own: 127.0.0.4: spawn id -u > /run/spool/%p\nprobe in.own: 127.0.0.5: nice -5\n",
+            "ALL: ALL\n",
+        );
+        let syslog = Syslog::listen();
+        let config = format!(
+            "2001 stream tcp4 nowait root {PROBE} in.own report\n2002 stream tcp4 nowait bob {PROBE} in.own report\n"
+        );
+        let ids = |port, last| -> Value {
+            let said = ask(port, last);
+            if said.is_empty() {
+                Value::Null
+            } else {
+                serde_json::from_str::<Value>(&said).expect("a report")["ids"].clone()
+            }
+        };
+        for (round, options) in (1..).zip([&["-l"][..], &["--dialect", "freebsd", "-w"]]) {
+            let inetd = Inetd::start(options, &config, &syslog);
+            assert_eq!(ids(2001, 2), json!([1001, 1001, 1001, 1001]), "{options:?}");
+            assert_eq!(ids(2001, 3), json!([0, 0, 1102, 1102]), "{options:?}");
+            // Nobody gets rights by a rule that its program has not.
+            assert_eq!((ids(2002, 2), ids(2002, 3)), (Value::Null, Value::Null), "{options:?}");
+            wait::until("it is said", || syslog.count("error: cannot become alice: ") == round);
+            wait::until("it is said", || syslog.count("error: cannot take the group 1102: ") == round);
+            for (port, user) in [(2001, 0), (2002, 1002)] {
+                assert_eq!(ids(port, 4)[0], user, "{options:?}");
+                let path = format!("/run/spool/{}", inetd.daemon.pid());
+                assert_eq!(fs::read_to_string(&path).expect("it was written").trim(), user.to_string());
+                fs::remove_file(path).expect("it is there");
+            }
+            // A priority that cannot be had is said, as by libwrap, and refuses nobody.
+            assert_eq!(ids(2001, 5)[0], 0, "{options:?}");
+            let before = syslog.count("warning: nice(-5): ");
+            assert_eq!(ids(2002, 5)[0], 1002, "{options:?}");
+            wait::until("it is said", || syslog.count("warning: nice(-5): ") > before);
+        }
+    });
+}
+
+#[test]
+fn a_rule_that_a_built_in_cannot_follow_refuses() {
+    sandbox::run(|| {
+        let user = sandbox::user();
+        tables(
+            &format!(
+                "echo: 127.0.0.1: umask 077: keepalive: severity info\necho: 127.0.0.2: spawn touch /run/spawned\n\
+                 echo: 127.0.0.3: user {user}\necho: 127.0.0.4: group {user}\n"
+            ),
+            "ALL: ALL\n",
+        );
+        let syslog = Syslog::listen();
+        let config = "2007 stream tcp4 nowait root internal echo\n2008 dgram udp4 wait root internal echo\n";
+        let inetd = Inetd::start(&["-W"], config, &syslog);
+        assert_eq!([1, 2, 3, 4].map(|last| is_echoed(2007, last)), [true, false, false, false]);
+        assert!(!fs::exists("/run/spawned").expect("the folder is there"));
+        syslog.wait_for("error: /etc/hosts.allow, line 2: a built-in runs no commands");
+        for line in [3, 4] {
+            let line =
+                format!("error: /etc/hosts.allow, line {line}: a built-in has no user that could be another");
+            syslog.wait_for(&line);
+        }
+        assert_eq!(ask_by_datagram(at(2008), "hello"), "hello");
+        let other = datagrams_from(([127, 0, 0, 3], 0).into(), at(2008));
+        other.send(b"hello").expect("send");
+        wait::until("it is counted", || inetd.daemon.count("2008", "denied") == 1);
     });
 }
 
