@@ -336,9 +336,11 @@ mod tests {
 
     #[test]
     fn a_command_that_ends_in_time_leaves_what_it_has_put_into_the_background() {
-        let (child, input, mut output) = shell("(read nothing <&3; echo well) 3<&0 & echo ready; exit 3");
+        let (child, input, mut output) =
+            shell("exec 3<&0; (read nothing <&3; echo well) & echo ready; exit 3");
         let status = wait(child, PATIENCE).expect("it is ours").expect("it ends");
         assert_eq!(status.code(), Some(3));
+        // It reads until now: what is put into the background has no standard input but this.
         drop(input);
         let mut said = String::new();
         output.read_to_string(&mut said).expect("text");
