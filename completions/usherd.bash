@@ -81,12 +81,16 @@ _usherd() {
             return 0
             ;;
         usherd__subcmd__access__subcmd__test)
-            opts="-h --explain --allow --deny --help"
+            opts="-h --explain --tables --allow --deny --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --tables)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --allow)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -219,7 +223,7 @@ _usherd() {
             return 0
             ;;
         usherd__subcmd__run)
-            opts="-c -h --config --control --backlog --max-children --ucspi --keep-environment --pid-file --log-connections --rate --dialect --help"
+            opts="-c -h --config --control --backlog --max-children --ucspi --keep-environment --tables --pid-file --log-connections --rate --dialect --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -245,6 +249,10 @@ _usherd() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tables)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --pid-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -265,7 +273,7 @@ _usherd() {
             return 0
             ;;
         usherd__subcmd__serve)
-            opts="-q -h --user --max --max-per-source --rate --rate-per-source --refuse --wait --stderr --quiet --control --backlog --max-children --ucspi --keep-environment --help"
+            opts="-q -h --user --max --max-per-source --rate --rate-per-source --refuse --wait --stderr --quiet --control --backlog --max-children --ucspi --keep-environment --tables --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -304,6 +312,10 @@ _usherd() {
                     return 0
                     ;;
                 --max-children)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tables)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -39,6 +39,7 @@ complete -c usherd -n "__fish_usherd_using_subcommand run" -s c -l config -d 'A 
 complete -c usherd -n "__fish_usherd_using_subcommand run" -l control -d 'The control socket for status, or "none" [default: one for each user, see usherd status]' -r
 complete -c usherd -n "__fish_usherd_using_subcommand run" -l backlog -d 'Connections that wait in the kernel for one listener [default: the dialect\'s, 128]' -r
 complete -c usherd -n "__fish_usherd_using_subcommand run" -l max-children -d 'The most programs in all at the same time; further callers wait' -r
+complete -c usherd -n "__fish_usherd_using_subcommand run" -l tables -d 'Take hosts.allow and hosts.deny from this folder instead of /etc' -r
 complete -c usherd -n "__fish_usherd_using_subcommand run" -l pid-file -d 'Write the process number there, locked' -r
 complete -c usherd -n "__fish_usherd_using_subcommand run" -l rate -d 'Starts a minute of a service whose line does not say it [default: the dialect\'s, 256]' -r
 complete -c usherd -n "__fish_usherd_using_subcommand run" -l dialect -d 'Read the files as this original does [default: as the one that can read a line, openbsd where several can]' -r -f -a "openbsd\t''
@@ -60,6 +61,7 @@ connection\t'to the caller'"
 complete -c usherd -n "__fish_usherd_using_subcommand serve" -l control -d 'The control socket for status, or "none" [default: one for each user, see usherd status]' -r
 complete -c usherd -n "__fish_usherd_using_subcommand serve" -l backlog -d 'Connections that wait in the kernel for one listener [default: the dialect\'s, 128]' -r
 complete -c usherd -n "__fish_usherd_using_subcommand serve" -l max-children -d 'The most programs in all at the same time; further callers wait' -r
+complete -c usherd -n "__fish_usherd_using_subcommand serve" -l tables -d 'Ask hosts.allow and hosts.deny of this folder who is let in' -r
 complete -c usherd -n "__fish_usherd_using_subcommand serve" -l refuse -d 'At --max and --rate, refuse callers instead of letting them wait'
 complete -c usherd -n "__fish_usherd_using_subcommand serve" -l wait -d 'The program gets the listening socket, one at a time (inetd\'s "wait")'
 complete -c usherd -n "__fish_usherd_using_subcommand serve" -s q -l quiet -d 'Do not log connections'
@@ -103,8 +105,9 @@ complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s h -l help -d 'Pr
 complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s V -l version -d 'Print version'
 complete -c usherd -n "__fish_usherd_using_subcommand access; and not __fish_seen_subcommand_from test" -s h -l help -d 'Print help'
 complete -c usherd -n "__fish_usherd_using_subcommand access; and not __fish_seen_subcommand_from test" -f -a "test" -d 'Say what hosts.allow and hosts.deny say about a caller, and by which rule'
-complete -c usherd -n "__fish_usherd_using_subcommand access; and __fish_seen_subcommand_from test" -l allow -d 'Instead of /etc/hosts.allow' -r
-complete -c usherd -n "__fish_usherd_using_subcommand access; and __fish_seen_subcommand_from test" -l deny -d 'Instead of /etc/hosts.deny' -r
+complete -c usherd -n "__fish_usherd_using_subcommand access; and __fish_seen_subcommand_from test" -l tables -d 'Take hosts.allow and hosts.deny from this folder instead of /etc' -r
+complete -c usherd -n "__fish_usherd_using_subcommand access; and __fish_seen_subcommand_from test" -l allow -d 'This file instead of hosts.allow' -r
+complete -c usherd -n "__fish_usherd_using_subcommand access; and __fish_seen_subcommand_from test" -l deny -d 'This file instead of hosts.deny' -r
 complete -c usherd -n "__fish_usherd_using_subcommand access; and __fish_seen_subcommand_from test" -l explain -d 'Show every rule that was looked at, and what was looked up for it'
 complete -c usherd -n "__fish_usherd_using_subcommand access; and __fish_seen_subcommand_from test" -s h -l help -d 'Print help'
 complete -c usherd -n "__fish_usherd_using_subcommand ident" -s d -d 'The name to give when the owner is not found, and always without -r' -r

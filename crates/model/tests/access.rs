@@ -10,8 +10,8 @@ use std::net::{IpAddr, SocketAddr};
 use proptest::prelude::*;
 use serde_json::Value;
 use usherd_model::access::{
-    Account, Accounts, Contents, Decision, Effect, Endpoint, Facts, Files, Found, Lookup, Outcome, Request,
-    Severity, Tables, UNKNOWN, Verdict, Which, decide, explain,
+    Account, Accounts, Contents, Decision, Effect, Endpoint, Facts, Files, Found, Lookup, Matched, Outcome,
+    Part, Reason, Request, Severity, Step, Tables, UNKNOWN, Verdict, Which, Words, decide, explain,
 };
 
 const CASES: &str = include_str!("corpus/hosts_access.jsonl");
@@ -405,6 +405,89 @@ fn files_that_name_each_other_in_a_ring_match_nobody_and_are_said() {
     }
 }
 
+/// Why each rule of hosts.allow says what it says: its daemon list, its client list. `+` stands before what matches, `?`
+/// before what cannot be told, and `-` where nothing does.
+fn reasons(allow: &str, files: &[(&str, &str)], request: &Request, facts: &Facts) -> Vec<[String; 2]> {
+    let contents = |text: &str| Contents::Text(text.as_bytes().into());
+    let mut folder: BTreeMap<_, _> =
+        files.iter().map(|(path, text)| (path.as_bytes().to_vec(), contents(text))).collect();
+    folder.insert(b"/allow".to_vec(), contents(allow));
+    let (tables, words) = Words::read("/allow", "/deny", &mut Folder(folder), &mut Users);
+    let (outcome, steps) = explain(&tables, request, facts);
+    assert_eq!(outcome, decide(&tables, request, facts), "explaining changes nothing");
+    let mark = |matched: Matched| match matched {
+        Matched::Yes => "+",
+        Matched::No => "-",
+        Matched::Undecided => "?",
+    };
+    let shown = |step: &Step, reason: &Option<Reason>| {
+        let Some(reason) = reason else { return "not asked".to_owned() };
+        let part = |part: &Part| {
+            let chain = part.word.as_ref().map(|word| words.at(step.rule, word)).unwrap_or_default();
+            let chain: Vec<String> = chain.into_iter().map(text).collect();
+            format!("{}{}", mark(part.matched), chain.join(" > "))
+        };
+        let parts: Vec<String> = reason.parts.iter().map(part).collect();
+        format!("{} because {}", mark(reason.matched), parts.join(" EXCEPT "))
+    };
+    steps.iter().map(|step| [shown(step, &step.daemons), shown(step, &step.clients)]).collect()
+}
+
+#[test]
+fn an_explanation_names_the_word_that_decided() {
+    let files = [("/friends", "192.0.2.1\n/more 10.1.2.3,\n"), ("/more", "[::1] 10.1.2.0/24\n/friends\n")];
+    let told = facts(&Found::text(b"a.example.com"), &Found::text(UNKNOWN), &Found::text(b"joe"));
+    for (rule, daemons, clients) in [
+        ("in.ftpd, TALKD: ALL", "- because -", "not asked"),
+        ("in.ftpd 023 in.telnetd: 192.0.2. 10.1.", "+ because +023", "+ because +10.1."),
+        ("ALL@10.0.0.1: 10.1.2.3/255.255.255.0", "+ because +ALL@10.0.0.1", "- because -"),
+        ("ALL: all EXCEPT 192.0.2.1 10.1.2.3", "+ because +ALL", "- because +all EXCEPT +10.1.2.3"),
+        (
+            "ALL: ALL EXCEPT 10. EXCEPT joe@ALL",
+            "+ because +ALL",
+            "+ because +ALL EXCEPT +10. EXCEPT +joe@ALL",
+        ),
+        ("ALL: .org .com EXCEPT LOCAL", "+ because +ALL", "+ because +.com EXCEPT -"),
+        ("ALL EXCEPT in.*: ALL", "- because +ALL EXCEPT +in.*", "not asked"),
+        ("ALL: x /friends", "+ because +ALL", "+ because +/friends > /more > 10.1.2.0/24"),
+        (
+            "ALL: ann@/friends, joe@/friends",
+            "+ because +ALL",
+            "+ because +joe@/friends > /more > 10.1.2.0/24",
+        ),
+        ("ALL: EXCEPT x", "+ because +ALL", "- because -"),
+        ("in.telnetd \\\n   : x,\\\n 10.1.2.3", "+ because +in.telnetd", "+ because +10.1.2.3"),
+    ] {
+        let found = reasons(&format!("{rule}\n"), &files, &caller("10.1.2.3"), &told);
+        assert_eq!(found, [[daemons, clients]], "{rule}");
+    }
+}
+
+#[test]
+fn an_explanation_names_what_could_not_be_found_out() {
+    let undecided = facts(&Found::Undecided, &Found::Undecided, &Found::Undecided);
+    for (clients, expected) in [
+        ("192.0.2.1 .example.com LOCAL", "? because ?.example.com"),
+        ("LOCAL 10.1.", "+ because +10.1."),
+        ("ALL EXCEPT 192.0.2.1 joe@10.", "? because +ALL EXCEPT ?joe@10."),
+        ("LOCAL EXCEPT ALL", "- because ?LOCAL EXCEPT +ALL"),
+    ] {
+        let found = reasons(&format!("ALL: {clients}\n"), &[], &caller("10.1.2.3"), &undecided);
+        assert_eq!(found, [["+ because +ALL", expected]], "{clients}");
+    }
+}
+
+#[test]
+fn an_explanation_goes_up_to_the_rule_that_decides_and_says_nothing_twice() {
+    let request = caller("10.1.2.3");
+    let files = [("/ring", "/ring @group")];
+    let found = reasons("no rule\nALL: /ring\nALL: 10.\nALL: ALL\n", &files, &request, &Facts::default());
+    assert_eq!(
+        found,
+        [["not asked", "not asked"], ["+ because +ALL", "- because -"], ["+ because +ALL", "+ because +10."]]
+    );
+}
+
 #[test]
 fn a_table_of_many_addresses_is_not_walked() {
     // Were each rule looked at, the words without a colon between them would be said.
@@ -505,9 +588,17 @@ proptest! {
             (b"/allow".to_vec(), Contents::Text(allow.into())),
             (b"/deny".to_vec(), Contents::Text(deny.into_bytes().into())),
         ]);
-        let tables = Tables::read("/allow", "/deny", &mut Folder(files), &mut Users);
+        let (tables, words) = Words::read("/allow", "/deny", &mut Folder(files), &mut Users);
         let told = facts(&Found::text(b"a.b"), &Found::text(b"c.d"), &Found::text(b"joe"));
-        verdict(&tables, &caller("10.1.2.3"), &told);
+        let request = caller("10.1.2.3");
+        let (outcome, steps) = explain(&tables, &request, &told);
+        prop_assert_eq!(outcome, decide(&tables, &request, &told));
+        for step in &steps {
+            let parts = [&step.daemons, &step.clients].into_iter().flatten().flat_map(|reason| &reason.parts);
+            for word in parts.filter_map(|part| part.word.as_ref()) {
+                prop_assert!(!words.at(step.rule, word).is_empty(), "{:?}", step);
+            }
+        }
     }
 }
 

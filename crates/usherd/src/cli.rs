@@ -122,6 +122,7 @@ fn serve() -> Command {
         )
         .arg(Arg::new("quiet").short('q').long("quiet").action(ArgAction::SetTrue).help("Do not log connections"))
         .args(daemon_args())
+        .mut_arg("tables", |arg| arg.help("Ask hosts.allow and hosts.deny of this folder who is let in"))
 }
 
 fn demo() -> Command {
@@ -166,8 +167,9 @@ fn access() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Show every rule that was looked at, and what was looked up for it"),
         )
-        .arg(file("allow", "Instead of /etc/hosts.allow"))
-        .arg(file("deny", "Instead of /etc/hosts.deny"));
+        .arg(tables())
+        .arg(file("allow", "This file instead of hosts.allow"))
+        .arg(file("deny", "This file instead of hosts.deny"));
     Command::new("access")
         .about("Try TCP wrappers: hosts.allow and hosts.deny")
         .subcommand_required(true)
@@ -417,7 +419,7 @@ fn seconds(text: &str) -> Result<Duration, &'static str> {
     time.filter(|time| !time.is_zero()).ok_or(FORM)
 }
 
-fn daemon_args() -> [Arg; 5] {
+fn daemon_args() -> [Arg; 6] {
     [
         control(),
         Arg::new("backlog")
@@ -439,7 +441,15 @@ fn daemon_args() -> [Arg; 5] {
             .long("keep-environment")
             .action(ArgAction::SetTrue)
             .help("Give programs the whole environment, not the cleaned one"),
+        tables(),
     ]
+}
+
+fn tables() -> Arg {
+    Arg::new("tables")
+        .long("tables")
+        .value_name("FOLDER")
+        .help("Take hosts.allow and hosts.deny from this folder instead of /etc")
 }
 
 fn control() -> Arg {

@@ -60,6 +60,8 @@ pub struct Parts {
     pub settings: Settings,
     /// Where its configuration comes from.
     pub loader: Loader,
+    /// Where hosts.allow and hosts.deny come from.
+    pub table_reader: TableReader,
     /// Starts children.
     pub spawner: Spawner,
     /// Makes programs ready.
@@ -146,6 +148,7 @@ impl Daemon {
         let Parts {
             settings,
             loader,
+            table_reader,
             spawner,
             programs,
             insistence,
@@ -173,7 +176,7 @@ impl Daemon {
             stderr_log: StderrLog::default(),
             loader,
             registrar: Registrar::new(),
-            table_reader: TableReader::new(),
+            table_reader,
             stamps: Stamps::default(),
             resolver: Resolver::new(),
             has_loaded: false,

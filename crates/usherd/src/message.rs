@@ -13,7 +13,7 @@ use usherd_model::lookups::Question;
 use usherd_model::registry::{Refusal, Tidings};
 use usherd_model::service::Config;
 
-use crate::tables::Stamps;
+use crate::tables::{Stamps, TablePaths};
 
 /// What a helper is to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub enum Errand {
     /// Read the configuration, and answer with a [`Reply`].
     Load(Request),
     /// Read hosts.allow and hosts.deny, and answer with [`crate::tables::Stamped`].
-    ReadTables,
+    ReadTables(TablePaths),
     /// Tell rpcbind, and answer with a [`Told`].
     Register(Tidings),
 }
@@ -38,6 +38,8 @@ pub struct Request {
     pub dialect: DialectName,
     /// What holds where a line says nothing else.
     pub defaults: Defaults,
+    /// Which tables are read when a service asks them.
+    pub tables: TablePaths,
 }
 
 /// Where services come from.
@@ -133,7 +135,7 @@ pub struct Reply {
 
 /// Raised with every change of the types here. Core and helpers are one file, so this can only differ when something
 /// is very wrong.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// The most that a reply may take: some hundred thousand services.
 pub const MOST: usize = 64 << 20;

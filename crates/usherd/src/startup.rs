@@ -24,6 +24,7 @@ use crate::notify::ServiceManager;
 use crate::pid_file::{PidFile, PidFileError};
 use crate::programs::{Own, Programs};
 use crate::socket_file::Refused;
+use crate::tables::TableReader;
 use crate::{clock, control, descriptors};
 
 /// What a face asks for.
@@ -166,6 +167,7 @@ pub fn serve(options: Options) -> Result<(), StartError> {
     let memory = memory(&mut logger);
     Daemon::new(Parts {
         settings,
+        table_reader: TableReader::new(request.tables.clone()),
         loader: Loader::new(request),
         spawner: Spawner::new(memory),
         programs: Programs::new(inherit, limit, own),

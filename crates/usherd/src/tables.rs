@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use usherd_model::access::{Account, Accounts, Contents, Files, Tables};
+use usherd_model::access::{Account, Accounts, Contents, Files, Tables, Words};
 use usherd_model::children::Pid;
 use usherd_model::config::Facts;
 use usherd_model::time::Tick;
@@ -28,6 +28,36 @@ use crate::message::Errand;
 pub const ALLOW: &str = "/etc/hosts.allow";
 /// See [`ALLOW`].
 pub const DENY: &str = "/etc/hosts.deny";
+
+/// Where a daemon has them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TablePaths {
+    /// hosts.allow.
+    pub allow: String,
+    /// hosts.deny.
+    pub deny: String,
+}
+
+impl TablePaths {
+    /// hosts.allow and hosts.deny of this folder.
+    pub fn within(folder: &str) -> Self {
+        let folder = folder.trim_end_matches('/');
+        Self { allow: format!("{folder}/hosts.allow"), deny: format!("{folder}/hosts.deny") }
+    }
+
+    /// Whether this is one of the tables, and its folder is gone: that is not a table without rules.
+    fn is_homeless(&self, path: &Path) -> bool {
+        let is_table = [&self.allow, &self.deny].iter().any(|table| path == Path::new(table));
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        is_table && folder.is_some_and(|folder| !folder.is_dir())
+    }
+}
+
+impl Default for TablePaths {
+    fn default() -> Self {
+        Self { allow: ALLOW.to_owned(), deny: DENY.to_owned() }
+    }
+}
 
 /// Tables with the stamps of all files that they were read from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,20 +104,32 @@ fn stamp_of(path: &Path) -> Option<Stamp> {
 
 /// Reads the tables of this machine.
 pub fn read() -> Stamped {
-    read_from(ALLOW, DENY)
+    read_from(&TablePaths::default())
 }
 
 /// Reads these tables.
-pub fn read_from(allow: &str, deny: &str) -> Stamped {
-    let mut files = OnDisk::default();
-    let tables = Tables::read(allow, deny, &mut files, &mut Machine::default());
+pub fn read_from(paths: &TablePaths) -> Stamped {
+    let mut files = OnDisk::of(paths);
+    let tables = Tables::read(&paths.allow, &paths.deny, &mut files, &mut Machine::default());
     Stamped { tables, stamps: Stamps(files.stamps) }
+}
+
+/// The same, with their words as they are written.
+pub fn read_with_words(paths: &TablePaths) -> (Tables, Words) {
+    Words::read(&paths.allow, &paths.deny, &mut OnDisk::of(paths), &mut Machine::default())
 }
 
 /// Files of this machine, each with its stamp from before it was read: what changes meanwhile is seen the next time.
 #[derive(Debug, Default)]
 pub struct OnDisk {
     stamps: Vec<(PathBuf, Option<Stamp>)>,
+    tables: Option<TablePaths>,
+}
+
+impl OnDisk {
+    fn of(tables: &TablePaths) -> Self {
+        Self { stamps: Vec::new(), tables: Some(tables.clone()) }
+    }
 }
 
 impl Files for OnDisk {
@@ -97,7 +139,12 @@ impl Files for OnDisk {
         match config_files::text(path) {
             Ok(text) => Contents::Text(text.into()),
             Err(Problem::Folder) => Contents::Folder,
-            Err(Problem::System(error)) if error.kind() == ErrorKind::NotFound => Contents::Missing,
+            Err(Problem::System(error))
+                if error.kind() == ErrorKind::NotFound
+                    && !self.tables.as_ref().is_some_and(|tables| tables.is_homeless(path)) =>
+            {
+                Contents::Missing
+            }
             Err(Problem::System(error)) => Contents::Unreadable(errno::words(errno::from_io(&error))),
             Err(Problem::Content(why)) => Contents::Unreadable(why.to_owned()),
         }
@@ -123,19 +170,20 @@ const PATIENCE: Duration = Duration::from_secs(9);
 /// Has the tables read.
 #[derive(Debug)]
 pub struct TableReader {
+    errand: Errand,
     /// Who reads them.
     pub helper: Helper<Stamped>,
 }
 
 impl TableReader {
-    /// With nothing read yet.
-    pub fn new() -> Self {
-        Self { helper: Helper::new("table reader", PATIENCE) }
+    /// Of these tables, with nothing read yet.
+    pub fn new(tables: TablePaths) -> Self {
+        Self { errand: Errand::ReadTables(tables), helper: Helper::new("table reader", PATIENCE) }
     }
 
     /// Starts the helper; one that runs must have been stopped.
     pub fn start(&mut self, spawner: &mut Spawner, table: Table, now: Tick) -> Result<Pid, String> {
-        self.helper.start(&Errand::ReadTables, spawner, table, now)
+        self.helper.start(&self.errand, spawner, table, now)
     }
 }
 
@@ -149,19 +197,20 @@ mod tests {
     fn a_change_of_any_file_is_seen() {
         let folder = std::env::temp_dir().join(format!("usherd-tables-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder");
-        let path = |name: &str| folder.join(name).to_str().expect("text").to_owned();
-        let (allow, deny, list) = (path("allow"), path("deny"), path("list"));
-        fs::write(&allow, format!("ALL: {list}\n")).expect("a file");
-        let read = read_from(&allow, &deny);
+        let paths = TablePaths::within(folder.to_str().expect("text"));
+        let (allow, deny) = (&paths.allow, &paths.deny);
+        let list = format!("{allow}.list");
+        fs::write(allow, format!("ALL: {list}\n")).expect("a file");
+        let read = read_from(&paths);
         assert!(read.stamps.are_current());
         assert_eq!(read.tables.paths().count(), 3);
-        for name in [&list, &deny, &allow] {
-            let read = read_from(&allow, &deny);
+        for name in [&list, deny, allow] {
+            let read = read_from(&paths);
             fs::write(name, format!("ALL: {list} 10.\n")).expect("a file");
             assert!(!read.stamps.are_current(), "{name}");
         }
-        let read = read_from(&allow, &deny);
-        fs::remove_file(&deny).expect("it is there");
+        let read = read_from(&paths);
+        fs::remove_file(deny).expect("it is there");
         assert!(!read.stamps.are_current());
         fs::remove_dir_all(&folder).expect("it is ours");
     }

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::false_net::{FalseNet, Flaw};
 use super::line::{LogicalLine, lines};
-use super::list::words;
+use super::list::{is_except, words};
 use super::option::{self, Accounts};
 use super::pattern::{HostPattern, Net, split_at_sign, split_outside_brackets};
 use super::table::Which;
@@ -259,10 +259,6 @@ impl Findings {
         self.diagnostics.push(diagnostic);
         self.diagnostics.last_mut().expect("one was just pushed")
     }
-}
-
-fn is_except(word: &[u8]) -> bool {
-    word.eq_ignore_ascii_case(b"EXCEPT")
 }
 
 /// `10.1.`

@@ -52,7 +52,7 @@ impl<P> List<P> {
     pub(super) fn new(text: &[u8], pattern: impl Fn(&[u8]) -> P) -> Self {
         let mut groups = vec![Vec::new()];
         for word in words(text) {
-            if word.eq_ignore_ascii_case(b"EXCEPT") {
+            if is_except(word) {
                 groups.push(Vec::new());
             } else if let Some(group) = groups.last_mut() {
                 group.push(pattern(word));
@@ -103,6 +103,27 @@ pub(super) fn any<P, E>(
         }
     }
     Ok(truth)
+}
+
+/// The first of several that is so; where none is, the first of which that cannot be told.
+pub(super) fn first<P: Copy, E>(
+    patterns: impl Iterator<Item = P>,
+    mut test: impl FnMut(P) -> Result<Truth, E>,
+) -> Result<Option<(P, Truth)>, E> {
+    let mut undecided = None;
+    for pattern in patterns {
+        match test(pattern)? {
+            Truth::Yes => return Ok(Some((pattern, Truth::Yes))),
+            Truth::Undecided => undecided = undecided.or(Some((pattern, Truth::Undecided))),
+            Truth::No => {}
+        }
+    }
+    Ok(undecided)
+}
+
+/// Whether a word is the one that begins exceptions.
+pub(super) fn is_except(word: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"EXCEPT")
 }
 
 /// The words of a list.

@@ -26,6 +26,7 @@ mod search;
 mod table;
 mod verdict;
 mod verify;
+mod why;
 
 pub use banner::banner;
 pub use false_net::FalseNet;
@@ -36,8 +37,9 @@ pub use listed::{HostWord, ListedRule, host_word, listed};
 pub use option::{Account, Accounts, Facility, Level, Severity};
 pub use request::{Endpoint, Facts, Found, Lookup, PARANOID, Request, UNKNOWN, cut};
 pub use table::{Contents, Files, RuleAt, Tables, Which};
-pub use verdict::{Decision, Effect, Matched, Note, NoteKind, Outcome, Step, Verdict};
+pub use verdict::{Decision, Effect, Note, NoteKind, Outcome, Verdict};
 pub use verify::{Forward, Host, IDENT_MOST, ident_question, ident_user, verified};
+pub use why::{Matched, Part, Reason, Step, WordAt, Words};
 
 use self::search::Search;
 

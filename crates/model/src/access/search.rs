@@ -4,14 +4,17 @@
 //! meets none is let in. A search that needs to know more stops and says what; it is begun anew with the answer among the
 //! facts. So nothing is kept between two attempts, and look-ups come in libwrap's order, each only if a rule needs it.
 
+mod explain;
+
 use super::expand::{MOST, Stop, expand};
-use super::known::{Asked, End, Known};
+use super::known::{End, Known};
 use super::list::{Truth, any};
 use super::option::{Act, Opt, Words, chop, is_blank};
 use super::pattern::{ClientPattern, HostPattern, ProcessPattern, ServerPattern, TextPattern};
 use super::request::{Facts, Lookup, Request, UNKNOWN, is_known};
 use super::table::{Item, PatternFile, Rule, RuleAt, State, Table, Tables, Which};
-use super::verdict::{Decision, Effect, Note, NoteKind, Outcome, Step, Verdict};
+use super::verdict::{Decision, Effect, Note, NoteKind, Outcome, Verdict};
+use super::why::Step;
 
 /// One attempt.
 pub(super) struct Search<'a> {
@@ -105,7 +108,7 @@ impl<'a> Search<'a> {
         let before = self.known.asked;
         let Some(rule) = &item.rule else {
             self.warn("missing \":\" separator".to_owned());
-            self.step(before, Truth::No, None);
+            self.explain(before, None)?;
             return Ok(Truth::No);
         };
         let daemons = rule.daemons.matches(|pattern| self.server_matches(pattern))?;
@@ -115,21 +118,8 @@ impl<'a> Search<'a> {
                 Some(rule.clients.matches(|pattern| self.client_matches(pattern))?)
             }
         };
-        self.step(before, daemons, clients);
+        self.explain(before, Some((rule, daemons, clients)))?;
         Ok(daemons & clients.unwrap_or(Truth::No))
-    }
-
-    fn step(&mut self, before: Asked, daemons: Truth, clients: Option<Truth>) {
-        let (Some(steps), Some(rule)) = (&mut self.steps, self.at) else { return };
-        let asked = self.known.asked;
-        steps.push(Step {
-            rule,
-            daemons: daemons.into(),
-            clients: clients.map(Into::into),
-            asked_client_name: asked.client_name && !before.client_name,
-            asked_server_name: asked.server_name && !before.server_name,
-            asked_user: asked.user && !before.user,
-        });
     }
 
     fn server_matches(&mut self, pattern: &'a ServerPattern) -> Result<Truth, Lookup> {

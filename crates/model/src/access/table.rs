@@ -135,6 +135,12 @@ impl Tables {
         }
     }
 
+    /// The tables that are not there, which is as if they had no rules.
+    pub fn missing(&self) -> impl Iterator<Item = &str> {
+        let tables = [&self.allow, &self.deny].into_iter();
+        tables.filter(|table| table.state == State::Missing).map(|table| table.path.as_str())
+    }
+
     /// The paths whose change changes what the tables say.
     pub fn paths(&self) -> impl Iterator<Item = &[u8]> {
         let tables = [&self.allow, &self.deny].into_iter().map(|table| table.path.as_bytes());
@@ -228,7 +234,7 @@ impl PatternFile {
 }
 
 /// The words of a file of patterns, as scanf(3) reads `%s`. A NUL byte hides what follows it in its word.
-fn file_words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn file_words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let words = text.split(|byte| is_space(*byte)).filter_map(|word| word.split(|byte| *byte == 0).next());
     words.filter(|word| !word.is_empty())
 }

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::list::Truth;
 use super::option::{Account, Severity};
 use super::request::Lookup;
 use super::table::{RuleAt, Tables};
@@ -127,42 +126,4 @@ pub enum NoteKind {
     Warning,
     /// The caller is refused for it.
     Error,
-}
-
-/// What one rule had to say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// Which.
-    pub rule: RuleAt,
-    /// Whether its daemon list matched.
-    pub daemons: Matched,
-    /// Whether its client list matched, where that mattered.
-    pub clients: Option<Matched>,
-    /// Whether it was the first to need the caller's name.
-    pub asked_client_name: bool,
-    /// Whether it was the first to need the name of our address.
-    pub asked_server_name: bool,
-    /// Whether it was the first to need the caller's user.
-    pub asked_user: bool,
-}
-
-/// Whether a list matched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Matched {
-    /// It did.
-    Yes,
-    /// It did not.
-    No,
-    /// It could not be found out.
-    Undecided,
-}
-
-impl From<Truth> for Matched {
-    fn from(truth: Truth) -> Self {
-        match truth {
-            Truth::Yes => Matched::Yes,
-            Truth::No => Matched::No,
-            Truth::Undecided => Matched::Undecided,
-        }
-    }
 }

@@ -1,15 +1,19 @@
 //! `usherd access test`: what hosts.allow and hosts.deny say about a caller, and why.
 
+mod why;
+
 use std::net::{IpAddr, SocketAddr};
 
 use clap::ArgMatches;
 use usherd_model::access::{
-    Decision, Endpoint, Facts, Found, Lookup, Matched, Outcome, Request, RuleAt, Step, Tables, UNKNOWN,
-    Verdict, explain,
+    Decision, Endpoint, Facts, Found, Lookup, Outcome, Request, RuleAt, Step, Tables, UNKNOWN, Verdict,
+    explain,
 };
 use usherd_model::diagnostic::printable;
 use usherd_sys::names;
 
+use self::why::step_text;
+use super::table_paths;
 use crate::exit_code::Exit;
 use crate::lookup;
 use crate::output::{answer, complain};
@@ -28,8 +32,15 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
 
 fn test(matches: &ArgMatches) -> Exit {
     let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
-    let allow = text("allow").unwrap_or(tables::ALLOW);
-    let deny = text("deny").unwrap_or(tables::DENY);
+    let mut paths = match table_paths("access", matches) {
+        Ok(paths) => paths,
+        Err(exit) => return exit,
+    };
+    for (name, path) in [("allow", &mut paths.allow), ("deny", &mut paths.deny)] {
+        if let Some(named) = text(name) {
+            named.clone_into(path);
+        }
+    }
     let (Some(daemon), Some(client)) = (text("daemon"), text("client")) else { return Exit::Usage };
     let request = match request(daemon, client) {
         Ok(request) => request,
@@ -38,15 +49,18 @@ fn test(matches: &ArgMatches) -> Exit {
             return Exit::Unavailable;
         }
     };
-    let tables = tables::read_from(allow, deny).tables;
+    let (tables, words) = tables::read_with_words(&paths);
     let (decision, steps, found) = decided(&tables, &request);
     let mut out = String::new();
     if matches.get_flag("explain") {
+        for path in tables.missing() {
+            out.push_str(&format!("{path}: no such file, so no rules\n"));
+        }
         for line in found {
             out.push_str(&format!("{line}\n"));
         }
         for step in &steps {
-            out.push_str(&format!("{}\n", step_text(step, &tables)));
+            out.push_str(&format!("{}\n", step_text(step, &tables, &words)));
         }
     }
     for note in &decision.notes {
@@ -127,28 +141,6 @@ fn decided(tables: &Tables, request: &Request) -> (Decision, Vec<Step>, Vec<Stri
             }
         }
     }
-}
-
-fn step_text(step: &Step, tables: &Tables) -> String {
-    let word = |matched: Matched| match matched {
-        Matched::Yes => "matches",
-        Matched::No => "does not match",
-        Matched::Undecided => "cannot be told",
-    };
-    let mut text = format!("{}: the daemon list {}", place(step.rule, tables), word(step.daemons));
-    if let Some(clients) = step.clients {
-        text.push_str(&format!(", the client list {}", word(clients)));
-    }
-    let asked = [
-        (step.asked_client_name, CLIENT_NAME),
-        (step.asked_server_name, SERVER_NAME),
-        (step.asked_user, USER),
-    ];
-    let asked: Vec<&str> = asked.into_iter().filter_map(|(asked, what)| asked.then_some(what)).collect();
-    if !asked.is_empty() {
-        text.push_str(&format!(" (for {})", asked.join(" and ")));
-    }
-    text
 }
 
 fn place(rule: RuleAt, tables: &Tables) -> String {

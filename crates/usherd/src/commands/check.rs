@@ -18,6 +18,7 @@ use crate::machine::Machine;
 use crate::message::{Request, SourceSpec};
 use crate::output::answer;
 use crate::render::{Colours, render};
+use crate::tables::TablePaths;
 
 /// Findings of one file that are shown. Whoever names a wrong file gets the idea.
 const SHOWN: usize = 200;
@@ -27,7 +28,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     let (access, paths): (Vec<&String>, Vec<&String>) = paths.partition(|path| table(path).is_some());
     let sources: Vec<SourceSpec> = paths.into_iter().map(|path| SourceSpec::path(path.clone())).collect();
     let dialect = dialect(matches);
-    let request = Request { sources, dialect, defaults: defaults(dialect) };
+    let request = Request { sources, dialect, defaults: defaults(dialect), tables: TablePaths::default() };
     // Whoever names an original does not ask what the others would make of it.
     let compare = if dialect == DialectName::Union { Compare::Originals } else { Compare::Nothing };
     let mut reply = load::load(&request, compare);

@@ -15,6 +15,7 @@ use crate::exit_code::Exit;
 use crate::message::{CommandLine, Request, SourceSpec};
 use crate::output;
 use crate::startup::{Background, Options, Speech};
+use crate::tables::TablePaths;
 
 /// A process list for machines that have no ps.
 const PROCESSES: &str = r#"ps ax 2>/dev/null || for p in /proc/[0-9]*; do
@@ -51,6 +52,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
             ],
             dialect: DialectName::Union,
             defaults: Defaults { stderr: Stderr::Log, ..defaults(DialectName::Union) },
+            tables: TablePaths::default(),
         },
         settings: Settings { max_children: 256, max_sessions: max_sessions(), log_connections: true },
         insistence: Insistence::AllOrNothing,

@@ -19,6 +19,7 @@ use crate::log::{Format, Level, Logger, Record, Sink, Syslog};
 use crate::message::{Request, SourceSpec};
 use crate::output;
 use crate::startup::{Background, ControlPath, Options, Speech};
+use crate::tables::TablePaths;
 
 /// As the package has it, for its init script and for update-inetd.
 const PID_FILE: &str = "/run/inetd.pid";
@@ -87,6 +88,7 @@ fn options(matches: &ArgMatches) -> Result<Options, Exit> {
             sources: sources(matches, dialect, root)?,
             dialect,
             defaults: numbers(matches, dialect),
+            tables: TablePaths::default(),
         },
         settings: Settings {
             max_children: u32::MAX,

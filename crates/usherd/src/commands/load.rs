@@ -31,7 +31,7 @@ pub(super) fn run() -> Exit {
     let Ok(errand) = message::decode::<Errand>(&request) else { return Exit::Usage };
     let reply = match errand {
         Errand::Load(request) => message::encode(&load(&request, Compare::Nothing)),
-        Errand::ReadTables => message::encode(&tables::read()),
+        Errand::ReadTables(paths) => message::encode(&tables::read_from(&paths)),
         Errand::Register(tidings) => message::encode(&rpcbind::tell(&tidings)),
     };
     let Ok(reply) = reply else { return Exit::System };
@@ -91,7 +91,7 @@ pub(super) fn load(request: &Request, compare: Compare) -> Reply {
     config.unreadable = files.unreadable;
     let mut stamps = Stamps::default();
     if config.services.iter().any(|service| service.wrapped.is_some()) {
-        let stamped = tables::read();
+        let stamped = tables::read_from(&request.tables);
         config.tables = Some(stamped.tables);
         stamps = stamped.stamps;
     }

@@ -30,9 +30,11 @@ use usherd_model::environment::Inherit;
 use usherd_model::service::{AtLimit, CallerVariables, Limits, Rate, SourcePrefix, Stderr};
 
 use crate::cli::{self, DialectChoice};
+use crate::errno;
 use crate::exit_code::Exit;
 use crate::output::complain;
 use crate::startup::{self, ControlPath, Options};
+use crate::tables::TablePaths;
 
 /// Runs the face that the arguments name.
 pub fn run(arguments: Vec<OsString>) -> Exit {
@@ -186,6 +188,19 @@ fn control_path(matches: &ArgMatches) -> ControlPath {
         Some("none") => ControlPath::Absent,
         Some(path) => ControlPath::At(absolute(path)),
     }
+}
+
+/// Where the daemon has hosts.allow and hosts.deny. A folder that is not there has no rules, and without rules everybody
+/// would be let in: then it ends.
+fn table_paths(face: &str, matches: &ArgMatches) -> Result<TablePaths, Exit> {
+    let Some(folder) = matches.get_one::<String>("tables") else { return Ok(TablePaths::default()) };
+    let why = match std::fs::metadata(folder) {
+        Ok(found) if found.is_dir() => return Ok(TablePaths::within(&absolute(folder))),
+        Ok(_) => "it is no folder".to_owned(),
+        Err(error) => errno::words(errno::from_io(&error)),
+    };
+    complain(&format!("{face}: --tables {folder}: {why}"));
+    Err(Exit::Config)
 }
 
 /// A path that means the same after the daemon has gone to the root folder.

@@ -6,10 +6,13 @@ use usherd_model::supervisor::Settings;
 
 use super::{
     absolute, caller_variables, control_path, defaults, dialect, inherit, max_sessions, per_minute, serve,
+    table_paths,
 };
 use crate::exit_code::Exit;
 use crate::message::{Request, SourceSpec};
 use crate::startup::{Background, Options, Speech};
+
+const FACE: &str = "usherd run";
 
 /// What is read when nothing is said.
 const DEFAULT_CONFIG: &str = "/etc/inetd.conf";
@@ -29,8 +32,12 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
         defaults.backlog = *backlog;
     }
     defaults.variables = caller_variables(matches.get_flag("ucspi"));
+    let tables = match table_paths(FACE, matches) {
+        Ok(tables) => tables,
+        Err(exit) => return exit,
+    };
     let options = Options {
-        request: Request { sources, dialect, defaults },
+        request: Request { sources, dialect, defaults, tables },
         settings: Settings {
             max_children: matches.get_one::<u32>("max-children").copied().unwrap_or(u32::MAX),
             max_sessions: max_sessions(),
@@ -44,5 +51,5 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
         inherit: inherit(matches),
         on_ready: Box::new(|_| {}),
     };
-    serve("usherd run", options)
+    serve(FACE, options)
 }

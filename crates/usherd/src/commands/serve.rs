@@ -3,22 +3,26 @@
 use std::os::unix::ffi::OsStringExt;
 
 use clap::ArgMatches;
-use usherd_model::config::Defaults;
 use usherd_model::config::inetd::DialectName;
 use usherd_model::config::syntax::{
     Account, Entry, Families, FileWords, LimitWords, Transport, Tree, WaitMeaning, Word,
 };
+use usherd_model::config::{Defaults, Wraps};
 use usherd_model::first_load::Insistence;
-use usherd_model::service::{AtLimit, Handover, Limits, Protocol, Stderr};
+use usherd_model::service::{AtLimit, Handover, Limits, Protocol, Stderr, Voice};
 use usherd_model::source::{FileId, Sources, Span, Spanned};
 use usherd_model::supervisor::Settings;
 
-use super::{caller_variables, control_path, defaults, inherit, max_sessions, per_minute};
+use super::{
+    caller_variables, control_path, defaults, inherit, max_sessions, per_minute, table_paths,
+};
 use crate::cli::StderrChoice;
 use crate::exit_code::Exit;
 use crate::message::{CommandLine, Request, SourceSpec};
 use crate::output;
 use crate::startup::{Background, Options, Speech};
+
+const FACE: &str = "usherd serve";
 
 pub(super) fn run(matches: &ArgMatches) -> Exit {
     let number = |name: &str| matches.get_one::<u32>(name).copied();
@@ -32,10 +36,17 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     let command = match resolve_program(command) {
         Ok(command) => command,
         Err(name) => {
-            output::complain(&format!("usherd serve: no program {name:?} in the folders of PATH"));
+            output::complain(&format!("{FACE}: no program {name:?} in the folders of PATH"));
             return Exit::Config;
         }
     };
+    let tables = match table_paths(FACE, matches) {
+        Ok(tables) => tables,
+        Err(exit) => return exit,
+    };
+    // Whoever names tables means that they are asked.
+    let wraps = Wraps { by_path: false, voice: Voice::Tcpd };
+    let wraps_programs = matches.contains_id("tables").then_some(wraps);
     let dialect = DialectName::Union;
     let general = defaults(dialect);
     let limits = Limits {
@@ -56,10 +67,11 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
         stderr,
         backlog,
         variables: caller_variables(matches.get_flag("ucspi")),
+        wraps_programs,
         ..general
     };
     let options = Options {
-        request: Request { sources: vec![SourceSpec::Command(command)], dialect, defaults },
+        request: Request { sources: vec![SourceSpec::Command(command)], dialect, defaults, tables },
         settings: Settings {
             max_children: number("max-children").unwrap_or(u32::MAX),
             max_sessions: max_sessions(),
@@ -73,7 +85,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
         inherit: inherit(matches),
         on_ready: Box::new(|_| {}),
     };
-    super::serve("usherd serve", options)
+    super::serve(FACE, options)
 }
 
 /// Looks a program without a slash up in `PATH`, as people at a prompt expect it; a relative path is made absolute

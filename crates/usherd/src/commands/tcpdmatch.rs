@@ -12,7 +12,7 @@ use usherd_sys::names;
 use super::tcpdchk::{Wrapped, banner_of};
 use crate::exit_code::Exit;
 use crate::output::{answer, complain};
-use crate::tables;
+use crate::tables::{self, TablePaths};
 
 const USAGE: &str = "usage: tcpdmatch [-d] [-i inet_conf] daemon[@host] [user@]host\n\t-d: use allow/deny files in current directory\n\t-i: location of inetd.conf file";
 
@@ -32,8 +32,7 @@ pub(super) fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
 
 /// A command line.
 struct Asked {
-    allow: &'static str,
-    deny: &'static str,
+    tables: TablePaths,
     inetd_conf: Option<String>,
     daemon: String,
     client: String,
@@ -54,8 +53,12 @@ impl Asked {
         if words.next().is_some() {
             return None;
         }
-        let (allow, deny) = if here { ("hosts.allow", "hosts.deny") } else { (tables::ALLOW, tables::DENY) };
-        Some(Self { allow, deny, inetd_conf, daemon, client })
+        let tables = if here {
+            TablePaths { allow: "hosts.allow".to_owned(), deny: "hosts.deny".to_owned() }
+        } else {
+            TablePaths::default()
+        };
+        Some(Self { tables, inetd_conf, daemon, client })
     }
 
     /// All that is printed; or why nothing can be said.
@@ -116,7 +119,7 @@ impl Asked {
         line("server:", "hostname", request.server.name.as_deref().unwrap_or(UNKNOWN));
         line("server:", "address ", &request.server.address);
         line("server:", "process ", &request.daemon);
-        let stamped = tables::read_from(self.allow, self.deny);
+        let stamped = tables::read_from(&self.tables);
         let nobody_knows = || Some(Found::text(UNKNOWN));
         let mut facts = Facts::default();
         let decision = loop {

@@ -19,6 +19,7 @@ mod ident;
 mod lifecycle;
 mod limits;
 mod name_server;
+mod own_tables;
 mod probe;
 mod promises;
 mod reload;
