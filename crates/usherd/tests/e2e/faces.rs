@@ -87,7 +87,7 @@ fn the_demo_says_what_to_type_and_serves_it() {
             .skip(1)
             .filter_map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok())
             .collect();
-        let [list, script, echo, daytime] = ports[..] else { panic!("not four ports in {said}") };
+        let [list, script, echo, daytime, guarded] = ports[..] else { panic!("not five ports in {said}") };
         assert_ne!(echo, 9007);
         assert!(listen(at(list)).contains("usherd"), "a list of processes");
         let mut stream = connect(at(script));
@@ -96,9 +96,27 @@ fn the_demo_says_what_to_type_and_serves_it() {
         assert!(rest(&mut stream).starts_with("Good day, Ada."));
         echoes(&mut connect(at(echo)), "hello");
         assert!(listen(at(daytime)).ends_with("\r\n"));
+        assert_eq!(listen(at(guarded)), "", "hosts.deny says no");
+        let typed = |start: &str| {
+            let line = said.lines().find(|line| line.trim_start().starts_with(start)).expect("it is said");
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", line.trim()]).env("PATH", "/run/e2e:/bin:/usr/bin");
+            said_by(command)
+        };
+        let (status, why) = typed("usherd access test");
+        assert!(
+            status == Some(1) && why.contains("hosts.deny:1: the daemon list matches by \"ALL\""),
+            "{why}"
+        );
+        assert_eq!(typed("echo 'date: 127.0.0.1'").0, Some(0));
+        assert!(listen(at(guarded)).contains(':'), "the edit counts");
+        let folder = why.lines().last().and_then(|line| line.split_whitespace().last()).expect("a table");
+        let folder = std::path::Path::new(folder).parent().expect("its folder").to_owned();
+        assert!(folder.is_dir());
         let pid = Pid::from_child(&demo);
         kill_process(pid, Signal::INT).expect("kill");
         assert!(demo.wait().expect("wait").success());
+        assert!(!folder.exists(), "it is taken away at the end");
     });
 }
 
