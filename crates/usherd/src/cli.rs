@@ -134,7 +134,13 @@ fn demo() -> Command {
 fn check() -> Command {
     Command::new("check")
         .about("Say what is wrong with a configuration, and where")
-        .arg(Arg::new("path").value_name("PATH").required(true).num_args(1..).help("Files and folders"))
+        .arg(
+            Arg::new("path")
+                .value_name("PATH")
+                .required(true)
+                .num_args(1..)
+                .help("Files and folders; what is named hosts.allow or hosts.deny is read as that"),
+        )
         .arg(
             Arg::new("strict")
                 .long("strict")

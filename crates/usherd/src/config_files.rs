@@ -70,32 +70,49 @@ impl ConfigFiles {
         files.filter_map(|path| self.read(&path, sources, diagnostics)).collect()
     }
 
+    /// Reads a file as it is: a byte order mark is a part of it.
+    pub fn read_as_it_is(
+        &mut self,
+        path: &str,
+        sources: &mut Sources,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<FileId> {
+        let (text, identity) = self.text_of(path, diagnostics)?;
+        let file = sources.add(path, text);
+        self.identities.insert(file, identity);
+        Some(file)
+    }
+
     fn read(
         &mut self,
         path: &str,
         sources: &mut Sources,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<FileId> {
-        match text_and_identity(Path::new(path)) {
-            Ok((mut text, identity)) => match not_text(&text) {
-                None => {
-                    if text.starts_with(BYTE_ORDER_MARK) {
-                        text.drain(..BYTE_ORDER_MARK.len());
-                        let message = "the file begins with a byte order mark";
-                        let place = Place::File(path.to_owned());
-                        diagnostics.push(
-                            Diagnostic::warning("byte-order-mark", place, message)
-                                .hint("save it without; it is read as if it had none"),
-                        );
-                    }
-                    let file = sources.add(path, text);
-                    self.identities.insert(file, identity);
-                    return Some(file);
-                }
-                Some(why) => self.refuse(path, &Problem::Content(why), diagnostics),
-            },
-            Err(problem) => self.refuse(path, &problem, diagnostics),
+        let (mut text, identity) = self.text_of(path, diagnostics)?;
+        if text.starts_with(BYTE_ORDER_MARK) {
+            text.drain(..BYTE_ORDER_MARK.len());
+            let message = "the file begins with a byte order mark";
+            let place = Place::File(path.to_owned());
+            diagnostics.push(
+                Diagnostic::warning("byte-order-mark", place, message)
+                    .hint("save it without; it is read as if it had none"),
+            );
         }
+        let file = sources.add(path, text);
+        self.identities.insert(file, identity);
+        Some(file)
+    }
+
+    fn text_of(&mut self, path: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<(Vec<u8>, (u64, u64))> {
+        let problem = match text_and_identity(Path::new(path)) {
+            Ok((text, identity)) => match not_text(&text) {
+                None => return Some((text, identity)),
+                Some(why) => Problem::Content(why),
+            },
+            Err(problem) => problem,
+        };
+        self.refuse(path, &problem, diagnostics);
         None
     }
 

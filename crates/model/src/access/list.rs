@@ -128,7 +128,23 @@ pub(super) fn is_except(word: &[u8]) -> bool {
 
 /// The words of a list.
 pub(super) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|byte| matches!(byte, b',' | b' ' | b'\t' | b'\r' | b'\n')).filter(|word| !word.is_empty())
+    placed_words(text).map(|(_, word)| word)
+}
+
+/// The same, each with where it begins.
+pub(super) fn placed_words(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let is_separator = |byte| matches!(byte, b',' | b' ' | b'\t' | b'\r' | b'\n');
+    pieces(text, is_separator).filter(|(_, word)| !word.is_empty())
+}
+
+/// What stands between the bytes that part it, each with where it begins.
+pub(super) fn pieces(text: &[u8], parts: fn(u8) -> bool) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut at = 0;
+    text.split(move |byte| parts(*byte)).map(move |piece| {
+        let start = at;
+        at += piece.len() + 1;
+        (start, piece)
+    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! The field is parted and read when the table is, so that `check` can say what is wrong with a rule that nobody has met
 //! yet. What is wrong takes effect as in libwrap all the same: when the rule is met, behind the options before it.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::number::{is_space, signed, unsigned};
@@ -147,6 +149,11 @@ const OPTIONS: [(&str, Value, bool, Read); 15] = [
     ("aclexec", Value::Required, false, |_, _| Ok(Act::Aclexec)),
 ];
 
+/// The names of all options.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    OPTIONS.iter().map(|(name, ..)| *name)
+}
+
 impl Act {
     /// Whether `%` means something in its value.
     pub(super) fn expands(&self) -> bool {
@@ -194,29 +201,34 @@ fn read_one(part: &[u8], is_last: bool, accounts: &mut dyn Accounts) -> Opt {
 
 /// The field, parted at its colons. A colon behind a backslash is a colon of the value.
 fn parts(field: &[u8]) -> Vec<Vec<u8>> {
-    let mut parts = Vec::new();
-    let mut part = Vec::new();
-    let mut rest = field;
-    loop {
-        match rest {
-            [b'\\', b':', after @ ..] => {
-                part.push(b':');
-                rest = after;
-            }
-            [b':', after @ ..] => {
-                parts.push(std::mem::take(&mut part));
-                rest = after;
-            }
-            [byte, after @ ..] => {
-                part.push(*byte);
-                rest = after;
-            }
-            [] => break,
-        }
+    places(field).into_iter().map(|place| unescaped(&field[place])).collect()
+}
+
+/// Where each option of a field stands. What stands behind the last colon is one more, even when it is nothing: the line's
+/// end is there at least.
+pub(super) fn places(field: &[u8]) -> Vec<Range<usize>> {
+    let is_escaped = |at: usize| at > 0 && field[at - 1] == b'\\';
+    let colons = (0..field.len()).filter(|at| field[*at] == b':' && !is_escaped(*at));
+    let mut places = Vec::new();
+    let mut start = 0;
+    for colon in colons {
+        places.push(start..colon);
+        start = colon + 1;
     }
-    // What stands behind the last colon is one more, even when it is nothing: the line's end is there at least.
-    parts.push(part);
-    parts
+    places.push(start..field.len());
+    places
+}
+
+fn unescaped(part: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(part.len());
+    for byte in part {
+        // No other colon is left in a part.
+        if *byte == b':' {
+            text.pop();
+        }
+        text.push(*byte);
+    }
+    text
 }
 
 /// The name goes up to a blank or `=`; one `=` is no part of the value.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::index::{Index, Prefix};
 use super::line::lines;
-use super::list::List;
+use super::list::{List, pieces};
 use super::number::is_space;
 use super::option::{self, Accounts, Act, Opt};
 use super::pattern::{ClientPattern, HostPattern, ServerPattern, split_outside_brackets};
@@ -235,8 +235,14 @@ impl PatternFile {
 
 /// The words of a file of patterns, as scanf(3) reads `%s`. A NUL byte hides what follows it in its word.
 pub(super) fn file_words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let words = text.split(|byte| is_space(*byte)).filter_map(|word| word.split(|byte| *byte == 0).next());
-    words.filter(|word| !word.is_empty())
+    placed_file_words(text).map(|(_, word)| word)
+}
+
+/// The same, each with where it begins.
+pub(super) fn placed_file_words(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    pieces(text, is_space)
+        .filter_map(|(at, word)| Some((at, word.split(|byte| *byte == 0).next()?)))
+        .filter(|(_, word)| !word.is_empty())
 }
 
 fn named_files<'a>(hosts: impl Iterator<Item = &'a HostPattern>) -> Vec<Box<[u8]>> {

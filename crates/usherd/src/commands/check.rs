@@ -18,7 +18,7 @@ use crate::machine::Machine;
 use crate::message::{Request, SourceSpec};
 use crate::output::answer;
 use crate::render::{Colours, render};
-use crate::tables::TablePaths;
+use crate::tables::{OnDisk, TablePaths};
 
 /// Findings of one file that are shown. Whoever names a wrong file gets the idea.
 const SHOWN: usize = 200;
@@ -71,8 +71,9 @@ fn table(path: &str) -> Option<Which> {
 
 fn findings_of(path: &str, which: Which) -> Vec<Report> {
     let (mut sources, mut diagnostics) = (Sources::default(), Vec::new());
-    for file in ConfigFiles::default().read_file(path, &mut sources, &mut diagnostics) {
-        diagnostics.extend(findings(&sources, file, which, &mut Machine::default()));
+    if let Some(file) = ConfigFiles::default().read_as_it_is(path, &mut sources, &mut diagnostics) {
+        let (files, accounts) = (&mut OnDisk::default(), &mut Machine::default());
+        diagnostics.extend(findings(&mut sources, file, which, files, accounts));
     }
     diagnostics.iter().map(|diagnostic| diagnostic.report(&sources)).collect()
 }

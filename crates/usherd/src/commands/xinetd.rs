@@ -14,6 +14,7 @@ use crate::exit_code::Exit;
 use crate::message::{Request, SourceSpec};
 use crate::output::{answer, complain};
 use crate::startup::{Background, ControlPath, Options, Speech};
+use crate::tables::TablePaths;
 
 const CONFIG: &str = "/etc/xinetd.conf";
 const INETD_CONFIG: &str = "/etc/inetd.conf";
@@ -69,7 +70,7 @@ fn options(matches: &ArgMatches) -> Options {
         (false, None, facility) => Speech::XinetdSyslog(facility.copied().unwrap_or(cli::DAEMON_FACILITY)),
     };
     Options {
-        request: Request { sources, dialect, defaults: defaults(dialect) },
+        request: Request { sources, dialect, defaults: defaults(dialect), tables: TablePaths::default() },
         settings: Settings {
             max_children: matches.get_one::<u32>("limit").copied().unwrap_or(u32::MAX),
             max_sessions: max_sessions(),

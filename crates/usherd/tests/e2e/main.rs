@@ -8,6 +8,7 @@
 mod access_tools;
 mod bad_input;
 mod builtins;
+mod check_tables;
 mod client;
 mod daemon;
 mod datagrams;
