@@ -41,6 +41,7 @@ pub mod lookups;
 pub mod numeral;
 pub mod places;
 pub mod policy;
+pub mod prefix;
 pub mod process_settings;
 pub mod queue;
 pub mod registry;

@@ -3,58 +3,38 @@
 //! A table of ten thousand addresses is asked for every caller. What depends on nothing but the address is found by
 //! looking its prefixes up; what depends on more (names, files, users, wildcards) is tried in its turn, as ever.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
-use super::pattern::{HostPattern, Net, TextPattern, first_bits, without_mapping};
+use super::pattern::{HostPattern, Net, TextPattern, without_mapping};
+use crate::prefix::{ByPrefix, Prefix};
 
-/// Addresses that agree in so many first bits, as those of IPv6 in `::ffff:0:0/96` or in their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(super) struct Prefix {
-    bits: u128,
-    length: u8,
-}
-
-/// Where in `::ffff:0:0/96` an IPv4 address begins.
-const V4_START: u8 = 96;
-
-impl Prefix {
-    fn new(address: IpAddr, length: u8) -> Self {
-        let (bits, length) = match address {
-            IpAddr::V4(address) => (address.to_ipv6_mapped().to_bits(), V4_START + length),
-            IpAddr::V6(address) => (address.to_bits(), length),
-        };
-        Self { bits: first_bits(bits, u32::from(length)), length }
-    }
-
-    /// The addresses that a pattern matches, where these are all that it needs to know.
-    pub(super) fn of(pattern: &HostPattern) -> Option<Prefix> {
-        // A prefix may hold more than the pattern does: whoever it finds is compared all the same.
-        match pattern {
-            HostPattern::Address(TextPattern::Exact(word)) => {
-                Some(Prefix::new(IpAddr::V4(text(word)?.parse().ok()?), 32))
-            }
-            HostPattern::Address(TextPattern::Prefix(word)) => v4_start(text(word)?),
-            HostPattern::Net(Net::V4 { net, mask }) => {
-                let length = mask.leading_ones();
-                let is_prefix = mask.count_ones() == length && net & mask == *net;
-                let length = u8::try_from(length).ok().filter(|_| is_prefix)?;
-                Some(Prefix::new(IpAddr::V4(Ipv4Addr::from(*net)), length))
-            }
-            HostPattern::Net(Net::V6 { net, length }) => {
-                Some(Prefix::new(IpAddr::V6(*net), u8::try_from(*length).ok()?))
-            }
-            // `[::1]` is no such pattern: where it does not match the address, libwrap asks for the name.
-            HostPattern::Netgroup(_)
-            | HostPattern::File(_)
-            | HostPattern::Known
-            | HostPattern::Local
-            | HostPattern::Net(Net::Nothing)
-            | HostPattern::Text(_)
-            | HostPattern::Address(_) => None,
+/// The addresses that a pattern matches, where these are all that it needs to know.
+pub(super) fn prefix_of(pattern: &HostPattern) -> Option<Prefix> {
+    // A prefix may hold more than the pattern does: whoever it finds is compared all the same.
+    match pattern {
+        HostPattern::Address(TextPattern::Exact(word)) => {
+            Some(Prefix::new(IpAddr::V4(text(word)?.parse().ok()?), 32))
         }
+        HostPattern::Address(TextPattern::Prefix(word)) => v4_start(text(word)?),
+        HostPattern::Net(Net::V4 { net, mask }) => {
+            let length = mask.leading_ones();
+            let is_prefix = mask.count_ones() == length && net & mask == *net;
+            let length = u8::try_from(length).ok().filter(|_| is_prefix)?;
+            Some(Prefix::new(IpAddr::V4(Ipv4Addr::from(*net)), length))
+        }
+        HostPattern::Net(Net::V6 { net, length }) => {
+            Some(Prefix::new(IpAddr::V6(*net), u8::try_from(*length).ok()?))
+        }
+        // `[::1]` is no such pattern: where it does not match the address, libwrap asks for the name.
+        HostPattern::Netgroup(_)
+        | HostPattern::File(_)
+        | HostPattern::Known
+        | HostPattern::Local
+        | HostPattern::Net(Net::Nothing)
+        | HostPattern::Text(_)
+        | HostPattern::Address(_) => None,
     }
 }
 
@@ -81,9 +61,7 @@ fn text(word: &[u8]) -> Option<&str> {
 pub(super) struct Index {
     /// What is to be tried for every address.
     always: Vec<u32>,
-    by_prefix: HashMap<Prefix, Vec<u32>>,
-    /// The lengths that occur.
-    lengths: Vec<u8>,
+    by_prefix: ByPrefix<Vec<u32>>,
     count: u32,
 }
 
@@ -98,9 +76,6 @@ impl Index {
                     // A rule may name an address twice.
                     if places.last() != Some(&self.count) {
                         places.push(self.count);
-                    }
-                    if let Err(at) = self.lengths.binary_search(&prefix.length) {
-                        self.lengths.insert(at, prefix.length);
                     }
                 }
             }
@@ -117,11 +92,7 @@ impl Index {
             // Who has no address, or one that is not written as addresses are, is compared with everything.
             None => hits.extend(0..self.count),
             Some(address) => {
-                let whole = Prefix::new(address, if address.is_ipv4() { 32 } else { 128 });
-                for length in &self.lengths {
-                    let prefix = Prefix { bits: first_bits(whole.bits, u32::from(*length)), length: *length };
-                    hits.extend(self.by_prefix.get(&prefix).into_iter().flatten());
-                }
+                hits.extend(self.by_prefix.matching(address).flatten());
                 hits.sort_unstable();
                 hits.dedup();
             }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::address::{quad, v6};
 use super::number::{atoi, unsigned};
 use super::request::UNKNOWN;
+use crate::prefix::first_bits;
 
 /// A word that is compared with a text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -217,14 +218,6 @@ impl Net {
             }),
             Net::Nothing => false,
         }
-    }
-}
-
-/// The first bits of an IPv6 address, the others 0.
-pub(super) fn first_bits(address: u128, length: u32) -> u128 {
-    match length {
-        0 => 0,
-        length => address & (u128::MAX << (128 - length.min(128))),
     }
 }
 

@@ -9,12 +9,13 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use super::index::{Index, Prefix};
+use super::index::{Index, prefix_of};
 use super::line::lines;
 use super::list::{List, pieces};
 use super::number::is_space;
 use super::option::{self, Accounts, Act, Opt};
 use super::pattern::{ClientPattern, HostPattern, ServerPattern, split_outside_brackets};
+use crate::prefix::Prefix;
 
 /// What a path leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,7 +206,7 @@ impl Rule {
         if self.daemons.groups.iter().flatten().any(asks_for_our_name) {
             return None;
         }
-        self.clients.outer().iter().map(|pattern| Prefix::of(&pattern.host)).collect()
+        self.clients.outer().iter().map(|pattern| prefix_of(&pattern.host)).collect()
     }
 }
 
@@ -216,7 +217,7 @@ impl PatternFile {
                 let patterns: Vec<HostPattern> = file_words(&text).map(HostPattern::new).collect();
                 let mut index = Index::default();
                 for pattern in &patterns {
-                    index.push(Prefix::of(pattern).map(|prefix| vec![prefix]));
+                    index.push(prefix_of(pattern).map(|prefix| vec![prefix]));
                 }
                 PatternFile::Read { patterns, index }
             }
