@@ -11,6 +11,7 @@
 //! | how text becomes a typed configuration | [`config`] |
 //! | what a service is | [`service`] |
 //! | whom hosts.allow and hosts.deny let in | [`access`] |
+//! | whom xinetd's attributes let in | [`guard`] |
 //! | when a limit pauses or refuses | [`admission`] |
 //! | what happens on an event | [`supervisor`] |
 //! | which look-ups about callers are under way | [`lookups`] |
@@ -35,6 +36,7 @@ pub mod episode;
 pub mod event;
 pub mod failure;
 pub mod first_load;
+pub mod guard;
 pub mod ident;
 pub mod lifecycle;
 pub mod lookups;

@@ -122,6 +122,12 @@ impl Found {
         Found::Text(cut(text).into())
     }
 
+    /// The host name, if there is one and it is believed. What may have been cut is none: its end says in which domain a
+    /// host is.
+    pub fn name(&self) -> Option<&[u8]> {
+        self.heard().filter(|text| is_known(text) && text.len() < MOST)
+    }
+
     /// The text, if it was found out.
     pub(super) fn heard(&self) -> Option<&[u8]> {
         match self {
@@ -168,4 +174,21 @@ pub enum Lookup {
 /// Whether a text is neither of the two for "nobody knows".
 pub(super) fn is_known(text: &[u8]) -> bool {
     !text.eq_ignore_ascii_case(UNKNOWN) && !text.eq_ignore_ascii_case(PARANOID)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_known_believed_and_whole() {
+        let whole = [b'a'; MOST - 1];
+        assert_eq!(Found::text(b"host.example.com").name(), Some(b"host.example.com".as_slice()));
+        assert_eq!(Found::text(&whole).name(), Some(whole.as_slice()));
+        for found in
+            [Found::text(UNKNOWN), Found::text(PARANOID), Found::text(&[b'a'; MOST]), Found::Undecided]
+        {
+            assert_eq!(found.name(), None, "{found:?}");
+        }
+    }
 }
