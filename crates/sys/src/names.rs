@@ -74,6 +74,20 @@ pub fn group(name: &CStr) -> io::Result<Option<u32>> {
     )
 }
 
+/// The number of an IPv4 network, by name or alias, with zeros at its end where its text has them or has too few fields.
+pub fn network(name: &CStr) -> io::Result<Option<u32>> {
+    let mut why = 0;
+    let found = look_up(
+        |record: *mut libc::netent, buffer, found| {
+            let (text, length) = (buffer.as_mut_ptr().cast::<c_char>(), buffer.len());
+            // SAFETY: the name is terminated; record, buffer and reason may be written, and the length is the buffer's.
+            unsafe { libc::getnetbyname_r(name.as_ptr(), record, text, length, found, &raw mut why) }
+        },
+        |record| (record.n_addrtype == libc::AF_INET).then_some(record.n_net),
+    )?;
+    Ok(found.flatten())
+}
+
 /// The port of a service, by name or alias.
 pub fn service_port(name: &CStr, protocol: &CStr) -> io::Result<Option<u16>> {
     look_up(
@@ -286,4 +300,22 @@ fn socket_address(entry: &libc::addrinfo) -> Option<SocketAddr> {
 /// A name for the data bases; `None` if it holds a NUL, which no name does.
 pub fn c_name(name: &str) -> Option<CString> {
     CString::new(name).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_those_of_the_file() {
+        let text = std::fs::read_to_string("/etc/networks").unwrap_or_default();
+        for line in text.lines() {
+            let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
+            let (Some(name), Some(number)) = (words.next(), words.next()) else { continue };
+            let Ok(number) = number.parse::<Ipv4Addr>() else { continue };
+            let found = network(&c_name(name).expect("a name")).expect("an answer");
+            assert_eq!(found, Some(number.to_bits()), "{name}");
+        }
+        assert_eq!(network(c"no-such-network").expect("an answer"), None);
+    }
 }

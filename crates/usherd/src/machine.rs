@@ -24,6 +24,7 @@ pub struct Machine {
     groups: HashMap<String, Result<Option<u32>, NoAnswer>>,
     memberships: HashMap<(String, u32), Vec<u32>>,
     ports: HashMap<(String, String), Option<u16>>,
+    networks: HashMap<String, Result<Option<u32>, NoAnswer>>,
     hosts: HashMap<(String, bool), Result<Vec<SocketAddr>, HostError>>,
     faults: HashMap<Vec<u8>, Option<ProgramFault>>,
     rpc_programs: Option<HashMap<String, u32>>,
@@ -66,6 +67,14 @@ impl Facts for Machine {
 
     fn rpc_program(&mut self, name: &str) -> Option<u32> {
         self.rpc_programs.get_or_insert_with(rpc_programs).get(name).copied()
+    }
+
+    fn network(&mut self, name: &str) -> Result<Option<u32>, NoAnswer> {
+        let look_up = |name: &str| match names::c_name(name) {
+            Some(name) => names::network(&name).map_err(|error| NoAnswer(error.to_string())),
+            None => Ok(None),
+        };
+        self.networks.entry(name.to_owned()).or_insert_with_key(|name| look_up(name)).clone()
     }
 
     fn host(&mut self, name: &str, v6: bool) -> Result<Vec<SocketAddr>, HostError> {

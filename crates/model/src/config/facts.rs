@@ -18,6 +18,8 @@ pub trait Facts {
     fn port(&mut self, service: &str, protocol: &str) -> Option<u16>;
     /// The number of an RPC program by its name or alias.
     fn rpc_program(&mut self, name: &str) -> Option<u32>;
+    /// The number of an IPv4 network by its name or alias.
+    fn network(&mut self, name: &str) -> Result<Option<u32>, NoAnswer>;
     /// The addresses of a host name or literal in one family, with port 0, without repetitions.
     fn host(&mut self, name: &str, v6: bool) -> Result<Vec<SocketAddr>, HostError>;
     /// Whether the kernel has IPv6 sockets.
