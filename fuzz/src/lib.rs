@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admission;
+pub mod guard;
 pub mod hosts_access;
 pub mod inetd_conf;
 pub mod supervisor;

@@ -28,6 +28,11 @@ fn hosts_access() {
 }
 
 #[test]
+fn guard() {
+    replay("guard", 1, usherd_fuzz::guard::check);
+}
+
+#[test]
 fn supervisor() {
     replay("supervisor", 1, usherd_fuzz::supervisor::check);
 }
