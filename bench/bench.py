@@ -5,7 +5,7 @@
     bench.py bars                   every goal of bars.toml, reached or not (4 minutes)
     bench.py run                    any scenarios, any servers
     bench.py syscalls               system calls of each server for one connection
-    bench.py verdicts               a verdict of hosts.allow and hosts.deny, by the length of the tables
+    bench.py verdicts               a verdict of hosts.allow and hosts.deny, and of only_from, by the length of the tables
     bench.py fetch                  get the other servers (Debian, apt-get), install nothing
     bench.py list                   the scenarios, and the servers that are there
 
