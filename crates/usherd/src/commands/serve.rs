@@ -13,9 +13,7 @@ use usherd_model::service::{AtLimit, Handover, Limits, Protocol, Stderr, Voice};
 use usherd_model::source::{FileId, Sources, Span, Spanned};
 use usherd_model::supervisor::Settings;
 
-use super::{
-    caller_variables, control_path, defaults, inherit, max_sessions, per_minute, table_paths,
-};
+use super::{caller_variables, control_path, defaults, inherit, max_sessions, per_minute, table_paths};
 use crate::cli::StderrChoice;
 use crate::exit_code::Exit;
 use crate::message::{CommandLine, Request, SourceSpec};
