@@ -16,6 +16,7 @@ use crate::admission::Limit;
 use crate::children::{Pid, SessionId};
 use crate::episode::Held;
 use crate::failure::{Errno, StartError, Step};
+use crate::guard::{Circumstances, DenyTime};
 use crate::lookups::Question;
 use crate::registry::{Refusal, Tidings};
 use crate::service::{Builtin, Config, Wrapped};
@@ -33,6 +34,8 @@ pub type ConnectionId = Key<Pending>;
 /// Something has happened.
 #[derive(Debug)]
 pub enum Event {
+    /// How the machine is now. Comes before callers of services for which that matters.
+    Observed(Circumstances),
     /// A polled listener is readable.
     Readable(ListenerId),
     /// A listener has nobody waiting, as [`Action::Look`] asked.
@@ -410,6 +413,15 @@ pub enum Log {
         /// The caller, where one is known.
         peer: Option<SocketAddr>,
     },
+    /// Somebody has called a sensor, and is denied from now on.
+    Sensed {
+        /// Called here.
+        listener: ListenerId,
+        /// Who.
+        source: IpAddr,
+        /// For how long.
+        time: DenyTime,
+    },
     /// A service that rested because too many came is there again.
     Resumed(ServiceId),
     /// A program that had a connection has ended, or a session of a built-in.
@@ -462,6 +474,12 @@ pub enum Reason {
     Limit(Limit),
     /// hosts.allow and hosts.deny do not let it in.
     Tables,
+    /// It is not among those who may call.
+    Address,
+    /// It is not the time.
+    Time,
+    /// The machine has too much to do.
+    Load,
     /// No process could be made.
     NoProcess,
 }

@@ -1,8 +1,11 @@
-//! What is said to callers of a service, and what is logged of them, where its configuration says something of that.
+//! Who may call a service, what callers are sent, and what is logged of them, where its configuration says something of
+//! that.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use crate::guard::Guard;
 
 /// All of it. Most services of an inetd.conf have none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +14,8 @@ pub struct Policy {
     pub log: ServiceLog,
     /// What callers are sent.
     pub banners: Banners,
+    /// Who may call.
+    pub guard: Guard,
 }
 
 /// What is logged of a service's callers, in the lines of xinetd.log(5).

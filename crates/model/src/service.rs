@@ -157,6 +157,20 @@ impl Service {
         format!("{}/{rpc}{}", self.display_name(), listener.protocol.word())
     }
 
+    /// The name by which hosts.allow and hosts.deny know it, or would.
+    pub fn daemon(&self) -> &[u8] {
+        self.wrapped.as_ref().map_or(&self.name, |wrapped| &wrapped.daemon)
+    }
+
+    /// The built-in that answers datagrams of such a socket, if one does. (A sensor answers none.)
+    pub fn datagram_builtin(&self, kind: SocketKind) -> Option<Builtin> {
+        let is_sensor = self.policy.as_ref().is_some_and(|policy| policy.guard.sensor.is_some());
+        match (&self.task, kind) {
+            (Task::Builtin(builtin), SocketKind::Datagram) if !is_sensor => Some(*builtin),
+            (Task::Builtin(_) | Task::Program(_), _) => None,
+        }
+    }
+
     /// Whether it matters who has sent a datagram.
     pub fn wants_sender(&self) -> bool {
         let is_told = |program: &Program| program.variables == CallerVariables::RemoteHost;

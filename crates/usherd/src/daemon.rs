@@ -37,7 +37,7 @@ use crate::descriptors::{LowNumbers, Reserve};
 use crate::endpoints::endpoints;
 use crate::errno::{self, from_io, from_rustix, is_exhaustion};
 use crate::helper::{Ended, Progress};
-use crate::listeners::{Listeners, SplitError, datagram_builtin};
+use crate::listeners::{Listeners, SplitError};
 use crate::loader::Loader;
 use crate::log::{Level, Logger, Record, describe, describe_more};
 use crate::message::{Reply, Told};
@@ -49,7 +49,7 @@ use crate::registrar::Registrar;
 use crate::resolver::{Heard, Resolver};
 use crate::stderr_log::{self, PipeId, StderrLog};
 use crate::tables::{Stamped, Stamps, TableReader};
-use crate::{clock, descriptors, effects, ip_options};
+use crate::{circumstances, clock, descriptors, effects, ip_options};
 
 /// Called once, when all is open for the first time.
 pub type OnReady = Box<dyn FnOnce(&Supervisor)>;
@@ -380,16 +380,21 @@ impl Daemon {
 
     fn called(&mut self, listener: ListenerId) {
         let Some(kind) = self.supervisor.spec(listener).map(|spec| spec.key.kind) else { return };
-        let task = self.supervisor.service_of(listener).map(|service| &service.task);
-        match task.and_then(|task| datagram_builtin(task, kind)) {
+        if self.supervisor.wants_circumstances(listener) {
+            self.events.push_back(Event::Observed(circumstances::now()));
+        }
+        let builtin = self.supervisor.service_of(listener).and_then(|service| service.datagram_builtin(kind));
+        match builtin {
             Some(builtin) => self.answer_datagrams(listener, builtin),
             None => self.raise(Event::Readable(listener)),
         }
     }
 
     fn answer_datagrams(&mut self, listener: ListenerId, builtin: Builtin) {
-        let wrapped = self.supervisor.service_of(listener).and_then(|service| service.wrapped.as_deref());
-        let wrapped = wrapped.cloned();
+        self.raise_pending();
+        let service = self.supervisor.service_of(listener);
+        let wrapped = service.and_then(|service| service.wrapped.as_deref()).cloned();
+        let is_guarded = service.is_some_and(|service| service.policy.is_some());
         if wrapped.is_some() && !self.stamps.are_current() && !self.table_reader.helper.is_running() {
             self.start_reading_tables();
             self.raise_pending();
@@ -397,8 +402,15 @@ impl Daemon {
         let Some(socket) = self.listeners.socket(listener) else { return };
         let supervisor = &self.supervisor;
         let is_current = self.stamps.are_current();
+        let now = self.now;
         let lets_in = |source| {
-            let Some(wrapped) = wrapped.as_ref().filter(|_| is_current) else { return false };
+            if !supervisor.admits_datagram(listener, source, now) {
+                return false;
+            }
+            let Some(wrapped) = &wrapped else { return true };
+            if !is_current {
+                return false;
+            }
             let (client, server) = endpoints(socket, Some(source));
             let request = access::Request {
                 is_datagram: true,
@@ -409,7 +421,7 @@ impl Daemon {
         };
         let rules = Rules {
             is_builtin_port: &|port| supervisor.is_builtin_port(port),
-            lets_in: if wrapped.is_some() { Some(&lets_in) } else { None },
+            lets_in: if wrapped.is_some() || is_guarded { Some(&lets_in) } else { None },
         };
         let (loops, denied) = self.datagrams.serve(builtin, socket, rules);
         if let Some(dropped) = loops {
@@ -513,13 +525,13 @@ impl Daemon {
     /// Finds out who calls and what was called, for hosts.allow and hosts.deny.
     fn examine(&mut self, start: Start) {
         let Some(service) = self.supervisor.service_of(start.listener) else { return };
-        let Some(wrapped) = &service.wrapped else { return };
         let socket = match start.handed {
             Handed::Connection(connection) => self.pending.get(pending_key(connection)).map(OwnedFd::as_fd),
             Handed::DatagramPeer | Handed::Listener => self.listeners.socket(start.listener),
         };
         // As tcpd does before it asks: no rule can tell anything from an address that answers do not go to.
-        if matches!(start.handed, Handed::Connection(_))
+        if service.wrapped.is_some()
+            && matches!(start.handed, Handed::Connection(_))
             && start.source().is_some_and(|source| source.to_canonical().is_ipv4())
             && let Some(options) = socket.and_then(ip_options::take)
         {
@@ -539,7 +551,7 @@ impl Daemon {
             is_datagram: !has_connections,
             is_resident: service.program().is_none(),
             pid: self.pid,
-            ..access::Request::new(&wrapped.daemon, client, server)
+            ..access::Request::new(service.daemon(), client, server)
         };
         let is_current = self.stamps.are_current();
         self.events.push_back(Event::Examined(start, Box::new(request), is_current));

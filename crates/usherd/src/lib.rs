@@ -6,6 +6,7 @@
 
 mod builtins;
 mod caller;
+mod circumstances;
 mod cli;
 mod clock;
 mod commands;

@@ -16,9 +16,7 @@ use rustix::net::{
 };
 use usherd_model::event::{AcceptError, Call, OpenError};
 use usherd_model::lifecycle::ListenerState;
-use usherd_model::service::{
-    Builtin, FileAccess, Identity, ListenAddress, Listener, Program, SocketKind, Task,
-};
+use usherd_model::service::{FileAccess, Identity, ListenAddress, Listener, Program, SocketKind, Task};
 use usherd_model::slots::Side;
 use usherd_model::supervisor::ListenerId;
 
@@ -403,17 +401,9 @@ fn at(call: Call) -> impl Fn(Errno) -> OpenError {
     move |error| OpenError { call, errno: from_rustix(error) }
 }
 
-/// The built-in that answers datagrams of a listener, if it is one.
-pub fn datagram_builtin(task: &Task, kind: SocketKind) -> Option<Builtin> {
-    match (task, kind) {
-        (Task::Builtin(builtin), SocketKind::Datagram) => Some(*builtin),
-        (Task::Builtin(_), SocketKind::Stream | SocketKind::SeqPacket) | (Task::Program(_), _) => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use usherd_model::service::{Extras, InetAddress, ListenerKey, Protocol};
+    use usherd_model::service::{Builtin, Extras, InetAddress, ListenerKey, Protocol};
     use usherd_model::slots::Key;
 
     use super::*;

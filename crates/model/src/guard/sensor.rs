@@ -1,8 +1,7 @@
 //! Who has called a sensor, and is denied everywhere for a while.
 //!
 //! An address is put down only for a connection, which nobody can have from an address that is not his; the sender of a
-//! datagram is whoever it says, and would be locked out by others. Nor is this machine itself put down: its users share
-//! one address.
+//! datagram is whoever it says, and would be locked out by others.
 //!
 //! What this module must never do: grow with traffic. A caller with IPv6 usually owns a /64 and could fill any table with
 //! it, so all of it is one entry; beyond [`MOST_DENIED`] entries those go that would end first.
@@ -95,7 +94,7 @@ impl DenyList {
             DenyTime::Forever => End::Never,
             DenyTime::For(time) => End::At(now.after(time)),
         };
-        if !kind.has_connections() || address.to_canonical().is_loopback() {
+        if !kind.has_connections() {
             return Noted::Ignored;
         }
         self.forget_ended(now);
@@ -202,14 +201,6 @@ mod tests {
         let noted = list.note(SocketKind::Datagram, ip("192.0.2.1"), DenyTime::Forever, at(0));
         assert_eq!(noted, Noted::Ignored);
         assert!(!list.denies(ip("192.0.2.1"), at(0)));
-    }
-
-    #[test]
-    fn this_machine_is_not_denied() {
-        let mut list = DenyList::default();
-        for address in ["127.0.0.1", "::1", "::ffff:127.1.2.3"] {
-            assert_eq!(note(&mut list, address, DenyTime::Forever, at(0)), Noted::Ignored, "{address}");
-        }
     }
 
     #[test]

@@ -42,6 +42,20 @@ enum Waits {
     For(Lookup, Option<RuleAt>),
 }
 
+/// What is to be done about a caller.
+enum Next {
+    /// This is to be found out, which this rule needs.
+    Needs(Lookup, Option<RuleAt>),
+    /// It may be served.
+    Begins,
+    /// It may not.
+    IsRefused(Reason),
+    /// hosts.allow and hosts.deny say this.
+    IsDecided(Box<Decision>),
+    /// They cannot be asked.
+    IsUndecided,
+}
+
 /// So many callers can wait. One more is refused.
 const MOST: usize = 4096;
 
@@ -68,9 +82,11 @@ impl Supervisor {
     ) {
         let Some(state) = self.services.get(start.service) else { return };
         let claim = claim(&start, &state.service.task);
+        let asks_tables = state.service.wrapped.is_some();
         let (facts, waits) = (Facts::default(), Waits::Tables);
         let judgment = Box::new(Judgment { start, claim, request, facts, waits });
-        if is_current && self.tables.is_some() && self.reading_tables.is_none() {
+        let has_tables = is_current && self.tables.is_some() && self.reading_tables.is_none();
+        if has_tables || !asks_tables {
             self.judge(judgment, now, actions);
             return;
         }
@@ -156,10 +172,15 @@ impl Supervisor {
     /// Decides, as far as the facts go.
     fn judge(&mut self, mut judgment: Box<Judgment>, now: Tick, actions: &mut Vec<Action>) {
         loop {
-            let Some(tables) = &self.tables else { return self.refuse_undecided(&judgment, now, actions) };
-            match access::decide(tables, &judgment.request, &judgment.facts) {
-                Outcome::Decided(decision) => return self.decided(&judgment, *decision, now, actions),
-                Outcome::Needs(lookup, rule) => match Question::about(lookup, &judgment.request) {
+            match self.next(&judgment) {
+                Next::Begins => return self.admitted(&judgment, now, actions),
+                Next::IsRefused(reason) => {
+                    self.end_waiting(&judgment.start, actions);
+                    return self.turn_away(&judgment, reason, actions);
+                }
+                Next::IsUndecided => return self.refuse_undecided(&judgment, now, actions),
+                Next::IsDecided(decision) => return self.decided(&judgment, *decision, now, actions),
+                Next::Needs(lookup, rule) => match Question::about(lookup, &judgment.request) {
                     None => judgment.facts.learn(lookup, Found::text(UNKNOWN)),
                     Some(question) => {
                         judgment.waits = Waits::For(lookup, rule);
@@ -173,6 +194,40 @@ impl Supervisor {
                     }
                 },
             }
+        }
+    }
+
+    /// What is to be done about a caller, as far as the facts go: first the lists of its service are asked, then
+    /// hosts.allow and hosts.deny.
+    fn next(&self, judgment: &Judgment) -> Next {
+        let Judgment { start, request, facts, .. } = judgment;
+        if self.needs_name(start) {
+            match &facts.client_name {
+                None => return Next::Needs(Lookup::ClientName, None),
+                Some(found) if !self.admits_name(start, found.name()) => {
+                    return Next::IsRefused(Reason::Address);
+                }
+                Some(_) => {}
+            }
+        }
+        let state = self.services.get(start.service);
+        if state.is_none_or(|state| state.service.wrapped.is_none()) {
+            return Next::Begins;
+        }
+        let Some(tables) = &self.tables else { return Next::IsUndecided };
+        match access::decide(tables, request, facts) {
+            Outcome::Decided(decision) => Next::IsDecided(decision),
+            Outcome::Needs(lookup, rule) => Next::Needs(lookup, rule),
+        }
+    }
+
+    /// Nothing is left to ask about a caller.
+    fn admitted(&mut self, judgment: &Judgment, now: Tick, actions: &mut Vec<Action>) {
+        self.end_waiting(&judgment.start, actions);
+        if self.is_still_there(judgment) {
+            self.begin(judgment.start, None, now, actions);
+        } else {
+            self.turn_away(judgment, Reason::Address, actions);
         }
     }
 
@@ -266,7 +321,7 @@ impl Supervisor {
         let Judgment { start, request, facts, .. } = judgment;
         self.end_waiting(start, actions);
         let Some((wrapped, is_program)) = self.still_there(judgment) else {
-            self.turn_away(judgment, actions);
+            self.turn_away(judgment, Reason::Tables, actions);
             return;
         };
         if !is_program && let Some(why) = decision.effects.iter().find_map(why_not) {
@@ -308,7 +363,7 @@ impl Supervisor {
             }
             (Verdict::Deny, None) => {
                 self.count_denied(start);
-                self.turn_away(judgment, actions);
+                self.turn_away(judgment, Reason::Tables, actions);
             }
         }
     }
@@ -316,20 +371,27 @@ impl Supervisor {
     /// How the service of a caller is wrapped, and whether it is a program; `None` when it has gone or become something
     /// else since the caller came, or its socket has.
     fn still_there(&self, judgment: &Judgment) -> Option<(Wrapped, bool)> {
+        if !self.is_still_there(judgment) {
+            return None;
+        }
+        let service = &self.services.get(judgment.start.service)?.service;
+        Some((Wrapped::clone(service.wrapped.as_ref()?), service.program().is_some()))
+    }
+
+    /// Whether service and socket are what they were when the caller came.
+    fn is_still_there(&self, judgment: &Judgment) -> bool {
         let Judgment { start, claim, .. } = judgment;
-        let state = self.services.get(start.service).filter(|state| !state.listeners.is_empty())?;
-        let listener = self.listeners.get(start.listener)?;
-        let is_same = listener.phase.is_open() && pool(&state.service.task) == claim.pool;
-        let wrapped = state.service.wrapped.as_deref().filter(|_| is_same)?;
-        Some((wrapped.clone(), state.service.program().is_some()))
+        let state = self.services.get(start.service).filter(|state| !state.listeners.is_empty());
+        let is_open = self.listeners.get(start.listener).is_some_and(|listener| listener.phase.is_open());
+        is_open && state.is_some_and(|state| pool(&state.service.task) == claim.pool)
     }
 
     /// Sends a caller away and gives back what it held.
-    fn turn_away(&mut self, judgment: &Judgment, actions: &mut Vec<Action>) {
+    fn turn_away(&mut self, judgment: &Judgment, reason: Reason, actions: &mut Vec<Action>) {
         let Judgment { start, claim, .. } = judgment;
         let is_open = self.listeners.get(start.listener).is_some_and(|listener| listener.phase.is_open());
         if is_open || matches!(start.handed, Handed::Connection(_)) {
-            self.dismiss(start.listener, start.handed, Reason::Tables, start.peer, actions);
+            self.dismiss(start.listener, start.handed, reason, start.peer, actions);
         }
         self.release(*claim, actions);
     }

@@ -7,6 +7,7 @@
 //! What this module must never do: end the daemon, or forget a listener, because of anything that a caller did.
 
 mod configure;
+mod guard;
 mod judgment;
 mod rpcbind;
 mod trouble;
@@ -25,6 +26,7 @@ use crate::event::{
     Action, ConnectionId, Errand, Event, Exit, Handed, IDLE, Log, NotStarted, OpenError, Reason, Start,
 };
 use crate::failure::{Errno, Failures, StartError, Step};
+use crate::guard::{Circumstances, DenyList};
 use crate::lifecycle::{ListenerState, Pause, Phase};
 use crate::lookups::{self, Lookups};
 use crate::queue::Queue;
@@ -122,6 +124,10 @@ pub struct Supervisor {
     /// Callers about whom something has to be found out.
     judgments: Slots<Box<Judgment>>,
     lookups: Lookups<JudgmentId>,
+    /// Who has called a sensor.
+    denied: DenyList,
+    /// How the machine was when that mattered last.
+    circumstances: Option<Circumstances>,
     timers: BTreeSet<(Tick, Timer)>,
 }
 
@@ -145,6 +151,8 @@ impl Supervisor {
             reading_tables: None,
             judgments: Slots::default(),
             lookups: Lookups::default(),
+            denied: DenyList::default(),
+            circumstances: None,
             timers: BTreeSet::new(),
         }
     }
@@ -157,6 +165,7 @@ impl Supervisor {
 
     fn take(&mut self, event: Event, now: Tick, actions: &mut Vec<Action>) {
         match event {
+            Event::Observed(circumstances) => self.circumstances = Some(circumstances),
             Event::Readable(listener) => self.readable(listener, now, actions),
             Event::Silent(listener) => self.answer_offer(listener),
             Event::Accepted { listener, connection, peer } => {
@@ -315,7 +324,13 @@ impl Supervisor {
                 (Handover::Listener, false) if state.service.wants_sender() => {
                     actions.push(Action::PeekDatagram(id));
                 }
-                (Handover::Listener, _) => self.grant(id, Handed::Listener, None, now, actions),
+                (Handover::Listener, _) => {
+                    if self.guards_against(id, Handed::Listener, None, now, actions) {
+                        self.answer_offer(id);
+                    } else {
+                        self.grant(id, Handed::Listener, None, now, actions);
+                    }
+                }
             },
             (Gate::Closed(limit, until), AtLimit::Pause) => {
                 let builtin = state.service.program().is_none();
@@ -368,6 +383,10 @@ impl Supervisor {
             Some(Handover::Listener) => Handed::Listener,
             Some(Handover::Connection) | None => Handed::DatagramPeer,
         };
+        if self.guards_against(id, handed, peer, now, actions) {
+            self.answer_offer(id);
+            return;
+        }
         self.grant(id, handed, peer, now, actions);
     }
 
@@ -386,7 +405,12 @@ impl Supervisor {
         listener.resources.succeed();
         state.counters.calls += 1;
         let always = state.service.policy.as_ref().and_then(|policy| policy.banners.always.clone());
-        self.say_banner(always.as_ref(), Handed::Connection(connection), actions);
+        let handed = Handed::Connection(connection);
+        self.say_banner(always.as_ref(), handed, actions);
+        if self.guards_against(id, handed, peer, now, actions) {
+            self.answer_offer(id);
+            return;
+        }
         let gate = self.gate_of(id, now);
         let limit = match gate {
             Gate::Closed(limit, _) => Some(limit),
@@ -423,7 +447,7 @@ impl Supervisor {
             return;
         }
         let start = Start { service, listener: id, handed, peer };
-        if state.service.wrapped.is_some() {
+        if state.service.wrapped.is_some() || self.needs_name(&start) {
             actions.push(Action::Examine(start));
         } else {
             self.begin(start, None, now, actions);

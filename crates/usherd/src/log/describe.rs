@@ -10,6 +10,7 @@ use usherd_model::diagnostic::printable;
 use usherd_model::episode::Held;
 use usherd_model::event::{Changes, Exit, Judged, Log, Remark};
 use usherd_model::failure::{Errno, StartError, Step};
+use usherd_model::guard::DenyTime;
 use usherd_model::policy::ServiceLog;
 use usherd_model::registry::{Refusal, Registration};
 use usherd_model::service::{Handover, Identity, Service, Unavailable, Voice, Wrapped};
@@ -104,6 +105,22 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
                 .field("peer", peer.map_or_else(String::new, |peer| peer.to_string()))
                 .xinetd(line)
                 .service_log(log.target)
+        }
+        Log::Sensed { listener, source, time } => {
+            let label = names.listener(*listener);
+            let (how_long, xinetd) = match time {
+                DenyTime::Forever => ("for ever".to_owned(), "forever".to_owned()),
+                DenyTime::Never => ("not at all".to_owned(), "0 minutes".to_owned()),
+                DenyTime::For(time) => {
+                    let minutes = time.as_secs() / 60;
+                    (format!("for {minutes} min"), format!("{minutes} minutes"))
+                }
+            };
+            let text = format!("{label}: {source} has called a sensor and is denied everywhere, {how_long}");
+            Record::new(Level::Error, "sensed", text)
+                .field("listener", label)
+                .field("source", source.to_string())
+                .xinetd(format!("Adding {source} to the global_no_access list for {xinetd}"))
         }
         Log::Resumed(service) => {
             let name = names.service(*service);

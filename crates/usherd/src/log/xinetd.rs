@@ -68,6 +68,9 @@ fn reason_word(reason: Reason) -> &'static str {
             Limit::Resources => "fork",
         },
         Reason::Tables => "libwrap",
+        Reason::Address => "address",
+        Reason::Time => "time",
+        Reason::Load => "load",
         Reason::NoProcess => "fork",
     }
 }

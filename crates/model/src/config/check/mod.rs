@@ -3,6 +3,7 @@
 //! Names are looked up, defaults resolved, every wrong word gets its diagnostic. An entry with an error is left out
 //! and remembered as broken, so that a reload can go on with what it replaced.
 
+mod guard;
 mod limits;
 mod policy;
 mod process;
@@ -102,7 +103,7 @@ impl Checker<'_> {
         }
         let limits = self.limits(entry, task.as_ref());
         let accepts = kind.is_some_and(SocketKind::has_connections) && handover == Some(Handover::Listener);
-        let policy = self.policy(entry);
+        let policy = self.policy(entry, kind, handover);
         let mut limits = limits?;
         if accepts && matches!(task, Some(Task::Program(_))) {
             self.sources_are_unseen(entry, &mut limits);
@@ -124,13 +125,10 @@ impl Checker<'_> {
     /// What is read and has no effect yet costs the service.
     fn not_there_yet(&mut self, entry: &Entry) -> Option<()> {
         let Some(attributes) = entry.attributes.as_deref() else { return Some(()) };
-        let lists =
-            [&attributes.only_from, &attributes.no_access, &attributes.access_times, &attributes.redirect];
-        let names = lists.into_iter().flatten().map(|words| &words.name);
         let flags = &attributes.flags;
-        let words =
-            [&attributes.max_load, &attributes.deny_time, &flags.sensor, &flags.id_only, &flags.labeled];
-        let all: Vec<Word> = names.chain(words.into_iter().flatten()).cloned().collect();
+        let redirect = attributes.redirect.iter().map(|words| &words.name);
+        let words = [&flags.id_only, &flags.labeled];
+        let all: Vec<Word> = redirect.chain(words.into_iter().flatten()).cloned().collect();
         for word in &all {
             self.error("not-there-yet", word, "this is not supported yet").hint =
                 "the service is left out".to_owned();

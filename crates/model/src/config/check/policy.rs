@@ -1,22 +1,29 @@
-//! What is said to callers and logged of them.
+//! Who may call, what callers are sent, and what is logged of them.
 
 use std::sync::Arc;
 
 use super::{Checker, quoted};
 use crate::config::syntax::{Entry, Word};
 use crate::policy::{Banners, MOST_OF_BANNER, Policy};
+use crate::service::{Handover, SocketKind};
 
 impl Checker<'_> {
     /// Outer `None`: a word is wrong. Inner `None`: nothing is said.
     #[expect(clippy::option_option, reason = "nothing and something wrong are different answers")]
-    pub(super) fn policy(&mut self, entry: &Entry) -> Option<Option<Box<Policy>>> {
+    pub(super) fn policy(
+        &mut self,
+        entry: &Entry,
+        kind: Option<SocketKind>,
+        handover: Option<Handover>,
+    ) -> Option<Option<Box<Policy>>> {
         let Some(attributes) = entry.attributes.as_deref() else { return Some(None) };
         let log = self.service_log(attributes);
         let always = self.banner(attributes.banner.as_ref());
         let success = self.banner(attributes.banner_success.as_ref());
         let failure = self.banner(attributes.banner_fail.as_ref());
         let banners = Banners { always: always?, success: success?, failure: failure? };
-        let policy = Policy { log: log?, banners };
+        let guard = self.guard(entry, attributes, kind, handover);
+        let policy = Policy { log: log?, banners, guard: guard? };
         Some(Some(policy).filter(|policy| *policy != Policy::default()).map(Box::new))
     }
 

@@ -59,6 +59,10 @@ impl Checker<'_> {
         // The service's name says which, and arguments are ignored. On a port of another name, which every original
         // refuses, the first argument says it.
         let mux = mux::name(&entry.name).map(|(name, _)| name);
+        if entry.attributes.as_ref().is_some_and(|attributes| attributes.flags.sensor.is_some()) {
+            // Nobody is served.
+            return Some(Task::Builtin(Builtin::Discard));
+        }
         let words = std::iter::once(mux.unwrap_or(&entry.name.value))
             .chain(entry.arguments.first().map(|word| word.value.as_slice()));
         // tcpmux behind itself would be a way to ask for ever.

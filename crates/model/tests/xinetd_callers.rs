@@ -1,0 +1,208 @@
+//! What services of an xinetd.conf do with their callers: lists, times, load, limits, sensors, banners, log lines.
+
+mod world;
+
+use std::time::Duration;
+
+use usherd_model::admission::Limit;
+use usherd_model::event::{Event, Log, Reason};
+use usherd_model::guard::{Circumstances, Load};
+use world::{Call, World};
+
+fn service(name: &str, port: u16, lines: &str) -> String {
+    format!(
+        "service {name}\n{{\n type = UNLISTED\n port = {port}\n socket_type = stream\n wait = no\n user = nobody\n \
+         server = /bin/cat\n{lines}\n}}\n"
+    )
+}
+
+fn world(text: &str) -> World {
+    let mut world = World::new("");
+    world.load_xinetd(text);
+    world
+}
+
+fn one(lines: &str) -> World {
+    world(&service("it", 9000, lines))
+}
+
+fn started(call: Call) -> bool {
+    matches!(call, Call::Started(_))
+}
+
+/// Why callers were not served, as far as it was logged.
+fn reasons(world: &World) -> Vec<Reason> {
+    let reason = |log: &Log| if let Log::Failed { reason, .. } = log { Some(*reason) } else { None };
+    world.logs.iter().filter_map(reason).collect()
+}
+
+#[test]
+fn lists_turn_callers_away_and_cost_them_nothing_of_the_limits() {
+    let mut world = one("only_from = 10.0.0.0\n no_access = 10.1.2.3\n log_on_failure = HOST\n cps = 1 30");
+    for caller in ["192.0.2.1:1", "10.1.2.3:1", "[2001:db8::1]:1"] {
+        for _ in 0..3 {
+            assert_eq!(world.call_from("it", caller), Call::Refused, "{caller}");
+        }
+    }
+    assert!(started(world.call_from("it", "10.9.9.9:1")));
+    assert_eq!(reasons(&world), [Reason::Address; 9]);
+    let (_, state) = world.core.services().next().expect("it");
+    assert_eq!(state.counters().denied, 9);
+}
+
+#[test]
+fn a_name_is_looked_up_only_for_those_about_whom_it_decides() {
+    let mut world = one("only_from = 10.0.0.0 .example.com");
+    assert!(started(world.call_from("it", "10.9.9.9:1")));
+    assert_eq!(world.asked.len(), 0);
+    for (name, is_served) in [
+        (Some("host.example.com"), true),
+        (Some("host.example.net"), false),
+        (Some("unknown"), false),
+        (Some("paranoid"), false),
+        (None, false),
+    ] {
+        assert_eq!(world.call_from("it", "192.0.2.7:1"), Call::Waits);
+        world.answer(name);
+        assert_eq!(started(world.outcome()), is_served, "{name:?}");
+    }
+    let mut world = one("no_access = .evil.test");
+    for (name, is_served) in [(Some("a.evil.test"), false), (Some("a.good.test"), true), (None, false)] {
+        assert_eq!(world.call_from("it", "192.0.2.7:1"), Call::Waits);
+        world.answer(name);
+        assert_eq!(started(world.outcome()), is_served, "{name:?}");
+    }
+}
+
+#[test]
+fn a_name_that_was_looked_up_for_a_list_is_not_looked_up_again_for_the_tables() {
+    let mut world = World::new("");
+    let text = service("it", 9000, "only_from = .example.com");
+    let (mut config, ..) = world::read_xinetd(&text, &mut world::Files(Vec::new()));
+    config.tables = Some(world::tables("cat: .example.com\n", "ALL: ALL\n"));
+    world.raise(Event::Loaded(Box::new(config)));
+    assert_eq!(world.call_from("it", "192.0.2.7:1"), Call::Waits);
+    world.answer(Some("a.example.com"));
+    assert!(started(world.outcome()));
+}
+
+#[test]
+fn times_and_load_are_those_of_the_moment() {
+    let mut world = one("access_times = 9:00-17:00 22:00-24:00\n max_load = 2.5\n log_on_failure = ATTEMPT");
+    // As long as nothing is known of the machine, nobody is served.
+    assert_eq!(world.call("it"), Call::Refused);
+    for (minute_of_day, load, expected) in [
+        (9 * 60, "2.49", None),
+        (17 * 60, "0.00", None),
+        (17 * 60 + 1, "0.00", Some(Reason::Time)),
+        (23 * 60 + 59, "0.00", None),
+        (8 * 60 + 59, "0.00", Some(Reason::Time)),
+        (12 * 60, "2.50", Some(Reason::Load)),
+    ] {
+        world.logs.clear();
+        let load = Load::in_loadavg(format!("{load} 0.00 0.00 1/100 1").as_bytes());
+        world.raise(Event::Observed(Circumstances { minute_of_day, load }));
+        assert_eq!(started(world.call("it")), expected.is_none(), "{minute_of_day}");
+        assert_eq!(reasons(&world), expected.into_iter().collect::<Vec<_>>());
+    }
+    let listener = world.listener("it");
+    assert!(world.core.wants_circumstances(listener));
+    let other = one("");
+    assert!(!other.core.wants_circumstances(other.listener("it")));
+}
+
+#[test]
+fn too_many_in_a_second_end_the_service_for_a_while_and_it_comes_back() {
+    let mut world = one("cps = 2 30\n log_on_failure = HOST");
+    assert!(started(world.call("it")) && started(world.call("it")));
+    assert_eq!(world.call("it"), Call::Refused);
+    assert_eq!(reasons(&world), [Reason::Limit(Limit::Starts)]);
+    assert_eq!(world.call("it"), Call::Waits, "the port stays open, and callers wait");
+    world.pass(Duration::from_secs(29));
+    assert_eq!(world.call("it"), Call::Waits);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.logged(|log| matches!(log, Log::Resumed(_))), 1);
+    assert!(started(world.call("it")));
+}
+
+#[test]
+fn limits_refuse_and_say_which() {
+    let mut world = one("instances = 2\n per_source = 1\n log_on_failure = HOST");
+    assert!(started(world.call_from("it", "192.0.2.1:1")));
+    assert_eq!(world.call_from("it", "192.0.2.1:2"), Call::Refused);
+    assert!(started(world.call_from("it", "192.0.2.2:1")));
+    assert_eq!(world.call_from("it", "192.0.2.3:1"), Call::Refused);
+    assert_eq!(reasons(&world), [Reason::Limit(Limit::SourceChildren), Reason::Limit(Limit::Children)]);
+}
+
+#[test]
+fn a_sensor_denies_its_callers_everywhere_for_as_long_as_it_says() {
+    let sensor = service("trap", 9001, "flags = SENSOR\n deny_time = 10\n log_on_failure = HOST");
+    let mut world = world(&(service("it", 9000, "") + &sensor));
+    assert!(started(world.call_from("it", "192.0.2.1:1")));
+    assert_eq!(world.call_from("trap", "192.0.2.1:1"), Call::Refused);
+    assert_eq!(world.logged(|log| matches!(log, Log::Sensed { .. })), 1);
+    assert_eq!(world.call_from("it", "192.0.2.1:2"), Call::Refused);
+    assert!(started(world.call_from("it", "192.0.2.2:1")));
+    world.pass(Duration::from_secs(10 * 60));
+    assert!(started(world.call_from("it", "192.0.2.1:3")));
+}
+
+#[test]
+fn a_sensor_for_datagrams_denies_nobody_and_is_no_service() {
+    let trap = service("trap", 9001, "flags = SENSOR\n deny_time = FOREVER\n log_on_failure = HOST")
+        .replace("stream", "dgram")
+        .replace("wait = no", "wait = yes");
+    let mut world = world(&(service("it", 9000, "") + &trap));
+    assert_eq!(world.call_from("trap", "192.0.2.1:1"), Call::Refused);
+    assert_eq!(reasons(&world), [Reason::Address]);
+    assert!(started(world.call_from("it", "192.0.2.1:2")));
+    let (_, state) = world.core.services().find(|(_, state)| &*state.service().name == b"trap").expect("it");
+    assert_eq!(state.service().datagram_builtin(usherd_model::service::SocketKind::Datagram), None);
+}
+
+#[test]
+fn the_first_datagram_of_a_wait_service_is_judged() {
+    let text = service("it", 9000, "only_from = 10.0.0.0")
+        .replace("stream", "dgram")
+        .replace("wait = no", "wait = yes");
+    let mut world = world(&text);
+    assert_eq!(world.call_from("it", "192.0.2.1:1"), Call::Refused);
+    assert_eq!(world.skipped, 1);
+    assert!(started(world.call_from("it", "10.0.0.1:1")));
+}
+
+#[test]
+fn banners_are_sent_to_all_to_some_and_to_the_others() {
+    let banners = "banner = /etc/banner\n banner_success = /etc/banner\n banner_fail = /etc/goodbye";
+    let mut world = one(&format!("{banners}\n no_access = 192.0.2.1"));
+    assert_eq!(world.call_from("it", "192.0.2.1:1"), Call::Refused);
+    assert_eq!(world.said, ["welcome\r\n", "not you\r\n"]);
+    world.said.clear();
+    assert!(started(world.call_from("it", "192.0.2.2:1")));
+    assert_eq!(world.said, ["welcome\r\n", "welcome\r\n"]);
+}
+
+#[test]
+fn starts_and_ends_are_said_where_that_is_wanted() {
+    let said = |lines: &str| {
+        let mut world = one(lines);
+        let Call::Started(pid) = world.call("it") else { panic!("it starts") };
+        world.end(pid);
+        let starts = world.logged(|log| matches!(log, Log::Connected(..)));
+        (starts, world.logged(|log| matches!(log, Log::Disconnected { .. })))
+    };
+    assert_eq!(said(""), (0, 0));
+    assert_eq!(said("log_on_success = PID"), (1, 0));
+    assert_eq!(said("log_on_success = EXIT"), (1, 1));
+    assert_eq!(said("log_on_success = HOST DURATION"), (1, 1));
+}
+
+#[test]
+fn a_reload_that_changes_a_list_counts_with_the_next_caller() {
+    let mut world = one("only_from = 10.0.0.0");
+    assert_eq!(world.call_from("it", "192.0.2.1:1"), Call::Refused);
+    world.load_xinetd(&service("it", 9000, "only_from = 192.0.2.0"));
+    assert!(started(world.call_from("it", "192.0.2.1:1")));
+    assert_eq!(world.logged(|log| matches!(log, Log::Configured(changes) if changes.changed == 1)), 1);
+}
