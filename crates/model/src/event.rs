@@ -413,6 +413,15 @@ pub enum Log {
         /// The caller, where one is known.
         peer: Option<SocketAddr>,
     },
+    /// A caller's machine was asked who calls.
+    Identified {
+        /// Called here.
+        listener: ListenerId,
+        /// The caller.
+        peer: Option<SocketAddr>,
+        /// What it says, or why nothing.
+        said: Result<Vec<u8>, String>,
+    },
     /// Somebody has called a sensor, and is denied from now on.
     Sensed {
         /// Called here.
@@ -480,6 +489,8 @@ pub enum Reason {
     Time,
     /// The machine has too much to do.
     Load,
+    /// Its machine does not say who calls.
+    NoUser,
     /// No process could be made.
     NoProcess,
 }

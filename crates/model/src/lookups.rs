@@ -30,6 +30,15 @@ pub enum Question {
         /// Seconds that its machine has.
         patience: u32,
     },
+    /// All that the other end's machine says of a connection: its system and its user.
+    Ident {
+        /// Our end.
+        local: SocketAddr,
+        /// The other one.
+        remote: SocketAddr,
+        /// Seconds that its machine has.
+        patience: u32,
+    },
 }
 
 impl Question {
@@ -50,10 +59,16 @@ impl Question {
         }
     }
 
+    /// What is asked to have a caller's user in the log.
+    pub fn ident(request: &Request, patience: u32) -> Option<Self> {
+        let (local, remote) = (request.server.socket?, request.client.socket?);
+        Some(Question::Ident { local, remote, patience })
+    }
+
     fn asked_of(&self) -> IpAddr {
         match self {
             Question::Name(address) => address.ip(),
-            Question::User { remote, .. } => remote.ip(),
+            Question::User { remote, .. } | Question::Ident { remote, .. } => remote.ip(),
         }
     }
 }

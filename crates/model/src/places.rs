@@ -48,7 +48,9 @@ impl Places {
     pub fn take(&mut self, question: &Question, now: Tick) -> PlaceId {
         let patience = match question {
             Question::Name(_) => NAME_HANGS,
-            Question::User { patience, .. } => Duration::from_secs(u64::from(*patience)) + USER_HANGS,
+            Question::User { patience, .. } | Question::Ident { patience, .. } => {
+                Duration::from_secs(u64::from(*patience)) + USER_HANGS
+            }
         };
         self.last += 1;
         let place = PlaceId(self.last);

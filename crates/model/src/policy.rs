@@ -64,6 +64,8 @@ pub struct LogOnSuccess {
     pub pid: bool,
     /// Its caller's address.
     pub host: bool,
+    /// Its caller's user, as the caller's machine says.
+    pub user: bool,
     /// Its exit status, or the signal that ended it.
     pub exit: bool,
     /// How long it ran.
@@ -91,6 +93,8 @@ pub struct LogOnFailure {
     pub attempt: bool,
     /// The caller's address.
     pub host: bool,
+    /// The caller's user, as the caller's machine says.
+    pub user: bool,
 }
 
 /// Texts that callers are sent. What is in them was read with the configuration.

@@ -519,10 +519,14 @@ pub enum Builtin {
     Time,
     /// RFC 1078: the caller names the service that it wants.
     Tcpmux,
+    /// RFC 864 without blanks, as xinetd has it.
+    ChargenOfXinetd,
+    /// RFC 867 as xinetd writes it: `30 NOV 2026 18:14:06 UTC`.
+    DaytimeOfXinetd,
 }
 
 impl Builtin {
-    /// All of them.
+    /// All of them, in the form that most originals have.
     pub const ALL: [Builtin; 6] =
         [Builtin::Echo, Builtin::Discard, Builtin::Chargen, Builtin::Daytime, Builtin::Time, Builtin::Tcpmux];
 
@@ -531,8 +535,8 @@ impl Builtin {
         match self {
             Builtin::Echo => "echo",
             Builtin::Discard => "discard",
-            Builtin::Chargen => "chargen",
-            Builtin::Daytime => "daytime",
+            Builtin::Chargen | Builtin::ChargenOfXinetd => "chargen",
+            Builtin::Daytime | Builtin::DaytimeOfXinetd => "daytime",
             Builtin::Time => "time",
             Builtin::Tcpmux => "tcpmux",
         }
@@ -543,8 +547,8 @@ impl Builtin {
         match self {
             Builtin::Echo => 7,
             Builtin::Discard => 9,
-            Builtin::Chargen => 19,
-            Builtin::Daytime => 13,
+            Builtin::Chargen | Builtin::ChargenOfXinetd => 19,
+            Builtin::Daytime | Builtin::DaytimeOfXinetd => 13,
             Builtin::Time => 37,
             Builtin::Tcpmux => 1,
         }
@@ -553,8 +557,12 @@ impl Builtin {
     /// Whether a session of it is over as soon as it has begun.
     pub fn is_momentary(self) -> bool {
         match self {
-            Builtin::Daytime | Builtin::Time => true,
-            Builtin::Echo | Builtin::Discard | Builtin::Chargen | Builtin::Tcpmux => false,
+            Builtin::Daytime | Builtin::DaytimeOfXinetd | Builtin::Time => true,
+            Builtin::Echo
+            | Builtin::Discard
+            | Builtin::Chargen
+            | Builtin::ChargenOfXinetd
+            | Builtin::Tcpmux => false,
         }
     }
 
@@ -564,6 +572,20 @@ impl Builtin {
             (_, SocketKind::Stream) => true,
             (Builtin::Tcpmux, SocketKind::Datagram) | (_, SocketKind::SeqPacket) => false,
             (_, SocketKind::Datagram) => true,
+        }
+    }
+
+    /// The same in the form that xinetd has.
+    pub fn of_xinetd(self) -> Builtin {
+        match self {
+            Builtin::Chargen => Builtin::ChargenOfXinetd,
+            Builtin::Daytime => Builtin::DaytimeOfXinetd,
+            Builtin::Echo
+            | Builtin::Discard
+            | Builtin::Time
+            | Builtin::Tcpmux
+            | Builtin::ChargenOfXinetd
+            | Builtin::DaytimeOfXinetd => self,
         }
     }
 

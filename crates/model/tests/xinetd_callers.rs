@@ -7,6 +7,7 @@ use std::time::Duration;
 use usherd_model::admission::Limit;
 use usherd_model::event::{Event, Log, Reason};
 use usherd_model::guard::{Circumstances, Load};
+use usherd_model::lookups::Question;
 use world::{Call, World};
 
 fn service(name: &str, port: u16, lines: &str) -> String {
@@ -205,4 +206,55 @@ fn a_reload_that_changes_a_list_counts_with_the_next_caller() {
     world.load_xinetd(&service("it", 9000, "only_from = 192.0.2.0"));
     assert!(started(world.call_from("it", "192.0.2.1:1")));
     assert_eq!(world.logged(|log| matches!(log, Log::Configured(changes) if changes.changed == 1)), 1);
+}
+
+/// What was logged of who callers are.
+fn users(world: &World) -> Vec<Result<String, String>> {
+    let user = |log: &Log| match log {
+        Log::Identified { said, .. } => {
+            Some(said.clone().map(|text| String::from_utf8(text).expect("text")))
+        }
+        _ => None,
+    };
+    world.logs.iter().filter_map(user).collect()
+}
+
+#[test]
+fn a_callers_machine_is_asked_who_calls_before_it_is_served() {
+    let mut world = one("log_on_success = USERID");
+    assert_eq!(world.call("it"), Call::Waits);
+    assert!(matches!(world.answer(Some("UNIX :joe")), Question::Ident { patience: 30, .. }));
+    assert!(started(world.outcome()));
+    assert_eq!(users(&world), [Ok("UNIX :joe".to_owned())]);
+    world.logs.clear();
+    assert_eq!(world.call("it"), Call::Waits);
+    world.answer(None);
+    assert!(started(world.outcome()), "who does not say it is served all the same");
+    assert_eq!(users(&world), []);
+}
+
+#[test]
+fn who_does_not_say_it_is_not_served_where_that_is_asked_for() {
+    let mut world = one("log_on_success = USERID\n flags = IDONLY\n log_on_failure = HOST");
+    assert_eq!(world.call("it"), Call::Waits);
+    world.answer(None);
+    assert_eq!(world.outcome(), Call::Refused);
+    assert_eq!(users(&world), [Err("timeout".to_owned())]);
+    assert_eq!(reasons(&world), [Reason::NoUser]);
+    let (_, state) = world.core.services().next().expect("it");
+    assert_eq!(state.usage().running(), 0);
+    assert_eq!(world.call("it"), Call::Waits);
+    world.answer(Some("UNIX :joe"));
+    assert!(started(world.outcome()));
+}
+
+#[test]
+fn who_is_turned_away_is_asked_first_and_holds_nothing() {
+    let mut world = one("no_access = 192.0.2.9\n log_on_failure = USERID\n instances = 1");
+    assert_eq!(world.call("it"), Call::Waits);
+    assert_eq!(reasons(&world), [Reason::Address]);
+    assert!(started(world.call_from("it", "192.0.2.1:1")), "its place is another's");
+    world.answer(Some("UNIX :joe"));
+    assert_eq!(world.outcome(), Call::Refused);
+    assert_eq!(users(&world), [Ok("UNIX :joe".to_owned())]);
 }

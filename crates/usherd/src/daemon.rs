@@ -47,9 +47,10 @@ use crate::programs::{CallerValues, MOST_VALUES, Programs, failed_step};
 use crate::reap::Reaper;
 use crate::registrar::Registrar;
 use crate::resolver::{Heard, Resolver};
+use crate::state_text::state_text;
 use crate::stderr_log::{self, PipeId, StderrLog};
 use crate::tables::{Stamped, Stamps, TableReader};
-use crate::{circumstances, clock, descriptors, effects, ip_options};
+use crate::{circumstances, clock, descriptors, effects, ip_options, state_dump};
 
 /// Called once, when all is open for the first time.
 pub type OnReady = Box<dyn FnOnce(&Supervisor)>;
@@ -658,11 +659,14 @@ impl Daemon {
         for signal in self.signals.read().iter() {
             match signal {
                 Signal::CHLD => sweep = true,
-                Signal::HUP => {
+                // The second is xinetd's.
+                Signal::HUP | Signal::USR2 => {
                     self.logger.reopen();
+                    self.logger.log_for_xinetd(Level::Notice, "Starting reconfiguration");
                     self.raise(Event::ReloadRequested);
                 }
                 Signal::TERM | Signal::INT | Signal::QUIT => self.raise(Event::StopRequested),
+                Signal::USR1 => self.dump_state(),
                 Signal::ALRM => self.raise(Event::RetryRequested),
                 // Means nothing to us, and must not end us.
                 Signal(_) => {}
@@ -1163,9 +1167,21 @@ impl Daemon {
         }
     }
 
+    fn dump_state(&mut self) {
+        let record = match state_dump::write(&state_text(&self.snapshot())) {
+            Ok(path) => {
+                let text = format!("generated state dump in file {}", path.display());
+                Record::new(Level::Info, "state-dump", text)
+            }
+            Err(error) => Record::new(Level::Error, "state-dump", format!("no state dump: {error}")),
+        };
+        self.logger.log(&record);
+    }
+
     /// Leaves nothing behind but the programs that run.
     fn finish(&mut self) {
         self.manager.stopping();
+        self.logger.log_for_xinetd(Level::Warning, "Exiting...");
         self.stop_loader();
         self.stop_table_reader();
         self.registrar.finish();

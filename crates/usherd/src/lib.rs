@@ -41,6 +41,8 @@ mod rpcbind;
 mod sandbox;
 mod socket_file;
 mod startup;
+mod state_dump;
+mod state_text;
 mod stderr_log;
 mod tables;
 

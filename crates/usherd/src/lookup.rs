@@ -14,7 +14,8 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, connect, recv, send, socket_with,
 };
 use usherd_model::access::{
-    Forward, Found, Host, IDENT_MOST, Lookup, Request, UNKNOWN, ident_question, ident_user, verified,
+    Forward, Found, Host, IDENT_MOST, Lookup, Request, UNKNOWN, ident_question, ident_text, ident_user,
+    verified,
 };
 use usherd_model::lookups::Question;
 use usherd_sys::names::{self, HostError};
@@ -30,6 +31,21 @@ pub fn answer(question: Question) -> (Found, Option<String>) {
                 Err(error) if is_ours(error) => (Found::Undecided, None),
                 // No answer is one: the other machine does not say.
                 Err(_) => (Found::text(UNKNOWN), None),
+            }
+        }
+        Question::Ident { local, remote, patience } => {
+            let patience = Duration::from_secs(u64::from(patience));
+            match ident(canonical(local), canonical(remote), patience) {
+                Ok(line) => match ident_text(&line, local, remote) {
+                    Some(text) => (Found::text(text), None),
+                    None => (Found::Undecided, Some("bad response".to_owned())),
+                },
+                Err(error) if is_ours(error) => (Found::Undecided, Some("system error".to_owned())),
+                Err(Errno::TIMEDOUT) => (Found::Undecided, Some("timeout".to_owned())),
+                Err(Errno::CONNRESET) => {
+                    (Found::Undecided, Some("error while receiving response".to_owned()))
+                }
+                Err(_) => (Found::Undecided, Some("no server".to_owned())),
             }
         }
     }

@@ -38,7 +38,7 @@ pub use option::{Account, Accounts, Facility, Level, Severity};
 pub use request::{Endpoint, Facts, Found, Lookup, PARANOID, Request, UNKNOWN, cut};
 pub use table::{Contents, Files, RuleAt, Tables, Which};
 pub use verdict::{Decision, Effect, Note, NoteKind, Outcome, Verdict};
-pub use verify::{Forward, Host, IDENT_MOST, ident_question, ident_user, verified};
+pub use verify::{Forward, Host, IDENT_MOST, ident_question, ident_text, ident_user, verified};
 pub use why::{Matched, Part, Reason, Step, WordAt, Words};
 
 use self::search::Search;

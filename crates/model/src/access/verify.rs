@@ -90,18 +90,31 @@ pub fn ident_user(answer: &[u8], local: SocketAddr, remote: SocketAddr) -> Found
     Found::text(user_in(answer, local.port(), remote.port()).unwrap_or(UNKNOWN))
 }
 
+/// What an ident server's answer says besides the ports, as xinetd has it in its log: `UNIX :joe`; `None` when it says
+/// anything else. The line has to have its end.
+pub fn ident_text(answer: &[u8], local: SocketAddr, remote: SocketAddr) -> Option<&[u8]> {
+    let end = answer.windows(2).position(|pair| pair == b"\r\n")?;
+    let text = behind_userid(&answer[..end], local.port(), remote.port())?.trim_ascii_start();
+    if text.is_empty() { None } else { Some(text) }
+}
+
 fn user_in(answer: &[u8], local: u16, remote: u16) -> Option<&[u8]> {
     let line = answer.split(|byte| *byte == b'\n').next()?;
+    let rest = behind_userid(line, local, remote)?;
+    let colon = rest.iter().position(|byte| *byte == b':').filter(|colon| *colon > 0)?;
+    let user = rest[colon + 1..].trim_ascii_start();
+    let end = user.iter().position(u8::is_ascii_whitespace).unwrap_or(user.len());
+    if end == 0 { None } else { Some(&user[..end]) }
+}
+
+/// What stands behind `PORT , PORT : USERID :`.
+fn behind_userid(line: &[u8], local: u16, remote: u16) -> Option<&[u8]> {
     let (port, rest) = number(line)?;
     let (other, rest) = number(literal(rest, b",")?)?;
     if (port, other) != (u64::from(remote), u64::from(local)) {
         return None;
     }
-    let rest = literal(literal(literal(rest, b":")?, b"USERID")?, b":")?;
-    let colon = rest.iter().position(|byte| *byte == b':').filter(|colon| *colon > 0)?;
-    let user = rest[colon + 1..].trim_ascii_start();
-    let end = user.iter().position(u8::is_ascii_whitespace).unwrap_or(user.len());
-    if end == 0 { None } else { Some(&user[..end]) }
+    literal(literal(literal(rest, b":")?, b"USERID")?, b":")
 }
 
 fn literal<'a>(text: &'a [u8], word: &[u8]) -> Option<&'a [u8]> {
@@ -145,6 +158,22 @@ mod tests {
             assert_eq!(user(answer), expected, "{answer:?}");
         }
         assert_eq!(user(&format!("4000,23:USERID:UNIX:{}\r\n", "x".repeat(300))).len(), 127);
+    }
+
+    #[test]
+    fn an_ident_answer_is_logged_without_its_ports() {
+        let (local, remote) = (([10, 0, 0, 1], 23).into(), ([10, 1, 2, 3], 4000).into());
+        let text = |answer: &'static str| ident_text(answer.as_bytes(), local, remote);
+        assert_eq!(text("4000, 23 : USERID : UNIX :joe\r\n"), Some(b"UNIX :joe".as_slice()));
+        for answer in [
+            "4000,23:USERID:UNIX:joe\n",
+            "4000,23:ERROR:NO-USER\r\n",
+            "23,4000:USERID:UNIX:joe\r\n",
+            "",
+            "4000,23:USERID:\r\n",
+        ] {
+            assert_eq!(text(answer), None, "{answer:?}");
+        }
     }
 
     #[test]

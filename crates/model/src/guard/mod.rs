@@ -29,6 +29,8 @@ pub struct Guard {
     pub times: Option<Times>,
     /// Under what load, if not under any.
     pub max_load: Option<MaxLoad>,
+    /// Nobody is served whose machine does not say who calls.
+    pub id_only: bool,
     /// Nobody is served, and whoever calls is denied everywhere for so long.
     pub sensor: Option<DenyTime>,
 }

@@ -45,6 +45,13 @@ impl Supervisor {
         }
     }
 
+    /// Whether a caller's machine is asked who calls before it is served.
+    pub(super) fn needs_user(&self, start: &Start) -> bool {
+        let policy = self.service_of(start.listener).and_then(|service| service.policy.as_deref());
+        matches!(start.handed, Handed::Connection(_))
+            && policy.is_some_and(|policy| policy.guard.id_only || policy.log.success.user)
+    }
+
     /// Whether the machine has to be looked at before callers of a listener are.
     pub fn wants_circumstances(&self, id: ListenerId) -> bool {
         self.guard(id).is_some_and(Guard::wants_circumstances)
@@ -67,7 +74,7 @@ impl Supervisor {
         if source.is_some_and(|source| self.denied.denies(source, now)) {
             return Some(Reason::Address);
         }
-        let Guard { peers, times, max_load, sensor } = self.guard(id)?;
+        let Guard { peers, times, max_load, sensor, id_only: _ } = self.guard(id)?;
         if sensor.is_some() {
             return Some(Reason::Address);
         }

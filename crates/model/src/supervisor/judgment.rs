@@ -24,10 +24,12 @@ use crate::time::Tick;
 #[derive(Debug)]
 pub struct Judgment {
     start: Start,
-    /// What it was granted, and holds meanwhile.
-    claim: Claim,
+    /// What it was granted, and holds meanwhile; nothing when it is turned away once it is known who it is.
+    claim: Option<Claim>,
     request: Request,
     facts: Facts,
+    /// Whether its machine was asked who calls, and has said it.
+    user: Option<bool>,
     waits: Waits,
 }
 
@@ -40,14 +42,20 @@ enum Waits {
     Tables,
     /// For this, which this rule needs.
     For(Lookup, Option<RuleAt>),
+    /// For the caller's machine to say who calls.
+    User,
 }
 
 /// What is to be done about a caller.
 enum Next {
     /// This is to be found out, which this rule needs.
     Needs(Lookup, Option<RuleAt>),
+    /// The caller's machine is to be asked who calls, and has so many seconds.
+    NeedsUser(u32),
     /// It may be served.
     Begins,
+    /// It goes, now that it is known who it is.
+    Leaves,
     /// It may not.
     IsRefused(Reason),
     /// hosts.allow and hosts.deny say this.
@@ -65,6 +73,11 @@ const TABLES_PATIENCE: Duration = Duration::from_secs(10);
 /// A host name may take so long; resolvers give up after less where nobody has told them otherwise.
 const NAME_PATIENCE: Duration = Duration::from_secs(15);
 
+/// The machine of a caller has so many seconds to say who calls, as with xinetd; and where nobody is served without, so
+/// many.
+const USER_PATIENCE: u32 = 30;
+const LONG_USER_PATIENCE: u32 = 60;
+
 /// The helper itself keeps to a caller's patience; so much longer it may take to say so.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -81,10 +94,12 @@ impl Supervisor {
         actions: &mut Vec<Action>,
     ) {
         let Some(state) = self.services.get(start.service) else { return };
-        let claim = claim(&start, &state.service.task);
-        let asks_tables = state.service.wrapped.is_some();
-        let (facts, waits) = (Facts::default(), Waits::Tables);
-        let judgment = Box::new(Judgment { start, claim, request, facts, waits });
+        let leaving = self.leaving.iter().position(|other| *other == start);
+        let is_leaving = leaving.map(|place| self.leaving.swap_remove(place)).is_some();
+        let claim = if is_leaving { None } else { Some(claim(&start, &state.service.task)) };
+        let asks_tables = state.service.wrapped.is_some() && !is_leaving;
+        let (facts, user, waits) = (Facts::default(), None, Waits::Tables);
+        let judgment = Box::new(Judgment { start, claim, request, facts, user, waits });
         let has_tables = is_current && self.tables.is_some() && self.reading_tables.is_none();
         if has_tables || !asks_tables {
             self.judge(judgment, now, actions);
@@ -180,11 +195,33 @@ impl Supervisor {
                 }
                 Next::IsUndecided => return self.refuse_undecided(&judgment, now, actions),
                 Next::IsDecided(decision) => return self.decided(&judgment, *decision, now, actions),
+                Next::NeedsUser(patience) => match Question::ident(&judgment.request, patience) {
+                    None => judgment.user = Some(false),
+                    Some(question) => {
+                        judgment.waits = Waits::User;
+                        let patience = Duration::from_secs(u64::from(patience)) + ANSWER;
+                        match self.look_up(judgment, question, patience, now, actions) {
+                            None => return,
+                            Some(back) => {
+                                judgment = back;
+                                self.identified(&mut judgment, Err("too many are asked".to_owned()), actions);
+                            }
+                        }
+                    }
+                },
+                Next::Leaves => {
+                    actions.push(turn_away(judgment.start.listener, judgment.start.handed));
+                    return;
+                }
                 Next::Needs(lookup, rule) => match Question::about(lookup, &judgment.request) {
                     None => judgment.facts.learn(lookup, Found::text(UNKNOWN)),
                     Some(question) => {
                         judgment.waits = Waits::For(lookup, rule);
-                        match self.look_up(judgment, question, lookup, now, actions) {
+                        let patience = match lookup {
+                            Lookup::ClientName | Lookup::ServerName => NAME_PATIENCE,
+                            Lookup::User(seconds) => Duration::from_secs(u64::from(seconds)) + ANSWER,
+                        };
+                        match self.look_up(judgment, question, patience, now, actions) {
                             None => return,
                             Some(back) => {
                                 judgment = back;
@@ -200,13 +237,25 @@ impl Supervisor {
     /// What is to be done about a caller, as far as the facts go: first the lists of its service are asked, then
     /// hosts.allow and hosts.deny.
     fn next(&self, judgment: &Judgment) -> Next {
-        let Judgment { start, request, facts, .. } = judgment;
+        let Judgment { start, request, facts, user, claim, .. } = judgment;
+        if claim.is_none() {
+            return if user.is_none() { Next::NeedsUser(USER_PATIENCE) } else { Next::Leaves };
+        }
         if self.needs_name(start) {
             match &facts.client_name {
                 None => return Next::Needs(Lookup::ClientName, None),
                 Some(found) if !self.admits_name(start, found.name()) => {
                     return Next::IsRefused(Reason::Address);
                 }
+                Some(_) => {}
+            }
+        }
+        if self.needs_user(start) {
+            let is_insisted = self.guard(start.listener).is_some_and(|guard| guard.id_only);
+            match user {
+                None if is_insisted => return Next::NeedsUser(LONG_USER_PATIENCE),
+                None => return Next::NeedsUser(USER_PATIENCE),
+                Some(false) if is_insisted => return Next::IsRefused(Reason::NoUser),
                 Some(_) => {}
             }
         }
@@ -218,6 +267,17 @@ impl Supervisor {
         match access::decide(tables, request, facts) {
             Outcome::Decided(decision) => Next::IsDecided(decision),
             Outcome::Needs(lookup, rule) => Next::Needs(lookup, rule),
+        }
+    }
+
+    /// A caller's machine has said who calls, or not.
+    fn identified(&self, judgment: &mut Judgment, said: Result<Vec<u8>, String>, actions: &mut Vec<Action>) {
+        judgment.user = Some(said.is_ok());
+        let Start { listener, peer, .. } = judgment.start;
+        let is_insisted = self.guard(listener).is_some_and(|guard| guard.id_only);
+        // Who need not say it and does not is nothing to speak of.
+        if said.is_ok() || is_insisted {
+            actions.push(Action::Log(Log::Identified { listener, peer, said }));
         }
     }
 
@@ -236,7 +296,7 @@ impl Supervisor {
         &mut self,
         judgment: Box<Judgment>,
         question: Question,
-        lookup: Lookup,
+        patience: Duration,
         now: Tick,
         actions: &mut Vec<Action>,
     ) -> Option<Box<Judgment>> {
@@ -244,10 +304,7 @@ impl Supervisor {
             Ok(id) => id,
             Err(judgment) => return Some(judgment),
         };
-        let until = now.after(match lookup {
-            Lookup::ClientName | Lookup::ServerName => NAME_PATIENCE,
-            Lookup::User(seconds) => Duration::from_secs(u64::from(seconds)) + ANSWER,
-        });
+        let until = now.after(patience);
         match self.lookups.ask(question, id, until) {
             Ok(None) => {}
             Ok(Some(asked)) => {
@@ -284,6 +341,13 @@ impl Supervisor {
         let found = found.unwrap_or(Found::Undecided);
         for judgment in waiting {
             let Some(mut judgment) = self.judgments.remove(judgment) else { continue };
+            if judgment.waits == Waits::User {
+                let said = match &found {
+                    Found::Text(text) => Ok(text.to_vec()),
+                    Found::Undecided => Err(remark.clone().unwrap_or_else(|| "timeout".to_owned())),
+                };
+                self.identified(&mut judgment, said, actions);
+            }
             if let Waits::For(lookup, rule) = judgment.waits {
                 if let Some(text) = &remark {
                     let note = Note { kind: NoteKind::Warning, rule, text: text.clone() };
@@ -383,7 +447,7 @@ impl Supervisor {
         let Judgment { start, claim, .. } = judgment;
         let state = self.services.get(start.service).filter(|state| !state.listeners.is_empty());
         let is_open = self.listeners.get(start.listener).is_some_and(|listener| listener.phase.is_open());
-        is_open && state.is_some_and(|state| pool(&state.service.task) == claim.pool)
+        is_open && state.zip(*claim).is_some_and(|(state, claim)| pool(&state.service.task) == claim.pool)
     }
 
     /// Sends a caller away and gives back what it held.
@@ -393,7 +457,9 @@ impl Supervisor {
         if is_open || matches!(start.handed, Handed::Connection(_)) {
             self.dismiss(start.listener, start.handed, reason, start.peer, actions);
         }
-        self.release(*claim, actions);
+        if let Some(claim) = claim {
+            self.release(*claim, actions);
+        }
     }
 
     fn count_denied(&mut self, start: &Start) {

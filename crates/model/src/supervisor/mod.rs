@@ -124,6 +124,8 @@ pub struct Supervisor {
     /// Callers about whom something has to be found out.
     judgments: Slots<Box<Judgment>>,
     lookups: Lookups<JudgmentId>,
+    /// Callers who are turned away once it is logged who they are.
+    leaving: Vec<Start>,
     /// Who has called a sensor.
     denied: DenyList,
     /// How the machine was when that mattered last.
@@ -151,6 +153,7 @@ impl Supervisor {
             reading_tables: None,
             judgments: Slots::default(),
             lookups: Lookups::default(),
+            leaving: Vec::new(),
             denied: DenyList::default(),
             circumstances: None,
             timers: BTreeSet::new(),
@@ -447,7 +450,7 @@ impl Supervisor {
             return;
         }
         let start = Start { service, listener: id, handed, peer };
-        if state.service.wrapped.is_some() || self.needs_name(&start) {
+        if state.service.wrapped.is_some() || self.needs_name(&start) || self.needs_user(&start) {
             actions.push(Action::Examine(start));
         } else {
             self.begin(start, None, now, actions);

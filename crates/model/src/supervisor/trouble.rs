@@ -177,7 +177,7 @@ impl Supervisor {
 
     /// Sends a caller away, with what such callers are sent, and says so where that is logged.
     pub(super) fn dismiss(
-        &self,
+        &mut self,
         id: ListenerId,
         handed: Handed,
         reason: Reason,
@@ -185,11 +185,19 @@ impl Supervisor {
         actions: &mut Vec<Action>,
     ) {
         let policy = self.service_of(id).and_then(|service| service.policy.as_deref());
-        if let Some(policy) = policy {
-            self.say_banner(policy.banners.failure.as_ref(), handed, actions);
-        }
-        actions.push(turn_away(id, handed));
+        let banner = policy.and_then(|policy| policy.banners.failure.as_ref());
+        self.say_banner(banner, handed, actions);
         self.log_failure(id, reason, peer, actions);
+        let asks = policy.is_some_and(|policy| policy.log.failure.user);
+        match self.listeners.get(id).map(|listener| listener.service) {
+            Some(service) if asks && matches!(handed, Handed::Connection(_)) => {
+                // Its machine can say whose connection it is only as long as it is one.
+                let start = Start { service, listener: id, handed, peer };
+                self.leaving.push(start);
+                actions.push(Action::Examine(start));
+            }
+            Some(_) | None => actions.push(turn_away(id, handed)),
+        }
     }
 
     /// Says that somebody is not served, where that is logged.

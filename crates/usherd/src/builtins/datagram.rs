@@ -7,7 +7,7 @@ use usherd_model::datagram::is_loop;
 use usherd_model::service::Builtin;
 use usherd_sys::datagram::Batch;
 
-use super::{chargen_line, daytime, time};
+use super::{CHARGEN, CHARGEN_OF_XINETD, chargen_line, daytime, daytime_of_xinetd, time};
 
 /// The built-ins' share of the work on datagrams. Buffers are made with the first datagram.
 #[derive(Default)]
@@ -66,11 +66,14 @@ impl Datagrams {
             match builtin {
                 Builtin::Echo => batch.echo(index),
                 Builtin::Discard | Builtin::Tcpmux => {}
-                Builtin::Chargen => {
-                    batch.answer(index, chargen_line(self.line));
+                Builtin::Chargen | Builtin::ChargenOfXinetd => {
+                    let pattern: &[u8] =
+                        if builtin == Builtin::Chargen { &CHARGEN } else { &CHARGEN_OF_XINETD };
+                    batch.answer(index, chargen_line(pattern, self.line));
                     self.line = self.line.wrapping_add(1);
                 }
                 Builtin::Daytime => batch.answer(index, daytime().as_bytes()),
+                Builtin::DaytimeOfXinetd => batch.answer(index, daytime_of_xinetd().as_bytes()),
                 Builtin::Time => batch.answer(index, &time()),
             }
         }

@@ -15,7 +15,7 @@ use usherd_model::supervisor::ServiceId;
 use usherd_model::tcpmux::{self, Line, Request};
 use usherd_model::time::Tick;
 
-use super::{CHARGEN, daytime, time};
+use super::{CHARGEN, CHARGEN_OF_XINETD, daytime, daytime_of_xinetd, time};
 
 /// Bytes that are read at once, and so the most that one session holds.
 const PIECE: usize = 16 * 1024;
@@ -45,8 +45,8 @@ enum Work {
     /// With what could not be written yet.
     Echo(Vec<u8>),
     Discard,
-    /// With the place in the pattern.
-    Chargen(usize),
+    /// With the pattern, and the place in it.
+    Chargen(&'static [u8], usize),
     Tcpmux(Line),
 }
 
@@ -84,10 +84,12 @@ impl Sessions {
     ) -> Option<EventFlags> {
         let work = match builtin {
             Builtin::Daytime => return answer(&connection, daytime().as_bytes()),
+            Builtin::DaytimeOfXinetd => return answer(&connection, daytime_of_xinetd().as_bytes()),
             Builtin::Time => return answer(&connection, &time()),
             Builtin::Echo => Work::Echo(Vec::new()),
             Builtin::Discard => Work::Discard,
-            Builtin::Chargen => Work::Chargen(0),
+            Builtin::Chargen => Work::Chargen(&CHARGEN, 0),
+            Builtin::ChargenOfXinetd => Work::Chargen(&CHARGEN_OF_XINETD, 0),
             Builtin::Tcpmux => Work::Tcpmux(Line::default()),
         };
         let mut session =
@@ -158,7 +160,7 @@ impl Session {
     fn held(&self) -> usize {
         match &self.work {
             Work::Echo(rest) => rest.len(),
-            Work::Discard | Work::Chargen(_) | Work::Tcpmux(_) => 0,
+            Work::Discard | Work::Chargen(..) | Work::Tcpmux(_) => 0,
         }
     }
 
@@ -167,7 +169,7 @@ impl Session {
         match &self.work {
             Work::Echo(rest) if !rest.is_empty() => EventFlags::OUT,
             Work::Echo(_) | Work::Discard | Work::Tcpmux(_) => reads,
-            Work::Chargen(_) => reads | EventFlags::OUT,
+            Work::Chargen(..) => reads | EventFlags::OUT,
         }
     }
 
@@ -194,16 +196,16 @@ impl Session {
             Work::Discard => read(connection, buffer, ended).is_some() && !*ended,
             // It is done by `ask`, since it can end in another way.
             Work::Tcpmux(_) => true,
-            Work::Chargen(at) => {
+            Work::Chargen(pattern, at) => {
                 if readable && !*ended && read(connection, buffer, ended).is_none() {
                     return false;
                 }
                 for _ in 0..TURN {
-                    let Some(sent) = write(connection, &CHARGEN[*at..]) else { return false };
+                    let Some(sent) = write(connection, &pattern[*at..]) else { return false };
                     if sent == 0 {
                         break;
                     }
-                    *at = (*at + sent) % CHARGEN.len();
+                    *at = (*at + sent) % pattern.len();
                 }
                 true
             }

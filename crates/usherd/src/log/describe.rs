@@ -106,6 +106,18 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
                 .xinetd(line)
                 .service_log(log.target)
         }
+        Log::Identified { listener, peer, said } => {
+            let (label, name, log) =
+                (names.listener(*listener), names.name_of(*listener), names.log_of(*listener));
+            let user = said.as_ref().map(|user| printable(user));
+            let line = xinetd::identified(&name, *peer, user.as_deref().map_err(|why| why.as_str()));
+            Record::new(Level::Info, "identified", format!("{label}: {line}"))
+                .field("service", name)
+                .field("listener", label)
+                .field("peer", peer.map_or_else(String::new, |peer| peer.to_string()))
+                .xinetd(line)
+                .service_log(log.target)
+        }
         Log::Sensed { listener, source, time } => {
             let label = names.listener(*listener);
             let (how_long, xinetd) = match time {
@@ -206,7 +218,11 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
             let old = kept + changed;
             // The first one has nothing before it.
             let xinetd = match old + removed {
-                0 => format!("Started working: {services} available service{}", plural(services)),
+                0 => format!(
+                    "{} started with libwrap loadavg options compiled in.\nStarted working: {services} available service{}",
+                    env!("CARGO_PKG_VERSION"),
+                    plural(services)
+                ),
                 1.. => format!("Reconfigured: new={added} old={old} dropped={removed} (services)"),
             };
             Record::new(level, "configured", text)

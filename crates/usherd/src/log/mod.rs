@@ -188,6 +188,13 @@ impl Logger {
         }
     }
 
+    /// Writes what only xinetd says.
+    pub fn log_for_xinetd(&mut self, level: Level, text: &'static str) {
+        if self.format == Format::Xinetd {
+            self.log(&Record::new(level, "xinetd", text));
+        }
+    }
+
     /// Lets go of all files: they may have been moved away.
     pub fn reopen(&mut self) {
         self.files.reopen();
@@ -219,7 +226,12 @@ impl Logger {
                 }
                 return;
             }
-            Format::Xinetd if !record.xinetd.is_empty() => record.xinetd.clone(),
+            Format::Xinetd if !record.xinetd.is_empty() => {
+                for line in record.xinetd.lines() {
+                    self.write(record, line.to_owned());
+                }
+                return;
+            }
             Format::Original | Format::Xinetd => record.text.clone(),
         };
         self.write(record, line);

@@ -55,6 +55,14 @@ pub(super) fn limit(id: &str, limit: Limit, pause: Option<Duration>) -> String {
     }
 }
 
+/// `USERID: id UNIX :joe`, or `NOID: id 192.0.2.1 no server`
+pub(super) fn identified(id: &str, peer: Option<SocketAddr>, said: Result<&str, &str>) -> String {
+    match said {
+        Ok(user) => format!("USERID: {id} {user}"),
+        Err(why) => format!("NOID: {id} {} {why}", address_text(peer.map(|peer| peer.ip()))),
+    }
+}
+
 /// The word of xinetd for it.
 fn reason_word(reason: Reason) -> &'static str {
     match reason {
@@ -71,6 +79,7 @@ fn reason_word(reason: Reason) -> &'static str {
         Reason::Address => "address",
         Reason::Time => "time",
         Reason::Load => "load",
+        Reason::NoUser => "userid",
         Reason::NoProcess => "fork",
     }
 }
@@ -82,8 +91,11 @@ fn number(pid: Option<Pid>) -> String {
 
 /// The address as the socket has it: that of an IPv4 caller of an IPv6 socket is longer.
 fn from(address: Option<IpAddr>) -> String {
-    let address = address.map_or_else(|| "<no address>".to_owned(), |address| address.to_string());
-    format!(" from={address}")
+    format!(" from={}", address_text(address))
+}
+
+fn address_text(address: Option<IpAddr>) -> String {
+    address.map_or_else(|| "<no address>".to_owned(), |address| address.to_string())
 }
 
 #[cfg(test)]
@@ -91,7 +103,7 @@ mod tests {
     use super::*;
 
     const ALL: LogOnSuccess =
-        LogOnSuccess { pid: true, host: true, exit: true, duration: true, traffic: false };
+        LogOnSuccess { pid: true, host: true, user: false, exit: true, duration: true, traffic: false };
 
     #[test]
     fn lines_are_those_of_xinetd() {
@@ -110,12 +122,12 @@ mod tests {
         );
         let only = LogOnSuccess { exit: true, ..none };
         assert_eq!(exit("exitonly", only, Exit::Signal(9), pid, seconds), "EXIT: exitonly signal=9");
-        let failure = LogOnFailure { attempt: true, host: true };
+        let failure = LogOnFailure { attempt: true, host: true, user: false };
         assert_eq!(
             fail("cps", failure, Reason::Limit(Limit::Starts), peer("192.0.2.1:5")),
             "FAIL: cps connections per second from=192.0.2.1"
         );
-        let attempt = LogOnFailure { attempt: true, host: false };
+        let attempt = LogOnFailure { attempt: true, host: false, user: false };
         assert_eq!(fail("it", attempt, Reason::Tables, None), "FAIL: it libwrap");
     }
 }

@@ -33,6 +33,7 @@ impl Checker<'_> {
             peers: peers?,
             times: if let Some(times) = times { Some(times?) } else { None },
             max_load: if let Some(max_load) = max_load { max_load? } else { None },
+            id_only: self.id_only(attributes, kind, handover)?,
             sensor: sensor?,
         })
     }
@@ -110,6 +111,21 @@ impl Checker<'_> {
                 None
             }
         }
+    }
+
+    fn id_only(
+        &mut self,
+        attributes: &Attributes,
+        kind: Option<SocketKind>,
+        handover: Option<Handover>,
+    ) -> Option<bool> {
+        let Some(word) = &attributes.flags.id_only else { return Some(false) };
+        if kind == Some(SocketKind::Stream) && handover == Some(Handover::Connection) {
+            return Some(true);
+        }
+        self.error("id-only", word, "nobody can be asked who calls this service").expected =
+            "socket_type = stream and wait = no, or no IDONLY".to_owned();
+        None
     }
 
     #[expect(clippy::option_option, reason = "no sensor and a wrong one are different answers")]

@@ -127,7 +127,7 @@ impl Checker<'_> {
         let Some(attributes) = entry.attributes.as_deref() else { return Some(()) };
         let flags = &attributes.flags;
         let redirect = attributes.redirect.iter().map(|words| &words.name);
-        let words = [&flags.id_only, &flags.labeled];
+        let words = [&flags.labeled];
         let all: Vec<Word> = redirect.chain(words.into_iter().flatten()).cloned().collect();
         for word in &all {
             self.error("not-there-yet", word, "this is not supported yet").hint =

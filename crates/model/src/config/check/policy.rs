@@ -17,7 +17,8 @@ impl Checker<'_> {
         handover: Option<Handover>,
     ) -> Option<Option<Box<Policy>>> {
         let Some(attributes) = entry.attributes.as_deref() else { return Some(None) };
-        let log = self.service_log(attributes);
+        let has_callers = kind == Some(SocketKind::Stream) && handover == Some(Handover::Connection);
+        let log = self.service_log(attributes, has_callers);
         let always = self.banner(attributes.banner.as_ref());
         let success = self.banner(attributes.banner_success.as_ref());
         let failure = self.banner(attributes.banner_fail.as_ref());

@@ -9,13 +9,13 @@ use crate::policy::{LogFile, LogOnFailure, LogOnSuccess, LogTarget, ServiceLog};
 
 impl Checker<'_> {
     /// `None` when a word is wrong.
-    pub(super) fn service_log(&mut self, attributes: &Attributes) -> Option<ServiceLog> {
+    pub(super) fn service_log(&mut self, attributes: &Attributes, has_callers: bool) -> Option<ServiceLog> {
         let target = match &attributes.log_type {
             Some(words) => self.log_target(words),
             None => Some(LogTarget::Daemon),
         };
-        let success = self.log_on_success(attributes);
-        let failure = self.log_on_failure(attributes);
+        let success = self.log_on_success(attributes, has_callers);
+        let failure = self.log_on_failure(attributes, has_callers);
         Some(ServiceLog { target: target?, success: success?, failure: failure? })
     }
 
@@ -100,13 +100,14 @@ impl Checker<'_> {
         bytes
     }
 
-    fn log_on_success(&mut self, attributes: &Attributes) -> Option<LogOnSuccess> {
+    fn log_on_success(&mut self, attributes: &Attributes, has_callers: bool) -> Option<LogOnSuccess> {
         let mut log = LogOnSuccess::default();
         let mut is_good = true;
         for word in attributes.log_on_success.iter().flat_map(|words| &words.values) {
             match word.value.to_ascii_uppercase().as_slice() {
                 b"PID" => log.pid = true,
                 b"HOST" => log.host = true,
+                b"USERID" => log.user = self.can_ask(word, has_callers),
                 b"EXIT" => log.exit = true,
                 b"DURATION" => log.duration = true,
                 b"TRAFFIC" => log.traffic = true,
@@ -116,13 +117,14 @@ impl Checker<'_> {
         if is_good { Some(log) } else { None }
     }
 
-    fn log_on_failure(&mut self, attributes: &Attributes) -> Option<LogOnFailure> {
+    fn log_on_failure(&mut self, attributes: &Attributes, has_callers: bool) -> Option<LogOnFailure> {
         let mut log = LogOnFailure::default();
         let mut is_good = true;
         for word in attributes.log_on_failure.iter().flat_map(|words| &words.values) {
             match word.value.to_ascii_uppercase().as_slice() {
                 b"ATTEMPT" => log.attempt = true,
                 b"HOST" => (log.attempt, log.host) = (true, true),
+                b"USERID" => (log.attempt, log.user) = (true, self.can_ask(word, has_callers)),
                 b"RECORD" => {
                     log.attempt = true;
                     self.warning("log-record", word, "RECORD is not there any more, in xinetd either").hint =
@@ -134,11 +136,16 @@ impl Checker<'_> {
         if is_good { Some(log) } else { None }
     }
 
-    fn bad_log_word(&mut self, word: &Word, expected: &str) -> bool {
-        if word.value.eq_ignore_ascii_case(b"userid") {
-            self.error("not-there-yet", word, "this is not supported yet");
-            return false;
+    /// Whether there are connections, about which a caller's machine can be asked.
+    fn can_ask(&mut self, word: &Word, has_callers: bool) -> bool {
+        if !has_callers {
+            self.warning("no-userid", word, "nobody can be asked who calls this service").hint =
+                "USERID is left out, as in xinetd: it needs socket_type = stream and wait = no".to_owned();
         }
+        has_callers
+    }
+
+    fn bad_log_word(&mut self, word: &Word, expected: &str) -> bool {
         self.error("bad-log-word", word, format!("{} cannot be logged", quoted(word))).expected =
             expected.to_owned();
         false

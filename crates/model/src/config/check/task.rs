@@ -69,7 +69,9 @@ impl Checker<'_> {
         let known = words.into_iter().find_map(Internal::by_name).or_else(|| self.internal_of_alias(entry));
         let known = known.filter(|known| mux.is_none() || !known.is_tcpmux());
         match known {
-            Some(Internal::Builtin(builtin)) if builtin.speaks(kind) => Some(Task::Builtin(builtin)),
+            Some(Internal::Builtin(builtin)) if builtin.speaks(kind) => {
+                Some(Task::Builtin(if entry.attributes.is_some() { builtin.of_xinetd() } else { builtin }))
+            }
             Some(Internal::Auth) if kind == SocketKind::Stream => {
                 self.auth(entry, handover).map(Task::Program)
             }
