@@ -85,7 +85,7 @@ fn words(entry: &Entry) -> impl Iterator<Item = &Word> {
 }
 
 fn limits(entry: &Entry) -> [Option<&LimitWord>; 4] {
-    let LimitWords { starts, children, source_starts, source_children } = &entry.limits;
+    let LimitWords { starts, children, source_starts, source_children, rate: _ } = &entry.limits;
     [starts.as_ref(), children.as_ref(), source_starts.as_ref(), source_children.as_ref()]
 }
 

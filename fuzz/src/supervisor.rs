@@ -30,7 +30,7 @@ pub fn check(bytes: &[u8]) {
     let settings = Settings {
         max_children: 1 + u32::from(fate.below(4)),
         max_sessions: 1 + u32::from(fate.below(3)),
-        log_connections: false,
+        ..Settings::default()
     };
     let mut shell = Shell::new(settings, fate);
     for _ in 0..MOVES {

@@ -94,6 +94,7 @@ pub struct Lookups<Who> {
     /// Questions that wait for a place, in order.
     queue: VecDeque<LookupId<Who>>,
     under_way: usize,
+    most_under_way: usize,
     of_source: HashMap<IpNet, usize>,
 }
 
@@ -108,17 +109,23 @@ pub const MOST: usize = 1024;
 
 impl<Who> Default for Lookups<Who> {
     fn default() -> Self {
+        Self::new(MOST_UNDER_WAY)
+    }
+}
+
+impl<Who> Lookups<Who> {
+    /// Of which so many are under way at the same time, and never more than the helper does.
+    pub fn new(most_under_way: usize) -> Self {
         Self {
             asked: Slots::default(),
             by_question: BTreeMap::new(),
             queue: VecDeque::new(),
             under_way: 0,
+            most_under_way: most_under_way.clamp(1, MOST_UNDER_WAY),
             of_source: HashMap::new(),
         }
     }
-}
 
-impl<Who> Lookups<Who> {
     /// Asks for somebody, who waits no longer than until `ends`. The name of a new question, and nothing for one that
     /// others wait for already; or `who` back when there are too many questions.
     pub fn ask(&mut self, question: Question, who: Who, ends: Tick) -> Result<Option<LookupId<Who>>, Who> {
@@ -138,7 +145,7 @@ impl<Who> Lookups<Who> {
 
     /// The next question for which there is a place; it is under way from now on.
     pub fn begin_next(&mut self) -> Option<(LookupId<Who>, Question)> {
-        if self.under_way >= MOST_UNDER_WAY {
+        if self.under_way >= self.most_under_way {
             return None;
         }
         let has_place = |id: &LookupId<Who>| {

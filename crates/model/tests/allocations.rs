@@ -55,7 +55,7 @@ fn connection(core: &mut Supervisor, actions: &mut Vec<Action>, now: Tick, numbe
 #[test]
 fn a_connection_allocates_nothing_once_warm() {
     let (config, ..) = world::read("2000 stream tcp4 nowait.1000000 nobody /bin/cat cat\n");
-    let mut core = Supervisor::new(Settings { max_children: 100, max_sessions: 1, log_connections: false });
+    let mut core = Supervisor::new(Settings { max_children: 100, max_sessions: 1, ..Settings::default() });
     let mut actions = Vec::new();
     core.handle(Event::Loaded(Box::new(config)), Tick::default(), &mut actions);
     let (listener, _) = core.listeners().next().expect("one listener");

@@ -438,7 +438,7 @@ fn what_originals_disagree_about_is_said_once() {
 #[test]
 fn a_limit_of_zero_serves_nobody_at_any_time() {
     let mut world =
-        World::with("", &defaults(), Settings { max_children: 9, max_sessions: 9, log_connections: false });
+        World::with("", &defaults(), Settings { max_children: 9, max_sessions: 9, ..Settings::default() });
     let text = "2000 on socktype = stream, protocol = tcp4, wait = no, user = root, exec = /bin/x, service_max = 0;\n";
     world.load(text);
     for _ in 0..3 {
@@ -472,7 +472,7 @@ fn netbsd_service_max_and_ip_max() {
                 13 on socktype = stream, protocol = tcp4, wait = yes, user = root, exec = /bin/x, service_max = 2;\n\
                 14 on socktype = stream, protocol = tcp4, wait = no, user = root, exec = /bin/x, service_max = 5, ip_max = 3;\n\
                 15 on socktype = stream, protocol = tcp4, wait = no, user = root, exec = /bin/x, ip_max = 0;\n";
-    let settings = Settings { max_children: 99, max_sessions: 9, log_connections: false };
+    let settings = Settings { max_children: 99, max_sessions: 9, ..Settings::default() };
     let mut world = World::with(text, &defaults(), settings);
     let mut served = |name: &str, peer: &str| {
         let mut count = 0;

@@ -80,7 +80,7 @@ fn a_flood_for_an_hour_is_one_episode_and_every_minute_serves() {
 
 fn limited(limits: Limits) -> World {
     let defaults = Defaults { limits, ..defaults() };
-    let settings = Settings { max_children: 100, max_sessions: 10, log_connections: false };
+    let settings = Settings { max_children: 100, max_sessions: 10, ..Settings::default() };
     World::with("2000 stream tcp4 nowait nobody /bin/cat cat\n", &defaults, settings)
 }
 
@@ -129,7 +129,7 @@ fn a_source_is_refused_and_the_others_are_not() {
 #[test]
 fn the_cap_on_all_children_resumes_listeners_in_order() {
     let text = "2000 stream tcp4 nowait nobody /bin/cat cat\n2001 stream tcp4 nowait nobody /bin/cat cat\n";
-    let settings = Settings { max_children: 1, max_sessions: 10, log_connections: false };
+    let settings = Settings { max_children: 1, max_sessions: 10, ..Settings::default() };
     let mut world = World::with(text, &defaults(), settings);
     let first = started(world.call("2000"));
     assert_eq!(world.call("2001"), Call::Waits);
@@ -149,7 +149,7 @@ fn the_cap_on_all_children_resumes_listeners_in_order() {
 fn room_that_nobody_wants_any_more_goes_to_the_next() {
     let lines: Vec<String> =
         (2000..2005).map(|port| format!("{port} stream tcp4 nowait nobody /bin/cat cat\n")).collect();
-    let settings = Settings { max_children: 1, max_sessions: 10, log_connections: false };
+    let settings = Settings { max_children: 1, max_sessions: 10, ..Settings::default() };
     let mut world = World::with(&lines.concat(), &defaults(), settings);
     let first = started(world.call("2000"));
     for port in 2000..2005 {
@@ -164,7 +164,7 @@ fn room_that_nobody_wants_any_more_goes_to_the_next() {
 #[test]
 fn a_listener_waits_for_room_in_one_place_only() {
     let line = |port: u16, program: &str| format!("{port} stream tcp4 nowait nobody {program} it\n");
-    let settings = Settings { max_children: 1, max_sessions: 10, log_connections: false };
+    let settings = Settings { max_children: 1, max_sessions: 10, ..Settings::default() };
     let mut world = World::with(&(line(2000, "/bin/cat") + &line(2001, "/bin/cat")), &defaults(), settings);
     let first = started(world.call("2000"));
     let waiting = |world: &World| world.core.waiting(Pool::Children).collect::<Vec<_>>();
@@ -187,7 +187,7 @@ fn a_listener_that_changes_its_service_while_it_waits_goes_on() {
     let line =
         |host: &str, port: u16, wait: &str| format!("{host}:{port} stream tcp4 {wait} nobody /bin/cat cat\n");
     let defaults = Defaults { limits: Limits { children: Some(1), ..defaults().limits }, ..defaults() };
-    let settings = Settings { max_children: 100, max_sessions: 10, log_connections: false };
+    let settings = Settings { max_children: 100, max_sessions: 10, ..Settings::default() };
     let text = line("192.0.2.1", 2000, "nowait") + &line("192.0.2.1", 2001, "nowait");
     let mut world = World::with(&text, &defaults, settings);
     let first = started(world.call("2000"));

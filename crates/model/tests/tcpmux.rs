@@ -14,7 +14,7 @@ const CONFIG: &str = "1 stream tcp4 nowait root internal tcpmux\n\
                       tcpmux/+echo stream tcp nowait root internal\n";
 
 fn world() -> World {
-    World::with(CONFIG, &defaults(), Settings { max_children: 9, max_sessions: 2, log_connections: false })
+    World::with(CONFIG, &defaults(), Settings { max_children: 9, max_sessions: 2, ..Settings::default() })
 }
 
 fn ask(world: &mut World, request: Request) -> Call {

@@ -210,11 +210,9 @@ fn a_reload_that_changes_a_list_counts_with_the_next_caller() {
 
 /// What was logged of who callers are.
 fn users(world: &World) -> Vec<Result<String, String>> {
-    let user = |log: &Log| match log {
-        Log::Identified { said, .. } => {
-            Some(said.clone().map(|text| String::from_utf8(text).expect("text")))
-        }
-        _ => None,
+    let user = |log: &Log| {
+        let Log::Identified { said, .. } = log else { return None };
+        Some(said.clone().map(|text| String::from_utf8(text).expect("text")))
     };
     world.logs.iter().filter_map(user).collect()
 }

@@ -289,7 +289,7 @@ pub fn xinetd() -> Command {
         .arg(flag("dontfork", "dontfork", "Stay in the foreground, whatever there is to serve"))
         .arg(flag("stayalive", "stayalive", "Go on when there is nothing to serve"))
         .arg(count("limit", "The most programs in all at the same time [no limit]"))
-        .arg(count("logprocs", "The most look-ups of users at the same time; those that wait wait for a while [15]"))
+        .arg(count("logprocs", "The most look-ups about callers at the same time, at most 32 [15]"))
         .arg(flag("inetd-compat", "inetd_compat", "Read /etc/inetd.conf too"))
         .arg(flag("inetd-ipv6", "inetd_ipv6", "Nothing: services of /etc/inetd.conf have both families"))
         .arg(count("cc", "Nothing: there is no check of the daemon's own state to be made now and then"))

@@ -83,8 +83,22 @@ pub struct Settings {
     pub max_children: u32,
     /// The most sessions of built-in services at the same time.
     pub max_sessions: u32,
+    /// The most look-ups about callers at the same time.
+    pub max_lookups: usize,
     /// Whether each connection is logged.
     pub log_connections: bool,
+}
+
+impl Default for Settings {
+    /// Nothing is limited that need not be, and no connection logged.
+    fn default() -> Self {
+        Self {
+            max_children: u32::MAX,
+            max_sessions: u32::MAX,
+            max_lookups: lookups::MOST_UNDER_WAY,
+            log_connections: false,
+        }
+    }
 }
 
 /// Something that ends by itself.
@@ -152,7 +166,7 @@ impl Supervisor {
             tables: None,
             reading_tables: None,
             judgments: Slots::default(),
-            lookups: Lookups::default(),
+            lookups: Lookups::new(settings.max_lookups),
             leaving: Vec::new(),
             denied: DenyList::default(),
             circumstances: None,

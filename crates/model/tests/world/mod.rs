@@ -322,11 +322,7 @@ pub struct World {
 
 impl World {
     pub fn new(text: &str) -> Self {
-        Self::with(
-            text,
-            &defaults(),
-            Settings { max_children: 100, max_sessions: 10, log_connections: false },
-        )
+        Self::with(text, &defaults(), Settings { max_children: 100, max_sessions: 10, ..Settings::default() })
     }
 
     pub fn with(text: &str, defaults: &Defaults, settings: Settings) -> Self {

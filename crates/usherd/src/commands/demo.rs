@@ -67,7 +67,12 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
             defaults: Defaults { stderr: Stderr::Log, ..defaults(DialectName::Union) },
             tables: TablePaths::within(&folder),
         },
-        settings: Settings { max_children: 256, max_sessions: max_sessions(), log_connections: true },
+        settings: Settings {
+            max_children: 256,
+            max_sessions: max_sessions(),
+            log_connections: true,
+            ..Settings::default()
+        },
         insistence: Insistence::AllOrNothing,
         speech: Speech::People,
         pid_file: None,

@@ -94,6 +94,7 @@ fn options(matches: &ArgMatches) -> Result<Options, Exit> {
             max_children: u32::MAX,
             max_sessions: max_sessions(),
             log_connections: debug || logs_connections,
+            ..Settings::default()
         },
         insistence: Insistence::ServeTheRest,
         speech: match (debug, matches.get_flag("stderr")) {

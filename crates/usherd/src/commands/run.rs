@@ -42,6 +42,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
             max_children: matches.get_one::<u32>("max-children").copied().unwrap_or(u32::MAX),
             max_sessions: max_sessions(),
             log_connections: matches.get_flag("log-connections"),
+            ..Settings::default()
         },
         insistence: Insistence::ServeTheRest,
         speech: Speech::Stderr,

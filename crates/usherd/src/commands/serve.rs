@@ -74,6 +74,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
             max_children: number("max-children").unwrap_or(u32::MAX),
             max_sessions: max_sessions(),
             log_connections: !matches.get_flag("quiet"),
+            ..Settings::default()
         },
         insistence: Insistence::AllOrNothing,
         speech: Speech::Stderr,

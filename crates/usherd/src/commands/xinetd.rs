@@ -18,6 +18,8 @@ use crate::tables::TablePaths;
 
 const CONFIG: &str = "/etc/xinetd.conf";
 const INETD_CONFIG: &str = "/etc/inetd.conf";
+/// As xinetd has it.
+const LOOKUPS: usize = 15;
 
 pub(super) fn run(arguments: &[OsString]) -> Exit {
     match cli::xinetd().try_get_matches_from(with_long_words(arguments)) {
@@ -74,6 +76,7 @@ fn options(matches: &ArgMatches) -> Options {
         settings: Settings {
             max_children: matches.get_one::<u32>("limit").copied().unwrap_or(u32::MAX),
             max_sessions: max_sessions(),
+            max_lookups: matches.get_one::<u32>("logprocs").map_or(LOOKUPS, |most| *most as usize),
             log_connections: false,
         },
         insistence: if matches.get_flag("stayalive") || stays {
