@@ -540,4 +540,6 @@ pub struct Changes {
     pub removed: u32,
     /// Files and folders that could not be read: what came from them counts as kept.
     pub unread: u32,
+    /// Whether it is the first configuration.
+    pub is_first: bool,
 }

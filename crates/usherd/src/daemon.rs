@@ -1094,6 +1094,8 @@ impl Daemon {
 
     /// Ends a daemon that has not begun to serve.
     fn give_up(&mut self, failure: Failure) {
+        let (Failure::Configuration(why) | Failure::NotPermitted(why)) = &failure;
+        self.logger.log_for_xinetd(Level::Error, why);
         self.failure = Some(failure);
         self.ending = true;
     }

@@ -23,6 +23,7 @@ impl Supervisor {
         let mut changes = Changes {
             removed: crate::source::offset(plan.remove.len()),
             unread: crate::source::offset(new.unreadable.len()),
+            is_first: !std::mem::replace(&mut self.is_configured, true),
             ..Changes::default()
         };
         let mut open = self.open_listeners(&plan.contested);

@@ -116,6 +116,8 @@ enum Timer {
 #[derive(Debug)]
 pub struct Supervisor {
     settings: Settings,
+    /// Whether there was a configuration.
+    is_configured: bool,
     files: Vec<String>,
     services: Slots<ServiceState>,
     listeners: Slots<ListenerState>,
@@ -152,6 +154,7 @@ impl Supervisor {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
+            is_configured: false,
             files: Vec::new(),
             services: Slots::default(),
             listeners: Slots::default(),

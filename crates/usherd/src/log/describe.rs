@@ -206,7 +206,7 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
                 .field("error", words.clone())
                 .original(format!("accept (for {name}): {words}"))
         }
-        Log::Configured(Changes { kept, added, changed, removed, unread }) => {
+        Log::Configured(Changes { kept, added, changed, removed, unread, is_first }) => {
             let (level, how) = match unread {
                 0 => (Level::Notice, "configured"),
                 1.. => (Level::Warning, "configured without what cannot be read"),
@@ -216,14 +216,14 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
                 "{how}: {services} services ({kept} as before, {added} new, {changed} changed), {removed} gone"
             );
             let old = kept + changed;
-            // The first one has nothing before it.
-            let xinetd = match old + removed {
-                0 => format!(
+            let xinetd = if *is_first {
+                format!(
                     "{} started with libwrap loadavg options compiled in.\nStarted working: {services} available service{}",
                     env!("CARGO_PKG_VERSION"),
                     plural(services)
-                ),
-                1.. => format!("Reconfigured: new={added} old={old} dropped={removed} (services)"),
+                )
+            } else {
+                format!("Reconfigured: new={added} old={old} dropped={removed} (services)")
             };
             Record::new(level, "configured", text)
                 .xinetd(xinetd)

@@ -189,7 +189,7 @@ impl Logger {
     }
 
     /// Writes what only xinetd says.
-    pub fn log_for_xinetd(&mut self, level: Level, text: &'static str) {
+    pub fn log_for_xinetd(&mut self, level: Level, text: &str) {
         if self.format == Format::Xinetd {
             self.log(&Record::new(level, "xinetd", text));
         }

@@ -63,6 +63,11 @@ impl Daemon {
         daemon
     }
 
+    /// One in the foreground that somebody else has waited for.
+    pub fn of_child(child: Child) -> Self {
+        Self { pid: i32::try_from(child.id()).expect("a pid"), child: Some(child) }
+    }
+
     /// One that has gone into the background.
     pub fn of_pid(pid: i32) -> Self {
         Self { pid, child: None }

@@ -39,6 +39,7 @@ mod waiting;
 mod wrapped_inetd;
 mod wrapper_tools;
 mod wrappers;
+mod xinetd;
 
 /// Called by the C library, on the only thread there is, before `main`.
 #[used]

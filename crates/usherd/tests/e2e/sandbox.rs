@@ -224,7 +224,9 @@ fn furnish() -> Result<(), String> {
         fs::write(to, "").map_err(io)?;
         mount_bind(from, to).map_err(problem(to))?;
     }
-    symlink(USHERD, "/run/e2e/inetd").map_err(io)?;
+    for name in ["inetd", "xinetd"] {
+        symlink(USHERD, format!("/run/e2e/{name}")).map_err(io)?;
+    }
     furnish_dev().map_err(io)?;
     furnish_etc().map_err(io)?;
     // Sockets of an ordinary user's daemon are to have the ports that old configurations name.
