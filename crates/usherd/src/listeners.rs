@@ -4,7 +4,7 @@
 //! happen here: replacing a Unix socket that somebody serves, or a file that is not a socket.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -286,6 +286,9 @@ fn open_inet(
         }
         result => result.map_err(at(Call::Bind))?,
     }
+    if address.ip().is_multicast() {
+        join(&socket, address).map_err(at(Call::JoinGroup))?;
+    }
     let is_builtin = matches!(task, Task::Builtin(_));
     if is_builtin || spec.extras().no_delay || spec.extras().keep_alive {
         suit(&socket, spec, is_builtin)?;
@@ -296,6 +299,15 @@ fn open_inet(
         sockopt::set_socket_reuseaddr(&socket, true).map_err(at(Call::SetReuseAddress))?;
     }
     Ok(descriptors::move_up(socket))
+}
+
+/// Has what is sent to a group come to a socket that is bound to its address; on which interface is the kernel's choice,
+/// but for that of the address itself.
+fn join(socket: &OwnedFd, group: SocketAddr) -> rustix::io::Result<()> {
+    match group {
+        SocketAddr::V4(group) => sockopt::set_ip_add_membership(socket, group.ip(), &Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(group) => sockopt::set_ipv6_add_membership(socket, group.ip(), group.scope_id()),
+    }
 }
 
 /// Sets what a socket needs for a built-in, and what a program's has only where its service says so.

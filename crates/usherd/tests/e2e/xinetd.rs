@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
@@ -176,6 +176,26 @@ fn internal_services_have_the_forms_of_xinetd() {
             assert!(month.chars().all(|letter| letter.is_ascii_uppercase()), "{said:?}");
         }
         assert!(line(&mut connect(at(2002))).starts_with("!\"#$%&'()"));
+    });
+}
+
+#[test]
+fn an_address_of_a_group_joins_it() {
+    sandbox::run(|| {
+        need_users();
+        // The sandbox has the loopback only, and no way to groups.
+        let mut route = Command::new("ip");
+        route.args(["route", "add", "224.0.0.0/4", "dev", "lo"]);
+        if !route.status().is_ok_and(|status| status.success()) {
+            sandbox::skip("needs ip(8)");
+        }
+        let lines = format!("\tbind = 239.1.2.3\n\tlog_type = FILE {SERVICES}\n\tlog_on_success = HOST\n");
+        let config =
+            service("it", 2001, "answer it", &lines).replace("= stream", "= dgram").replace("= no", "= yes");
+        let _daemon = start(&config, &[]);
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("bind");
+        socket.send_to(b"hello", "239.1.2.3:2001").expect("send");
+        wait_for(SERVICES, "START: it from=127.0.0.1");
     });
 }
 
