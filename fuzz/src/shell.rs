@@ -12,9 +12,10 @@ use usherd_model::access::{self, Endpoint, Found, IpOptions};
 use usherd_model::admission::{Limit, Pool};
 use usherd_model::children::{Pid, SessionId};
 use usherd_model::event::{
-    AcceptError, Action, Call, ConnectionId, Event, Exit, Handed, NotStarted, OpenError, Start,
+    AcceptError, Action, Call, ConnectionId, Ending, Event, Exit, Handed, NotReached, NotStarted, OpenError,
+    Start, Traffic,
 };
-use usherd_model::failure::{Errno, Step};
+use usherd_model::failure::{Attempt, Errno, Step};
 use usherd_model::lifecycle::{Pause, Phase};
 use usherd_model::registry::{Netid, Refusal, Registration, Tidings};
 use usherd_model::service::{Builtin, ListenAddress, ListenerKey, SocketKind, Task};
@@ -41,6 +42,8 @@ pub struct Shell<'a> {
     running: BTreeMap<Pid, Start>,
     pids: i32,
     sessions: Vec<(SessionId, ServiceId, Option<IpAddr>)>,
+    /// Those of redirects.
+    redirects: Vec<(SessionId, ServiceId, Option<IpAddr>)>,
     /// Of the caller that was accepted last.
     last_source: Option<IpAddr>,
     prepared: HashSet<ServiceId>,
@@ -72,6 +75,7 @@ impl<'a> Shell<'a> {
             running: BTreeMap::new(),
             pids: 0,
             sessions: Vec::new(),
+            redirects: Vec::new(),
             last_source: None,
             prepared: HashSet::new(),
             is_loading: false,
@@ -156,6 +160,30 @@ impl<'a> Shell<'a> {
         }
         let (session, ..) = self.sessions.swap_remove(index % self.sessions.len());
         self.raise(Event::SessionEnded(session));
+        true
+    }
+
+    /// Something becomes of a redirected caller. False when there is none.
+    pub fn redirect_goes_on(&mut self, index: usize) -> bool {
+        if self.redirects.is_empty() {
+            return false;
+        }
+        let index = index % self.redirects.len();
+        let (session, ..) = self.redirects[index];
+        let target = SocketAddr::from(([192, 0, 2, 80], 80));
+        let event = match self.fate.below(8) {
+            0 => Event::NotReached(session, NotReached::Exhausted(Errno(24))),
+            1 => {
+                let attempts = Box::new([Attempt { target, errno: Errno(111) }]);
+                Event::NotReached(session, NotReached::Failed(attempts))
+            }
+            2..=4 => Event::Reached(session, target),
+            _ => Event::RedirectEnded(session, Traffic::default(), Ending::Complete),
+        };
+        if !matches!(event, Event::Reached(..)) {
+            self.redirects.swap_remove(index);
+        }
+        self.raise(event);
         true
     }
 
@@ -293,9 +321,21 @@ impl<'a> Shell<'a> {
                     };
                     self.events.push_back(Event::Asked { session, connection, peer, request });
                 } else {
-                    assert!(self.sessions.len() < self.settings.max_sessions as usize, "too many sessions");
+                    self.check_sessions();
                     self.sessions.push((session, service, source));
                 }
+            }
+            Action::Redirect { session, service, connection, .. } => {
+                assert!(self.pending.remove(&connection), "a redirect of a connection that is not there");
+                self.check_sessions();
+                let source = self.last_source;
+                self.check_source(service, source);
+                self.redirects.push((session, service, source));
+            }
+            Action::EndSession(session) if self.redirects.iter().any(|(other, ..)| *other == session) => {
+                self.redirects.retain(|(other, ..)| *other != session);
+                let ended = Event::RedirectEnded(session, Traffic::default(), Ending::Stopped);
+                self.events.push_back(ended);
             }
             Action::EndSession(session) => {
                 let before = self.sessions.len();
@@ -428,12 +468,19 @@ impl<'a> Shell<'a> {
         self.events.push_back(event);
     }
 
+    /// Whether there is room for one more session.
+    fn check_sessions(&self) {
+        let open = self.sessions.len() + self.redirects.len();
+        assert!(open < self.settings.max_sessions as usize, "too many sessions");
+    }
+
     /// Whether one more of this source is within the limit.
     fn check_source(&self, service: ServiceId, source: Option<IpAddr>) {
         let most = self.supervisor.service(service).and_then(|state| state.service().limits.source_children);
         let (Some(most), Some(source)) = (most, source) else { return };
         let programs = self.running.values().map(|start| (start.service, start.source()));
-        let all = programs.chain(self.sessions.iter().map(|(_, service, source)| (*service, *source)));
+        let sessions = self.sessions.iter().chain(&self.redirects);
+        let all = programs.chain(sessions.map(|(_, service, source)| (*service, *source)));
         let of_source = all.filter(|other| *other == (service, Some(source))).count();
         assert!(of_source < most as usize, "too many of one source");
     }
@@ -480,11 +527,12 @@ impl<'a> Shell<'a> {
         let (sessions, _) = self.supervisor.admission().running(Pool::Sessions);
         let judged: Vec<ServiceId> = self.supervisor.judged().collect();
         assert_eq!(children as usize, self.running.len() + judged.len(), "programs that run");
-        assert_eq!(sessions as usize, self.sessions.len(), "sessions");
+        assert_eq!(sessions as usize, self.sessions.len() + self.redirects.len(), "sessions");
         assert_eq!(self.supervisor.children().len(), self.running.len(), "programs that are known");
         for (id, state) in self.supervisor.services() {
             let programs = self.running.values().filter(|start| start.service == id).count();
-            let sessions = self.sessions.iter().filter(|(_, service, _)| *service == id).count();
+            let sessions = self.sessions.iter().chain(&self.redirects);
+            let sessions = sessions.filter(|(_, service, _)| *service == id).count();
             let waiting = judged.iter().filter(|service| **service == id).count();
             let all = programs + sessions + waiting;
             assert_eq!(state.usage().running() as usize, all, "of service {id:?}");
@@ -492,7 +540,8 @@ impl<'a> Shell<'a> {
         }
         let is_known = |service: ServiceId| self.supervisor.service(service).is_some();
         assert!(self.running.values().all(|start| is_known(start.service)), "a program of no service");
-        assert!(self.sessions.iter().all(|(_, service, _)| is_known(*service)), "a session of no service");
+        let mut sessions = self.sessions.iter().chain(&self.redirects);
+        assert!(sessions.all(|(_, service, _)| is_known(*service)), "a session of no service");
     }
 
     fn check_owner(&self, id: ListenerId, service: ServiceId) {
@@ -519,6 +568,7 @@ impl<'a> Shell<'a> {
             Phase::Paused(Pause::Limit(limit, None)) => {
                 let something_ends = !self.running.is_empty()
                     || !self.sessions.is_empty()
+                    || !self.redirects.is_empty()
                     || self.supervisor.judged().next().is_some();
                 assert!(something_ends, "{id:?} waits at {limit:?} for an end, and nothing runs");
             }
@@ -529,7 +579,7 @@ impl<'a> Shell<'a> {
     /// Whatever happened: when all programs have ended and time goes on, every listener is looked at.
     pub fn check_recovery(&mut self) {
         self.fate.is_kind = true;
-        while self.end(0, Exit::Status(0), None) || self.end_session(0) {}
+        while self.end(0, Exit::Status(0), None) || self.end_session(0) || self.redirect_goes_on(0) {}
         // Back-offs, windows and episodes are minutes long at the most; each wait ends one of them.
         let mut waits = 0;
         while self.rpcbind_answers()
@@ -538,6 +588,7 @@ impl<'a> Shell<'a> {
             || self.wait_for_deadline()
             || self.end(0, Exit::Status(0), None)
             || self.end_session(0)
+            || self.redirect_goes_on(0)
         {
             waits += 1;
             assert!(waits < 10_000, "time never runs out of deadlines");

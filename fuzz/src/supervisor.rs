@@ -14,7 +14,9 @@ use usherd_model::access::{Account, Accounts, Contents, Files, Tables};
 use usherd_model::config::inetd::DialectName;
 use usherd_model::event::{Event, Exit};
 use usherd_model::failure::{Errno, Step};
-use usherd_model::service::{AtLimit, Config, ListenerKey, Rate};
+use usherd_model::service::{
+    AtLimit, Config, ListenerKey, Rate, Redirect, Service, SocketKind, Targets, Task,
+};
 use usherd_model::supervisor::Settings;
 
 use crate::configuration::{limits, read};
@@ -79,7 +81,7 @@ fn happen(shell: &mut Shell) {
         14 => shell.raise(Event::RetryRequested),
         _ => {
             let index = index(shell);
-            if !shell.look_up_answers(index) {
+            if !shell.look_up_answers(index) && !shell.redirect_goes_on(index) {
                 shell.loops(index);
             }
         }
@@ -139,6 +141,9 @@ fn configuration(fate: &mut Fate) -> Config {
     let mut config =
         read(DialectName::Union, FILE, text.as_bytes()).check(&mut Machine { is_root: true, has_ipv6: true });
     for service in &mut config.services {
+        if fate.below(6) == 1 {
+            redirect(service, fate);
+        }
         let starts = service.limits.starts;
         let mut limits = limits();
         limits.starts = starts;
@@ -153,6 +158,17 @@ fn configuration(fate: &mut Fate) -> Config {
     }
     config.tables = Some(tables(fate));
     config
+}
+
+/// Makes a service of connections a redirect.
+fn redirect(service: &mut Service, fate: &mut Fate) {
+    if service.listeners.iter().all(|listener| listener.key.kind == SocketKind::Stream) {
+        let targets = Targets::new([SocketAddr::from(([192, 0, 2, 80], 80))]).expect("an address");
+        let is_unknown = fate.below(4) == 1;
+        let unknown = Redirect::Unavailable("no such host".into());
+        service.task = Task::Redirect(if is_unknown { unknown } else { Redirect::To(targets) });
+        service.wrapped = None;
+    }
 }
 
 /// Tables that let in, refuse, do something, or need to know something.

@@ -25,7 +25,7 @@ pub enum Limit {
     Children,
     /// As many programs run in all as may.
     Total,
-    /// As many built-in sessions are open as may.
+    /// As many sessions of built-ins and redirects are open as may.
     Sessions,
     /// This source has had as many starts as it may in its stretch of time.
     SourceStarts,
@@ -139,7 +139,7 @@ pub enum Gate {
 pub enum Pool {
     /// Programs.
     Children,
-    /// Sessions of built-in services.
+    /// Sessions of built-in services and of redirects.
     Sessions,
     /// Sessions of built-in services that are over as soon as they have begun. There is no end of them.
     Moments,
@@ -173,7 +173,7 @@ struct Share {
 }
 
 impl Admission {
-    /// With a cap on all running programs and one on all sessions of built-in services.
+    /// With a cap on all running programs and one on all sessions of built-in services and redirects.
     pub fn new(most_children: u32, most_sessions: u32) -> Self {
         Self {
             children: Share { running: 0, most: most_children },

@@ -1,9 +1,10 @@
-//! The programs that run, by process number, and the sessions of built-ins.
+//! The programs that run, by process number, and the sessions that need none.
 //!
 //! Counts of running programs come from here and from nowhere else: a child belongs to the service and the source
 //! that started it until it has ended, whatever a reload does to the configuration meanwhile.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 use crate::admission::Claim;
 use crate::slots::Key;
@@ -25,7 +26,7 @@ pub struct Child {
     pub started: Tick,
 }
 
-/// One open session of a built-in.
+/// One open session of a built-in or a redirect.
 #[derive(Clone, Copy, Debug)]
 pub struct Session {
     /// What it takes one of, for whom.
@@ -34,6 +35,19 @@ pub struct Session {
     pub began: Tick,
     /// When it is ended, whatever it does.
     pub ends: Option<Tick>,
+    /// There for a redirect's.
+    pub redirected: Option<Redirected>,
+}
+
+/// What is told of a redirect's session when it ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Redirected {
+    /// The listener that was called.
+    pub listener: ListenerId,
+    /// The caller, if it has an internet address.
+    pub peer: Option<SocketAddr>,
+    /// Whom the caller is connected to, once it is.
+    pub target: Option<SocketAddr>,
 }
 
 /// Names a session.

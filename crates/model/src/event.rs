@@ -15,11 +15,11 @@ use crate::access::{self, Effect, Found, IpOptions, Severity, Tables, Verdict};
 use crate::admission::Limit;
 use crate::children::{Pid, SessionId};
 use crate::episode::Held;
-use crate::failure::{Errno, StartError, Step};
+use crate::failure::{Attempt, Errno, StartError, Step};
 use crate::guard::{Circumstances, DenyTime};
 use crate::lookups::Question;
 use crate::registry::{Refusal, Tidings};
-use crate::service::{Builtin, Config, Wrapped};
+use crate::service::{Builtin, Config, Targets, Wrapped};
 use crate::slots::Key;
 use crate::supervisor::{ListenerId, LookupId, ServiceId};
 use crate::tcpmux::Request;
@@ -67,6 +67,12 @@ pub enum Event {
     Ended(Pid, Exit, Option<(Step, Errno)>),
     /// A session of a built-in service has ended.
     SessionEnded(SessionId),
+    /// A redirected caller is connected to this target, as [`Action::Redirect`] asked.
+    Reached(SessionId, SocketAddr),
+    /// It could not be: the session is over, and the caller's connection closed.
+    NotReached(SessionId, NotReached),
+    /// A session of a redirect has ended, with these bytes and in this way.
+    RedirectEnded(SessionId, Traffic, Ending),
     /// A session of tcpmux has read its line: the session is over, and the connection, which is kept under this name,
     /// goes to what was asked for.
     Asked {
@@ -149,10 +155,23 @@ pub enum Action {
         /// With whom.
         connection: ConnectionId,
     },
-    /// End the session that has been silent for the longest time, if that is at least [`IDLE`], and report:
-    /// [`Event::SessionEnded`]. It is looked for among those of this service, or, with none named, among all.
+    /// Connect this caller to the first of the targets that answers, and report: [`Event::Reached`] or
+    /// [`Event::NotReached`], and [`Event::RedirectEnded`] when it is over.
+    Redirect {
+        /// Which session.
+        session: SessionId,
+        /// Whose.
+        service: ServiceId,
+        /// Where to.
+        targets: Targets,
+        /// Who.
+        connection: ConnectionId,
+    },
+    /// End the session of a built-in that has been silent for the longest time, if that is at least [`IDLE`], and
+    /// report: [`Event::SessionEnded`]. It is looked for among those of this service, or, with none named, among all.
+    /// (A redirect's is somebody else's conversation, and may be silent.)
     EndIdleSession(Option<ServiceId>),
-    /// End a session, and report: [`Event::SessionEnded`].
+    /// End a session, and report: [`Event::SessionEnded`] or [`Event::RedirectEnded`].
     EndSession(SessionId),
     /// Write this to a connection, as far as it goes without waiting.
     Say(ConnectionId, Cow<'static, [u8]>),
@@ -257,6 +276,39 @@ impl Exit {
     pub fn is_success(self) -> bool {
         self == Exit::Status(0)
     }
+}
+
+/// Why a caller was not connected to a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotReached {
+    /// No address has answered.
+    Failed(Box<[Attempt]>),
+    /// Descriptors or memory have run out.
+    Exhausted(Errno),
+}
+
+/// Bytes that a session of a redirect has passed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// From the caller to the target.
+    pub received: u64,
+    /// From the target to the caller.
+    pub sent: u64,
+}
+
+/// How a session of a redirect has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Both ends have said all that they had to say.
+    Complete,
+    /// The caller's connection broke.
+    CallerLost(Errno),
+    /// The target's connection broke.
+    TargetLost(Errno),
+    /// One end had said all, and for too long nothing more came from the other.
+    Silent,
+    /// It was ended by the daemon.
+    Stopped,
 }
 
 /// Why nobody was accepted.
@@ -445,6 +497,32 @@ pub enum Log {
         source: Option<IpAddr>,
         /// How.
         exit: Exit,
+        /// After this time.
+        lasted: Duration,
+    },
+    /// A caller was connected to a target.
+    Redirected {
+        /// The service.
+        service: ServiceId,
+        /// Called here.
+        listener: ListenerId,
+        /// The caller.
+        peer: Option<SocketAddr>,
+        /// Whom it is connected to.
+        target: SocketAddr,
+    },
+    /// A session of a redirect has ended.
+    RedirectEnded {
+        /// The service.
+        service: ServiceId,
+        /// The caller.
+        peer: Option<SocketAddr>,
+        /// Whom it was connected to, if it was.
+        target: Option<SocketAddr>,
+        /// What was said.
+        traffic: Traffic,
+        /// How.
+        ending: Ending,
         /// After this time.
         lasted: Duration,
     },

@@ -1,6 +1,7 @@
-//! Why a program could not be started.
+//! Why a program could not be started, or a target not reached.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use crate::service::Unavailable;
 use crate::time::Tick;
@@ -70,6 +71,19 @@ pub enum StartError {
         /// With this error.
         errno: Errno,
     },
+    /// The host that callers are connected to could not be looked up, for this reason.
+    NoTarget(Box<str>),
+    /// None of the addresses that callers are connected to answers.
+    Unreached(Box<[Attempt]>),
+}
+
+/// An address that could not be connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Which.
+    pub target: SocketAddr,
+    /// Why not.
+    pub errno: Errno,
 }
 
 /// A failure, remembered.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::service::{Config, Identity, Listener, ListenerKey, Service, SocketKind, Task};
+use crate::service::{Config, Listener, ListenerKey, Service, SocketKind};
 
 /// What becomes of each service; indices count the services of the new configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,17 +129,14 @@ fn kind(service: &Service) -> Option<SocketKind> {
 
 /// Whether something of a new configuration could not be used, so that [`keep_unusable`] has to look at the old one.
 pub fn has_unusable(new: &Config) -> bool {
-    let unavailable = |service: &Service| {
-        service.program().is_some_and(|program| matches!(program.identity, Identity::Unavailable(_)))
-    };
     !new.broken.is_empty()
         || !new.unreadable.is_empty()
         || !new.garbled.is_empty()
-        || new.services.iter().any(unavailable)
+        || new.services.iter().any(Service::is_unusable)
 }
 
 /// Puts into `new` what has to go on from `old`: services of files that could not be read, services whose line is
-/// bad now, and services whose user was known and is not any more.
+/// bad now, and services whose user or target was known and is not any more.
 pub fn keep_unusable(old: &Config, new: &mut Config) -> Kept {
     let mut kept = Kept::default();
     let mut wanted: HashMap<ListenerKey, usize> = HashMap::new();
@@ -151,7 +148,7 @@ pub fn keep_unusable(old: &Config, new: &mut Config) -> Kept {
         match successor {
             Some(index) => {
                 let successor = &mut new.services[index];
-                if identity_is_lost(service, successor) {
+                if successor.is_unusable() && !service.is_unusable() {
                     successor.task = service.task.clone();
                     successor.limits = Arc::clone(&service.limits);
                     kept.lines.push(service.display_name());
@@ -190,17 +187,6 @@ fn is_broken(service: &Service, path: &String, new: &Config) -> bool {
         .any(|broken| broken.name == service.name && new.files.get(broken.origin.file as usize) == Some(path))
 }
 
-fn identity_is_lost(old: &Service, new: &Service) -> bool {
-    match (&old.task, &new.task) {
-        (Task::Program(old), Task::Program(new)) => {
-            matches!(new.identity, Identity::Unavailable(_))
-                && !matches!(old.identity, Identity::Unavailable(_))
-        }
-        (Task::Builtin(_), Task::Program(new)) => matches!(new.identity, Identity::Unavailable(_)),
-        (Task::Builtin(_) | Task::Program(_), Task::Builtin(_)) => false,
-    }
-}
-
 fn file_number(config: &mut Config, path: &str) -> u32 {
     let known = config.files.iter().position(|file| file == path);
     let index = known.unwrap_or_else(|| {
@@ -214,8 +200,9 @@ fn file_number(config: &mut Config, path: &str) -> u32 {
 mod tests {
     use super::*;
     use crate::service::{
-        AtLimit, Broken, Builtin, CallerVariables, CommandLine, Extras, Handover, InetAddress, Limits,
-        ListenAddress, Listener, Origin, Program, Protocol, SocketKind, SourcePrefix, Stderr, Unavailable,
+        AtLimit, Broken, Builtin, CallerVariables, CommandLine, Extras, Handover, Identity, InetAddress,
+        Limits, ListenAddress, Listener, Origin, Program, Protocol, Redirect, SocketKind, SourcePrefix,
+        Stderr, Targets, Task, Unavailable,
     };
     use proptest::prelude::*;
 
@@ -303,6 +290,24 @@ mod tests {
         assert_eq!(keep_unusable(&old, &mut new).lines, ["a"]);
         assert_eq!(new.services[0].task, known.task);
         assert_eq!(new.services[0].origin.line, 7);
+    }
+
+    #[test]
+    fn a_target_that_is_lost_keeps_the_old_one() {
+        let redirect = |line, redirect| {
+            let mut service = service("a", line, &[1001]);
+            service.task = Task::Redirect(redirect);
+            service
+        };
+        let targets = Targets::new([([192, 0, 2, 1], 80).into()]).expect("an address");
+        let lost = || Redirect::Unavailable("no such host".into());
+        let known = redirect(1, Redirect::To(targets));
+        let mut new = config(vec![redirect(7, lost())]);
+        assert!(has_unusable(&new));
+        assert_eq!(keep_unusable(&config(vec![known.clone()]), &mut new).lines, ["a"]);
+        assert_eq!(new.services[0].task, known.task);
+        let mut new = config(vec![redirect(7, lost())]);
+        assert!(keep_unusable(&config(vec![redirect(1, lost())]), &mut new).lines.is_empty());
     }
 
     prop_compose! {

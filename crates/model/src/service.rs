@@ -167,7 +167,7 @@ impl Service {
         let is_sensor = self.policy.as_ref().is_some_and(|policy| policy.guard.sensor.is_some());
         match (&self.task, kind) {
             (Task::Builtin(builtin), SocketKind::Datagram) if !is_sensor => Some(*builtin),
-            (Task::Builtin(_) | Task::Program(_), _) => None,
+            (Task::Builtin(_) | Task::Program(_) | Task::Redirect(_), _) => None,
         }
     }
 
@@ -184,7 +184,19 @@ impl Service {
     pub fn program(&self) -> Option<&Program> {
         match &self.task {
             Task::Program(program) => Some(program),
-            Task::Builtin(_) => None,
+            Task::Builtin(_) | Task::Redirect(_) => None,
+        }
+    }
+
+    /// Whether something that it needs could not be had when it was read, so that no caller is served.
+    pub fn is_unusable(&self) -> bool {
+        match &self.task {
+            Task::Builtin(_) | Task::Redirect(Redirect::To(_)) => false,
+            Task::Redirect(Redirect::Unavailable(_)) => true,
+            Task::Program(program) => match program.identity {
+                Identity::Unavailable(_) => true,
+                Identity::Daemon | Identity::User(_) => false,
+            },
         }
     }
 }
@@ -502,6 +514,8 @@ pub enum Task {
     Builtin(Builtin),
     /// A program.
     Program(Program),
+    /// A connection to somewhere else, inside the event loop.
+    Redirect(Redirect),
 }
 
 /// The services that need no program.
@@ -592,6 +606,78 @@ impl Builtin {
     /// The built-in of that name.
     pub fn by_name(name: &[u8]) -> Option<Builtin> {
         Builtin::ALL.into_iter().find(|builtin| builtin.name().as_bytes() == name)
+    }
+}
+
+/// Where callers are connected to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Redirect {
+    /// To the first of these that answers.
+    To(Targets),
+    /// The host could not be looked up: callers are turned away with this reason until a reload finds it.
+    Unavailable(Box<str>),
+}
+
+impl fmt::Display for Redirect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Redirect::To(targets) => targets.fmt(f),
+            Redirect::Unavailable(_) => f.write_str("(unavailable)"),
+        }
+    }
+}
+
+/// Addresses that are tried in their order. At least one; each has a port. The core and the sessions share them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<SocketAddr>")]
+pub struct Targets(Arc<[SocketAddr]>);
+
+impl Targets {
+    /// A host with more addresses has its first ones tried: each has its share of the time that a caller waits.
+    pub const MOST: usize = 8;
+
+    /// These, each once. `None` when there is none, or one without a port. An IPv4 address in IPv6 clothes is the IPv4
+    /// address that it is.
+    pub fn new(addresses: impl IntoIterator<Item = SocketAddr>) -> Option<Self> {
+        let mut targets = Vec::new();
+        for address in addresses {
+            let target = match address {
+                SocketAddr::V6(v6) if v6.ip().to_ipv4_mapped().is_some() => {
+                    SocketAddr::new(address.ip().to_canonical(), address.port())
+                }
+                SocketAddr::V4(_) | SocketAddr::V6(_) => address,
+            };
+            if target.port() == 0 {
+                return None;
+            }
+            if targets.len() < Self::MOST && !targets.contains(&target) {
+                targets.push(target);
+            }
+        }
+        if targets.is_empty() { None } else { Some(Self(targets.into())) }
+    }
+
+    /// All of them, in the order in which they are tried.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.0
+    }
+}
+
+impl TryFrom<Vec<SocketAddr>> for Targets {
+    type Error = &'static str;
+
+    fn try_from(addresses: Vec<SocketAddr>) -> Result<Self, Self::Error> {
+        Self::new(addresses).ok_or("no address to connect to")
+    }
+}
+
+impl fmt::Display for Targets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, address) in self.0.iter().enumerate() {
+            let comma = if place == 0 { "" } else { ", " };
+            write!(f, "{comma}{address}")?;
+        }
+        Ok(())
     }
 }
 
@@ -759,11 +845,11 @@ pub struct Limits {
     /// For so long nobody is served once somebody came who was one too many for `starts`; otherwise until the stretch of
     /// time is over.
     pub rest: Option<Duration>,
-    /// Programs at the same time.
+    /// Programs (or sessions) at the same time.
     pub children: Option<u32>,
     /// Starts in a stretch of time for one source.
     pub source_starts: Option<Rate>,
-    /// Programs at the same time for one source.
+    /// Programs (or sessions) at the same time for one source.
     pub source_children: Option<u32>,
     /// What counts as one source.
     pub source_prefix: SourcePrefix,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::admission::Pool;
 use crate::episode::Episodes;
 use crate::event::OpenError;
-use crate::failure::{Errno, Failures, StartError};
+use crate::failure::{Attempt, Errno, Failures, StartError};
 use crate::lifecycle::{Pause, Phase};
 use crate::registry::Standing;
 use crate::service::{Builtin, Identity, ListenAddress, Listener, Origin, Task, Unavailable};
@@ -29,7 +29,7 @@ pub struct Snapshot {
     pub children: u32,
     /// The most that may.
     pub max_children: u32,
-    /// Sessions of built-ins that are open now.
+    /// Sessions of built-ins and redirects that are open now.
     pub sessions: u32,
     /// Whether a configuration is being read.
     pub loading: bool,
@@ -46,7 +46,7 @@ pub struct ServiceStatus {
     pub name: String,
     /// `file:line`.
     pub origin: String,
-    /// The program or built-in.
+    /// The program, the built-in, or where callers are connected to.
     pub program: String,
     /// Whom it runs as.
     pub user: String,
@@ -54,7 +54,7 @@ pub struct ServiceStatus {
     pub running: u32,
     /// Callers so far.
     pub calls: u64,
-    /// Programs started so far.
+    /// Programs started, or callers connected, so far.
     pub started: u64,
     /// Starts that failed so far.
     pub failed: u64,
@@ -161,7 +161,7 @@ pub fn children(supervisor: &Supervisor) -> (u32, u32) {
     supervisor.admission().running(Pool::Children)
 }
 
-/// Sessions of built-ins that are open.
+/// Sessions of built-ins and redirects that are open.
 pub fn sessions(supervisor: &Supervisor) -> u32 {
     supervisor.admission().running(Pool::Sessions).0
 }
@@ -177,6 +177,11 @@ pub fn describe(error: &StartError, strerror: Strerror<'_>) -> String {
             format!("{name} could not be looked up: {why}")
         }
         StartError::Refused { step, errno } => format!("{}: {}", step.word(), strerror(*errno)),
+        StartError::NoTarget(why) => format!("no target: {why}"),
+        StartError::Unreached(attempts) => {
+            let words = |attempt: &Attempt| format!("{}: {}", attempt.target, strerror(attempt.errno));
+            attempts.iter().map(words).collect::<Vec<_>>().join("; ")
+        }
     }
 }
 
@@ -189,6 +194,7 @@ fn service(
     let service = state.service();
     let (program, user) = match &service.task {
         Task::Builtin(builtin) => (format!("internal {}", Builtin::name(*builtin)), String::new()),
+        Task::Redirect(redirect) => (format!("redirect to {redirect}"), String::new()),
         Task::Program(program) => {
             let user = match &program.identity {
                 Identity::Daemon => "(own)".to_owned(),
@@ -208,8 +214,9 @@ fn service(
         times: failure.times,
         error: describe(&failure.error, strerror),
         errno: match failure.error {
-            StartError::Identity(_) => None,
+            StartError::Identity(_) | StartError::NoTarget(_) => None,
             StartError::Refused { errno, .. } => Some(errno.0),
+            StartError::Unreached(ref attempts) => attempts.last().map(|attempt| attempt.errno.0),
         },
     });
     let limits = state.episodes().into_iter().flat_map(Episodes::records).map(|record| LimitStatus {

@@ -22,7 +22,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 fn started(call: Call) -> Pid {
     match call {
         Call::Started(pid) => pid,
-        Call::Served | Call::Refused | Call::Waits => panic!("started, not {call:?}"),
+        Call::Served | Call::Redirected(_) | Call::Refused | Call::Waits => panic!("started, not {call:?}"),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use usherd_model::diagnostic::{Diagnostic, Severity};
 use usherd_model::process_settings::{ProcessSettings, Resource, ResourceLimit};
 use usherd_model::service::{
-    AtLimit, Builtin, CallerVariables, Config, Handover, Identity, Rate, Service, Task, Voice,
+    AtLimit, Builtin, CallerVariables, Config, Handover, Identity, Rate, Redirect, Service, Task, Voice,
 };
 use world::{Files, read_xinetd};
 
@@ -320,4 +320,61 @@ fn files_are_included() {
     let mut files = Files(vec![("/etc/xinetd.d/a", inner)]);
     let (config, diagnostics, _) = read_xinetd(text, &mut files);
     assert_eq!((config.services.len(), diagnostics), (1, vec![]));
+}
+
+/// A redirect on port 9000.
+fn redirect(lines: &str) -> String {
+    with(lines).lines().filter(|line| !line.contains("server")).map(|line| format!("{line}\n")).collect()
+}
+
+fn targets(service: &Service) -> Vec<String> {
+    let Task::Redirect(Redirect::To(targets)) = &service.task else { panic!("a redirect: {service:?}") };
+    targets.addresses().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn callers_are_connected_elsewhere() {
+    assert_eq!(targets(&one(&redirect("redirect = 192.0.2.7 8080"))), ["192.0.2.7:8080"]);
+    assert_eq!(targets(&one(&redirect("redirect = 2001:db8::7 telnet"))), ["[2001:db8::7]:23"]);
+    let service = one(&redirect("redirect = localhost 80").replace("user = nobody", ""));
+    assert_eq!(targets(&service), ["127.0.0.1:80", "[::1]:80"]);
+    let limits = &service.limits;
+    assert_eq!((limits.children, limits.at_limit), (Some(8), AtLimit::Refuse));
+    assert_eq!(one(&redirect("redirect = two 80\ninstances = 3")).limits.children, Some(3));
+    let wrapped = service.wrapped.as_ref().expect("hosts.allow is asked");
+    assert_eq!(&*wrapped.daemon, b"it");
+}
+
+#[test]
+fn a_target_is_a_host_and_a_port_over_tcp() {
+    let codes = |lines: &str| codes(&redirect(lines));
+    assert_eq!(codes("redirect = 192.0.2.7 0"), ["bad-port"]);
+    assert_eq!(codes("redirect = 192.0.2.7 nothing"), ["unknown-service"]);
+    assert_eq!(codes("redirect = 192.0.2.7").first(), Some(&"value-count"));
+    let udp = redirect("redirect = 192.0.2.7 80").replace("stream", "dgram");
+    assert_eq!(self::codes(&udp), ["bad-redirect"]);
+    let waits = redirect("redirect = 192.0.2.7 80").replace("wait = no", "wait = yes");
+    assert_eq!(self::codes(&waits), ["redirect-waits"]);
+}
+
+#[test]
+fn a_target_that_is_not_found_turns_callers_away() {
+    for (host, why) in [("nowhere", "no such host"), ("slow", "Temporary failure in name resolution")] {
+        let (config, diagnostics) = read(&redirect(&format!("redirect = {host} 80")));
+        assert_eq!(diagnostics[0].code, "unknown-target");
+        let Task::Redirect(Redirect::Unavailable(said)) = &config.services[0].task else { panic!("{host}") };
+        assert_eq!(**said, *format!("{host}: {why}"));
+    }
+}
+
+#[test]
+fn a_redirect_to_itself_is_said() {
+    let itself = |lines: &str| codes(&redirect(lines)) == ["redirect-to-itself"];
+    assert!(itself("redirect = 127.0.0.1 9000"));
+    assert!(itself("redirect = ::1 9000"));
+    assert!(itself("bind = 192.0.2.1\nredirect = two 9000"));
+    assert!(!itself("redirect = 127.0.0.1 9001"));
+    assert!(!itself("redirect = 192.0.2.9 9000"));
+    assert!(!itself("flags = IPv4\nredirect = ::1 9000"));
+    assert!(!itself("bind = 192.0.2.1\nredirect = 127.0.0.1 9000"));
 }

@@ -2,7 +2,8 @@
 //!
 //! What `rustix` offers is taken from there. This crate has what it does not offer: starting children in shared
 //! memory ([`spawn`]) and what runs in them ([`child`]), signals ([`signal`]), the machine's data bases ([`names`]),
-//! datagrams in batches ([`datagram`]), options of IP headers ([`ip_options`]), local time ([`clock`]), and a few calls about our own process ([`process`]).
+//! datagrams in batches ([`datagram`]), options of IP headers ([`ip_options`]), what a connection still has to send
+//! ([`socket`]), local time ([`clock`]), and a few calls about our own process ([`process`]).
 //!
 //! Rules: no policy and no configuration here, nothing of `usherd-model`. One system call a function, typed at both
 //! ends; each `SAFETY` comment names the invariant of that call. What runs in a child lives in `child` and `raw` and
@@ -16,6 +17,7 @@ pub mod names;
 pub mod process;
 mod raw;
 pub mod signal;
+pub mod socket;
 pub mod spawn;
 
 use std::io;

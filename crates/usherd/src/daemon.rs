@@ -16,13 +16,13 @@ use usherd_model::access::{self, Endpoint};
 use usherd_model::children::{Pid, SessionId};
 use usherd_model::diagnostic::{Report, Severity};
 use usherd_model::event::{
-    AcceptError, Action, ConnectionId, Errand, Event, Exit, Handed, IDLE, Log, NotStarted, Start,
+    AcceptError, Action, ConnectionId, Ending, Errand, Event, Exit, Handed, IDLE, Log, NotStarted, Start,
 };
 use usherd_model::failure::Errno;
 use usherd_model::first_load::{self, Failure, Insistence, Stage};
 use usherd_model::lookups::Question;
 use usherd_model::registry::Tidings;
-use usherd_model::service::{Builtin, CallerVariables, Service, SocketKind, Stderr};
+use usherd_model::service::{Builtin, CallerVariables, Service, SocketKind, Stderr, Targets};
 use usherd_model::slots::{Key, Slots};
 use usherd_model::status::{self, Snapshot};
 use usherd_model::supervisor::{ListenerId, LookupId, ServiceId, Settings, Supervisor};
@@ -45,6 +45,7 @@ use crate::notify::ServiceManager;
 use crate::poller::{Poller, Token};
 use crate::programs::{CallerValues, MOST_VALUES, Programs, failed_step};
 use crate::reap::Reaper;
+use crate::redirect::{News, Redirects, Which};
 use crate::registrar::Registrar;
 use crate::resolver::{Heard, Resolver};
 use crate::state_text::state_text;
@@ -90,6 +91,7 @@ pub struct Daemon {
     spawner: Spawner,
     reaper: Reaper,
     sessions: Sessions,
+    redirects: Redirects,
     datagrams: Datagrams,
     stderr_log: StderrLog,
     loader: Loader,
@@ -111,6 +113,7 @@ pub struct Daemon {
     events: VecDeque<Event>,
     actions: Vec<Action>,
     ended: Vec<(Pid, Exit)>,
+    news: Vec<News>,
     diagnostics: Vec<String>,
     /// Our process number. Each caller of whom the tables are asked needs it.
     pid: u32,
@@ -173,6 +176,7 @@ impl Daemon {
             spawner,
             reaper: Reaper::default(),
             sessions: Sessions::default(),
+            redirects: Redirects::default(),
             datagrams: Datagrams::default(),
             stderr_log: StderrLog::default(),
             loader,
@@ -191,6 +195,7 @@ impl Daemon {
             events: VecDeque::new(),
             actions: Vec::new(),
             ended: Vec::new(),
+            news: Vec::new(),
             diagnostics: Vec::new(),
             pid: std::process::id(),
             began: now,
@@ -224,6 +229,7 @@ impl Daemon {
                     self.dispatch(token, ready);
                 }
             }
+            self.redirect_on();
             self.look_at_the_clock();
         }
         self.finish();
@@ -243,6 +249,9 @@ impl Daemon {
     }
 
     fn timeout(&mut self) -> Option<Duration> {
+        if self.redirects.has_work() {
+            return Some(Duration::ZERO);
+        }
         let deadlines = [
             self.supervisor.next_deadline(),
             self.loader.helper.deadline(),
@@ -251,6 +260,7 @@ impl Daemon {
             self.manager.deadline(),
             self.control.as_ref().and_then(Control::deadline),
             self.reaper.deadline(),
+            self.redirects.deadline(),
         ];
         let next = deadlines.into_iter().flatten().min().map(|next| next.since(self.now));
         let settle = if self.spawner.settle() { Some(SETTLE) } else { None };
@@ -285,6 +295,8 @@ impl Daemon {
             Token::Signals => self.read_signals(),
             Token::Listener(listener) => self.called(listener),
             Token::Session(session) => self.proceed(session, ready),
+            Token::RedirectCaller(session) => self.redirects.note(session, Which::Caller, ready),
+            Token::RedirectTarget(session) => self.redirects.note(session, Which::Target, ready),
             Token::Loader => self.read_loader(),
             Token::Registrar => self.read_registrar(),
             Token::Tables => self.read_tables(),
@@ -340,6 +352,9 @@ impl Daemon {
             Action::LookUp(id, question) => self.look_up(id, question),
             Action::Serve { session, service, builtin, connection } => {
                 self.serve(session, service, builtin, connection);
+            }
+            Action::Redirect { session, targets, connection, .. } => {
+                self.redirect(session, targets, connection);
             }
             Action::EndIdleSession(service) => self.end_idle_session(service),
             Action::EndSession(session) => self.end_session(session),
@@ -564,7 +579,7 @@ impl Daemon {
 
     /// Descriptors that stay, as far as their number grows.
     fn long_lived(&self) -> usize {
-        self.listeners.count() + self.sessions.count()
+        self.listeners.count() + self.sessions.count() + self.redirects.descriptors()
     }
 
     /// The socket for the sender of the next datagram; the listener goes on with another one.
@@ -778,6 +793,8 @@ impl Daemon {
         if let Some(connection) = self.sessions.end(session) {
             self.forget(connection);
             self.events.push_back(Event::SessionEnded(session));
+        } else if let Some(news) = self.redirects.end(session, Ending::Stopped) {
+            self.take_news(news);
         }
     }
 
@@ -786,6 +803,37 @@ impl Daemon {
         if let Some((session, _)) = silent {
             self.end_session(session);
         }
+    }
+
+    // Sessions of redirects.
+
+    fn redirect(&mut self, session: SessionId, targets: Targets, connection: ConnectionId) {
+        let Some(caller) = self.take(connection) else {
+            self.events.push_back(Event::SessionEnded(session));
+            return;
+        };
+        if let Some(news) = self.redirects.begin(session, caller, targets, &self.poller, self.now) {
+            self.take_news(news);
+        }
+    }
+
+    /// Lets sessions of redirects do what they can do now.
+    fn redirect_on(&mut self) {
+        let mut all = std::mem::take(&mut self.news);
+        self.redirects.work(&self.poller, self.now, &mut all);
+        self.redirects.expire(&self.poller, self.now, &mut all);
+        for news in all.drain(..) {
+            self.take_news(news);
+        }
+        self.news = all;
+        self.raise_pending();
+    }
+
+    fn take_news(&mut self, news: News) {
+        for socket in news.closed.into_iter().flatten() {
+            self.forget(socket);
+        }
+        self.events.push_back(news.event);
     }
 
     fn say(&self, connection: ConnectionId, words: &[u8]) {

@@ -34,6 +34,7 @@ mod poller;
 mod privileges;
 mod programs;
 mod reap;
+mod redirect;
 mod registrar;
 mod render;
 mod resolver;

@@ -91,7 +91,7 @@ impl Listeners {
     /// Applies changed buffer sizes and backlog, and what a changed task needs.
     pub fn adjust(&self, id: ListenerId, spec: &Listener, task: &Task) -> Result<(), OpenError> {
         let Some(open) = self.open.get(id) else { return Ok(()) };
-        suit(&open.socket, spec, matches!(task, Task::Builtin(_)))?;
+        suit(&open.socket, spec, is_ours(task))?;
         set_buffers(&open.socket, spec)?;
         if let Some(file) = self.files.get(&id) {
             file.allow(file_access(spec)).map_err(|(call, error)| at(call)(error))?;
@@ -235,7 +235,7 @@ enum Sharing {
 fn open_rpc(mut address: SocketAddr, spec: &Listener, task: &Task) -> Result<OwnedFd, OpenError> {
     let is_root = match task {
         Task::Program(Program { identity: Identity::User(credentials), .. }) => credentials.uid == 0,
-        Task::Program(_) | Task::Builtin(_) => false,
+        Task::Program(_) | Task::Builtin(_) | Task::Redirect(_) => false,
     };
     for port in PRIVILEGED_PORTS.rev().filter(|port| is_root && !RESERVED_PORTS.contains(port)) {
         address.set_port(port);
@@ -289,9 +289,9 @@ fn open_inet(
     if address.ip().is_multicast() {
         join(&socket, address).map_err(at(Call::JoinGroup))?;
     }
-    let is_builtin = matches!(task, Task::Builtin(_));
-    if is_builtin || spec.extras().no_delay || spec.extras().keep_alive {
-        suit(&socket, spec, is_builtin)?;
+    let is_ours = is_ours(task);
+    if is_ours || spec.extras().no_delay || spec.extras().keep_alive {
+        suit(&socket, spec, is_ours)?;
     }
     if stream {
         listen(&socket, backlog(spec)).map_err(at(Call::Listen))?;
@@ -310,16 +310,24 @@ fn join(socket: &OwnedFd, group: SocketAddr) -> rustix::io::Result<()> {
     }
 }
 
-/// Sets what a socket needs for a built-in, and what a program's has only where its service says so.
-fn suit(socket: &OwnedFd, spec: &Listener, builtin: bool) -> Result<(), OpenError> {
+/// Whether connections stay with us.
+fn is_ours(task: &Task) -> bool {
+    match task {
+        Task::Builtin(_) | Task::Redirect(_) => true,
+        Task::Program(_) => false,
+    }
+}
+
+/// Sets what a socket needs whose connections stay with us, and what a program's has only where its service says so.
+fn suit(socket: &OwnedFd, spec: &Listener, ours: bool) -> Result<(), OpenError> {
     let ListenAddress::Inet(address) = &spec.key.address else { return Ok(()) };
     if spec.key.kind.has_connections() {
-        // Accepted sockets inherit both. A peer that is dead ends its session; and what a built-in says is all that it
-        // has to say: nothing is gained by holding it back.
+        // Accepted sockets inherit both. A peer that is dead ends its session; and nothing is gained by holding back what
+        // a built-in says, or what comes through a redirect.
         let (keep_alive, no_delay) = (spec.extras().keep_alive, spec.extras().no_delay);
-        sockopt::set_socket_keepalive(socket, builtin || keep_alive).map_err(at(Call::SetKeepAlive))?;
-        sockopt::set_tcp_nodelay(socket, builtin || no_delay).map_err(at(Call::SetNoDelay))
-    } else if builtin && address.ip().is_unspecified() {
+        sockopt::set_socket_keepalive(socket, ours || keep_alive).map_err(at(Call::SetKeepAlive))?;
+        sockopt::set_tcp_nodelay(socket, ours || no_delay).map_err(at(Call::SetNoDelay))
+    } else if ours && address.ip().is_unspecified() {
         usherd_sys::datagram::ask_for_destination(socket.as_fd(), address.ip().is_ipv6())
             .map_err(|error| OpenError { call: Call::SetPacketInfo, errno: crate::errno::from_io(&error) })
     } else {

@@ -25,6 +25,10 @@ pub enum Token {
     Listener(ListenerId),
     /// A session of a built-in can go on.
     Session(SessionId),
+    /// The caller's connection of a redirect can go on.
+    RedirectCaller(SessionId),
+    /// The target's can.
+    RedirectTarget(SessionId),
     /// The loader has written, or ended.
     Loader,
     /// The helper that tells rpcbind has written, or ended.
@@ -112,6 +116,8 @@ impl Token {
             Token::Registrar => (7, 0),
             Token::Tables => (8, 0),
             Token::Resolver => (9, 0),
+            Token::RedirectCaller(key) => (10, key.pack()),
+            Token::RedirectTarget(key) => (11, key.pack()),
         };
         tag << TAG_SHIFT | value
     }
@@ -129,6 +135,8 @@ impl Token {
             7 => Token::Registrar,
             8 => Token::Tables,
             9 => Token::Resolver,
+            10 => Token::RedirectCaller(Key::unpack(value)),
+            11 => Token::RedirectTarget(Key::unpack(value)),
             _ => return None,
         })
     }
@@ -155,6 +163,8 @@ mod tests {
             Token::Registrar,
             Token::Tables,
             Token::Resolver,
+            Token::RedirectCaller(Key::unpack(key)),
+            Token::RedirectTarget(Key::unpack(key)),
         ];
         for token in tokens {
             assert_eq!(Token::unpack(token.pack()), Some(token));

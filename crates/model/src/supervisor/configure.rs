@@ -7,7 +7,9 @@ use crate::admission::{Claim, Usage};
 use crate::event::{Action, Changes, Log};
 use crate::lifecycle::{ListenerState, Phase};
 use crate::reload::{self, Successor};
-use crate::service::{Config, Handover, ListenAddress, Listener, ListenerKey, Origin, Service, SocketKind};
+use crate::service::{
+    Config, Handover, ListenAddress, Listener, ListenerKey, Origin, Service, SocketKind, Task,
+};
 
 impl Supervisor {
     /// Takes up a new configuration.
@@ -283,7 +285,8 @@ fn says_the_same(a: &Service, b: &Service) -> bool {
 }
 
 fn builtin_ports(service: &Service) -> impl Iterator<Item = u16> {
-    let listeners = if service.program().is_none() { &*service.listeners } else { &[] };
+    let is_builtin = matches!(service.task, Task::Builtin(_));
+    let listeners = if is_builtin { &*service.listeners } else { &[] };
     let datagrams = listeners.iter().filter(|listener| listener.key.kind == SocketKind::Datagram);
     datagrams.filter_map(|listener| match &listener.key.address {
         ListenAddress::Inet(address) => Some(address.port()),

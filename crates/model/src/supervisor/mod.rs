@@ -9,6 +9,7 @@
 mod configure;
 mod guard;
 mod judgment;
+mod redirect;
 mod rpcbind;
 mod trouble;
 
@@ -31,7 +32,7 @@ use crate::lifecycle::{ListenerState, Pause, Phase};
 use crate::lookups::{self, Lookups};
 use crate::queue::Queue;
 use crate::registry::{Registry, Standing, Tidings};
-use crate::service::{AtLimit, Builtin, Handover, Identity, Listener, Service, Task};
+use crate::service::{AtLimit, Builtin, Handover, Identity, Listener, Redirect, Service, Task};
 use crate::slots::{Key, Slots};
 use crate::tcpmux::{self, Request};
 use crate::time::Tick;
@@ -70,7 +71,7 @@ struct Troubles {
 pub struct Counters {
     /// Callers that were accepted, or programs that were started for waiting ones.
     pub calls: u64,
-    /// Programs that were started, or sessions of a built-in.
+    /// Programs that were started, sessions of a built-in, or callers that were connected to a target.
     pub started: u64,
     /// Callers whom hosts.allow and hosts.deny did not let in.
     pub denied: u64,
@@ -81,7 +82,7 @@ pub struct Counters {
 pub struct Settings {
     /// The most programs at the same time.
     pub max_children: u32,
-    /// The most sessions of built-in services at the same time.
+    /// The most sessions of built-in services and of redirects at the same time.
     pub max_sessions: u32,
     /// The most look-ups about callers at the same time.
     pub max_lookups: usize,
@@ -197,6 +198,11 @@ impl Supervisor {
             Event::NotStarted(start, error) => self.not_started(start, error, now, actions),
             Event::Ended(pid, exit, failure) => self.ended(pid, exit, failure, now, actions),
             Event::SessionEnded(session) => self.session_ended(session, now, actions),
+            Event::Reached(session, target) => self.reached(session, target, actions),
+            Event::NotReached(session, why) => self.not_reached(session, why, now, actions),
+            Event::RedirectEnded(session, traffic, ending) => {
+                self.redirect_ended(session, traffic, ending, now, actions);
+            }
             Event::Asked { session, connection, peer, request } => {
                 self.session_ended(session, now, actions);
                 self.asked(connection, peer, request, now, actions);
@@ -250,6 +256,7 @@ impl Supervisor {
                 if !unset.is_empty() {
                     actions.push(Action::Register(Tidings { set: Vec::new(), unset }));
                 }
+                self.end_redirects(actions);
                 actions.push(Action::Exit);
             }
         }
@@ -353,7 +360,7 @@ impl Supervisor {
                 }
             },
             (Gate::Closed(limit, until), AtLimit::Pause) => {
-                let builtin = state.service.program().is_none();
+                let builtin = matches!(state.service.task, Task::Builtin(_));
                 let until = match limit {
                     Limit::Children if builtin => {
                         actions.push(Action::EndIdleSession(Some(listener.service)));
@@ -484,7 +491,7 @@ impl Supervisor {
                 state.counters.started += 1;
                 let ends = if *builtin == Builtin::Tcpmux { Some(now.after(tcpmux::PATIENCE)) } else { None };
                 let (logs, builtin) = (state.logs_start(&self.settings), *builtin);
-                let session = self.sessions.insert(Session { claim, began: now, ends });
+                let session = self.sessions.insert(Session { claim, began: now, ends, redirected: None });
                 self.timers.extend(ends.map(|ends| (ends, Timer::Session(session))));
                 self.welcome(&start, actions);
                 if logs {
@@ -495,6 +502,21 @@ impl Supervisor {
             // Datagrams of built-ins are answered by the shell at once; see `builtins`.
             (Task::Builtin(_), Handed::DatagramPeer | Handed::Listener) => {
                 self.admission.end(claim, &state.service.limits, &mut state.usage);
+            }
+            (Task::Redirect(Redirect::To(targets)), Handed::Connection(connection)) => {
+                let targets = targets.clone();
+                self.redirect(start, claim, targets, connection, now, actions);
+            }
+            // There are none over datagrams: nothing that came as one is left to be looked at again.
+            (Task::Redirect(Redirect::To(_)), Handed::DatagramPeer | Handed::Listener) => {
+                self.admission.end(claim, &state.service.limits, &mut state.usage);
+                actions.push(turn_away(id, handed));
+            }
+            (Task::Redirect(Redirect::Unavailable(why)), _) => {
+                let error = StartError::NoTarget(why.clone());
+                self.admission.end(claim, &state.service.limits, &mut state.usage);
+                actions.push(turn_away(id, handed));
+                self.start_failed(&start, error, now, actions);
             }
             (Task::Program(program), _) => match &program.identity {
                 Identity::Unavailable(why) => {
@@ -625,12 +647,16 @@ impl Supervisor {
     }
 
     fn session_ended(&mut self, id: SessionId, now: Tick, actions: &mut Vec<Action>) {
-        if let Some(Session { claim, began, ends }) = self.sessions.remove(id) {
+        if let Some(Session { claim, began, ends, redirected }) = self.sessions.remove(id) {
             if let Some(ends) = ends {
                 self.timers.remove(&(ends, Timer::Session(id)));
             }
             let Claim { service, source, pool } = claim;
-            let logs = self.services.get(service).is_some_and(|state| state.logs_end(&self.settings));
+            let logs = self.services.get(service).is_some_and(|state| match redirected {
+                // What else is said of its end stands with its bytes.
+                Some(_) => state.policy_logs_end(),
+                None => state.logs_end(&self.settings),
+            });
             // One that is over as soon as it has begun has no end to speak of.
             if logs && pool != Pool::Moments {
                 let (exit, lasted) = (Exit::Status(0), now.since(began));
@@ -676,8 +702,9 @@ impl Supervisor {
         if actions[first..].iter().any(|action| matches!(action, Action::Examine(_))) {
             return;
         }
-        let is_served =
-            actions[first..].iter().any(|action| matches!(action, Action::Start(_) | Action::Serve { .. }));
+        let is_served = actions[first..].iter().any(|action| {
+            matches!(action, Action::Start(_) | Action::Serve { .. } | Action::Redirect { .. })
+        });
         let words = match (is_served, self.spec(listener).is_some_and(|spec| spec.extras().greets)) {
             (true, true) => tcpmux::GO,
             (true, false) => return,
@@ -893,8 +920,17 @@ impl ServiceState {
 
     /// Whether it is logged that somebody was served.
     fn logs_end(&self, settings: &Settings) -> bool {
+        settings.log_connections || self.policy_logs_end()
+    }
+
+    fn policy_logs_end(&self) -> bool {
+        self.service.policy.as_ref().is_some_and(|policy| policy.log.success.logs_end())
+    }
+
+    /// Whether it is logged how many bytes a redirect has passed on.
+    fn logs_traffic(&self, settings: &Settings) -> bool {
         let policy = self.service.policy.as_ref();
-        settings.log_connections || policy.is_some_and(|policy| policy.log.success.logs_end())
+        settings.log_connections || policy.is_some_and(|policy| policy.log.success.traffic)
     }
 
     fn troubles(&mut self) -> &mut Troubles {
@@ -908,7 +944,7 @@ const FTP_DATA: u16 = 20;
 fn pool(task: &Task) -> Pool {
     match task {
         Task::Builtin(builtin) if builtin.is_momentary() => Pool::Moments,
-        Task::Builtin(_) => Pool::Sessions,
+        Task::Builtin(_) | Task::Redirect(_) => Pool::Sessions,
         Task::Program(_) => Pool::Children,
     }
 }

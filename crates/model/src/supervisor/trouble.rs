@@ -275,6 +275,11 @@ impl Holding {
         Self { limit, held: Held::Waits, peer: None, pause, errno: None }
     }
 
+    /// Something has run out, which has cost a caller.
+    pub(super) fn exhausted(errno: Errno) -> Self {
+        Self { errno: Some(errno), ..Self::refused(Limit::Resources, 1, None) }
+    }
+
     pub(super) fn refused(limit: Limit, count: u32, peer: Option<SocketAddr>) -> Self {
         Self { limit, held: Held::Refused(count), peer, pause: None, errno: None }
     }

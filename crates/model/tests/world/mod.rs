@@ -8,20 +8,21 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use usherd_model::access::{self, Endpoint, Found, Tables};
-use usherd_model::children::Pid;
+use usherd_model::children::{Pid, SessionId};
 use usherd_model::config::inetd::{DialectName, parse};
 use usherd_model::config::syntax::{Tree, Word};
 use usherd_model::config::{Defaults, STARTS_WINDOW};
 use usherd_model::config::{Facts, HostError, Includes, Naming, NoAnswer, ProgramFault, User, check, xinetd};
 use usherd_model::diagnostic::Diagnostic;
 use usherd_model::event::{
-    self, Action, ConnectionId, Errand, Event, Exit, Handed, Log, NotStarted, OpenError, Start,
+    self, Action, ConnectionId, Ending, Errand, Event, Exit, Handed, Log, NotStarted, OpenError, Start,
+    Traffic,
 };
 use usherd_model::failure::{Errno, Step};
 use usherd_model::lookups::Question;
 use usherd_model::registry::{Refusal, Registration, Tidings};
 use usherd_model::service::{
-    AtLimit, CallerVariables, Config, Limits, ListenAddress, Rate, SourcePrefix, Stderr,
+    AtLimit, CallerVariables, Config, Limits, ListenAddress, Rate, SourcePrefix, Stderr, Targets,
 };
 use usherd_model::slots::Key;
 use usherd_model::source::{FileId, Sources};
@@ -256,6 +257,8 @@ pub enum Call {
     Started(Pid),
     /// A session of a built-in was begun.
     Served,
+    /// A session of a redirect was begun, whose target is being called.
+    Redirected(SessionId),
     /// The caller was turned away.
     Refused,
     /// Nobody looks: the caller waits in the kernel.
@@ -295,6 +298,8 @@ pub struct World {
     pub running: BTreeMap<Pid, Start>,
     /// Sessions of built-ins.
     pub sessions: Vec<Event>,
+    /// Sessions of redirects, and where they go.
+    pub redirects: Vec<(SessionId, Targets)>,
     /// Whether sessions are silent, so that the shell ends one when room is asked for.
     pub sessions_are_idle: bool,
     pub asked_for_room: u32,
@@ -341,6 +346,7 @@ impl World {
             clone_error: None,
             running: BTreeMap::new(),
             sessions: Vec::new(),
+            redirects: Vec::new(),
             sessions_are_idle: false,
             asked_for_room: 0,
             callers_wait: false,
@@ -419,6 +425,19 @@ impl World {
         let (connection, peer) = (self.connect(), self.peer);
         self.raise(Event::Asked { session, connection, peer, request });
         self.outcome.expect("something becomes of a caller")
+    }
+
+    /// Whether a session is one of a redirect that has not ended.
+    pub fn is_redirect(&self, session: SessionId) -> bool {
+        self.redirects.iter().any(|(other, _)| *other == session)
+    }
+
+    /// What becomes of a redirect is told; what is over is over.
+    pub fn report(&mut self, event: Event) {
+        if let Event::NotReached(session, _) | Event::RedirectEnded(session, ..) = &event {
+            self.redirects.retain(|(other, _)| other != session);
+        }
+        self.raise(event);
     }
 
     /// The first listener of a service.
@@ -556,6 +575,14 @@ impl World {
                 if self.sessions_are_idle {
                     return self.sessions.pop();
                 }
+            }
+            Action::Redirect { session, targets, .. } => {
+                self.redirects.push((session, targets));
+                self.outcome = Some(Call::Redirected(session));
+            }
+            Action::EndSession(session) if self.is_redirect(session) => {
+                self.redirects.retain(|(other, _)| *other != session);
+                return Some(Event::RedirectEnded(session, Traffic::default(), Ending::Stopped));
             }
             Action::EndSession(session) => {
                 self.sessions.retain(|other| !matches!(other, Event::SessionEnded(id) if *id == session));

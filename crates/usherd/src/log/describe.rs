@@ -8,12 +8,12 @@ use usherd_model::admission::Limit;
 use usherd_model::config::STARTS_WINDOW;
 use usherd_model::diagnostic::printable;
 use usherd_model::episode::Held;
-use usherd_model::event::{Changes, Exit, Judged, Log, Remark};
+use usherd_model::event::{Changes, Ending, Exit, Judged, Log, Remark, Traffic};
 use usherd_model::failure::{Errno, StartError, Step};
 use usherd_model::guard::DenyTime;
 use usherd_model::policy::ServiceLog;
 use usherd_model::registry::{Refusal, Registration};
-use usherd_model::service::{Handover, Identity, Service, Unavailable, Voice, Wrapped};
+use usherd_model::service::{Handover, Identity, Service, Task, Unavailable, Voice, Wrapped};
 use usherd_model::status;
 use usherd_model::supervisor::{ListenerId, ServiceId, Supervisor};
 
@@ -60,8 +60,11 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
         }
         Log::StartRecovered(service) => {
             let name = names.service(*service);
-            Record::new(Level::Notice, "start-recovered", format!("{name}: programs can be started again"))
-                .field("service", name)
+            let what = match names.redirect(*service) {
+                Some(_) => "callers reach their target again",
+                None => "programs can be started again",
+            };
+            Record::new(Level::Notice, "start-recovered", format!("{name}: {what}")).field("service", name)
         }
         Log::Judged(judged) => self::judged(names, judged),
         Log::IpOptions { listener, wrapped, address, options } => {
@@ -157,6 +160,37 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
                 .field("duration", took)
                 .xinetd(line)
                 .service_log(log.target)
+        }
+        Log::Redirected { service, listener, peer: caller, target } => {
+            let name = names.service(*service);
+            let peer = caller.map_or_else(String::new, |peer| peer.to_string());
+            let from = if peer.is_empty() { String::new() } else { format!(" from {peer}") };
+            let log = names.log(*service);
+            let line = xinetd::start(&name, log.success, None, *caller);
+            Record::new(Level::Info, "connected", format!("{name}: connection{from}, passed on to {target}"))
+                .field("service", name)
+                .field("listener", names.listener(*listener))
+                .field("peer", peer)
+                .field("target", target.to_string())
+                .xinetd(line)
+                .service_log(log.target)
+        }
+        Log::RedirectEnded { service, peer, target, traffic: Traffic { received, sent }, ending, lasted } => {
+            let name = names.service(*service);
+            let took = format!("{:.3}s", lasted.as_secs_f64());
+            let how = ending_words(*ending);
+            let text = format!("{name}: {how} after {took}, in={received}(bytes) out={sent}(bytes)");
+            let line = xinetd::traffic(&name, *received, *sent);
+            Record::new(Level::Info, "disconnected", text)
+                .field("service", name)
+                .field("peer", peer.map_or_else(String::new, |peer| peer.to_string()))
+                .field("target", target.map_or_else(String::new, |target| target.to_string()))
+                .field("in", received.to_string())
+                .field("out", sent.to_string())
+                .field("end", how)
+                .field("duration", took)
+                .xinetd(line)
+                .service_log(names.log(*service).target)
         }
         Log::WaitServerFailed(service, exit) => {
             let path = names.program(*service);
@@ -387,6 +421,14 @@ impl Names<'_> {
         program.map_or_else(|| "?".to_owned(), |program| program.command.display())
     }
 
+    /// Where callers of a service are connected to, if they are.
+    fn redirect(self, id: ServiceId) -> Option<String> {
+        match &self.0.service(id)?.service().task {
+            Task::Redirect(redirect) => Some(redirect.to_string()),
+            Task::Builtin(_) | Task::Program(_) => None,
+        }
+    }
+
     fn listener(self, id: ListenerId) -> String {
         let both = self.0.service_of(id).zip(self.0.spec(id));
         both.map_or_else(|| "?".to_owned(), |(service, spec)| service.label(spec))
@@ -506,9 +548,16 @@ fn start_failed(
     error: &StartError,
     pause: Option<Duration>,
 ) -> Record {
-    let program = names.program(id);
     let words = status::describe(error, &errno::words);
     let name = names.service(id);
+    if let Some(target) = names.redirect(id) {
+        return Record::new(Level::Error, "start-failed", format!("{name}: cannot connect callers: {words}"))
+            .field("service", name)
+            .field("listener", names.listener(listener))
+            .field("target", target)
+            .field("error", words);
+    }
+    let program = names.program(id);
     let rest = pause.map_or_else(String::new, |pause| format!("; trying again in {} s", pause.as_secs()));
     let service = names.0.service(id).map(|state| state.service());
     Record::new(Level::Error, "start-failed", format!("{name}: cannot start {program}: {words}{rest}"))
@@ -538,6 +587,7 @@ fn original_of_start_failure(
         ) => {
             return String::new();
         }
+        StartError::NoTarget(_) | StartError::Unreached(_) => return String::new(),
         StartError::Refused { step, errno } => (*step, errno::words(*errno)),
     };
     let credentials = service.and_then(Service::program).and_then(|program| match &program.identity {
@@ -555,6 +605,16 @@ fn original_of_start_failure(
         | (Step::Verify | Step::Limit | Step::Nice | Step::Umask | Step::Descriptors | Step::Signals, _) => {
             String::new()
         }
+    }
+}
+
+fn ending_words(ending: Ending) -> String {
+    match ending {
+        Ending::Complete => "complete".to_owned(),
+        Ending::CallerLost(errno) => format!("caller lost ({})", errno::words(errno)),
+        Ending::TargetLost(errno) => format!("target lost ({})", errno::words(errno)),
+        Ending::Silent => "half-closed and silent for too long".to_owned(),
+        Ending::Stopped => "stopped".to_owned(),
     }
 }
 

@@ -38,6 +38,11 @@ pub(super) fn exit(id: &str, log: LogOnSuccess, exit: Exit, pid: Option<Pid>, la
     line
 }
 
+/// `TRAFFIC: id in=1(bytes) out=2(bytes)`
+pub(super) fn traffic(id: &str, received: u64, sent: u64) -> String {
+    format!("TRAFFIC: {id} in={received}(bytes) out={sent}(bytes)")
+}
+
 /// `FAIL: id address from=192.0.2.1`
 pub(super) fn fail(id: &str, log: LogOnFailure, reason: Reason, peer: Option<SocketAddr>) -> String {
     let from = if log.host { from(peer.map(|peer| peer.ip())) } else { String::new() };
@@ -122,6 +127,7 @@ mod tests {
         );
         let only = LogOnSuccess { exit: true, ..none };
         assert_eq!(exit("exitonly", only, Exit::Signal(9), pid, seconds), "EXIT: exitonly signal=9");
+        assert_eq!(traffic("all", 12, 3456), "TRAFFIC: all in=12(bytes) out=3456(bytes)");
         let failure = LogOnFailure { attempt: true, host: true, user: false };
         assert_eq!(
             fail("cps", failure, Reason::Limit(Limit::Starts), peer("192.0.2.1:5")),

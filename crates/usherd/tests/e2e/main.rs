@@ -23,6 +23,7 @@ mod name_server;
 mod own_tables;
 mod probe;
 mod promises;
+mod redirect;
 mod reload;
 mod resolve;
 mod resources;

@@ -19,6 +19,10 @@ impl Checker<'_> {
             limits.source_children = None;
             limits.children = if builtin.is_momentary() { None } else { Some(self.defaults.sessions) };
         }
+        if let Some(Task::Redirect(_)) = task {
+            // It makes no process either, and nobody's sessions are ended to make room for others.
+            limits.children = Some(self.defaults.sessions);
+        }
         let rate = |count| Rate { count, window: STARTS_WINDOW };
         let count = |rate: Option<Rate>| rate.map(|rate| rate.count);
         let words = &entry.limits;

@@ -7,6 +7,7 @@ mod guard;
 mod limits;
 mod policy;
 mod process;
+mod redirect;
 mod service_log;
 mod sockets;
 mod task;
@@ -89,7 +90,13 @@ impl Checker<'_> {
         let kind = self.socket_kind(entry);
         let handover = self.handover(entry, kind);
         let is_internal = entry.program.value == b"internal";
-        let task = if is_internal {
+        let attributes = entry.attributes.as_deref();
+        // A sensor is a sensor, whatever else is written.
+        let redirect = attributes.filter(|attributes| attributes.flags.sensor.is_none());
+        let redirect = redirect.and_then(|attributes| attributes.redirect.as_ref());
+        let task = if let Some(words) = redirect {
+            self.redirect(entry, kind, handover, words).map(Task::Redirect)
+        } else if is_internal {
             kind.and_then(|kind| self.internal(entry, kind, handover))
         } else {
             self.program(entry, handover).map(Task::Program)
@@ -126,9 +133,7 @@ impl Checker<'_> {
     fn not_there_yet(&mut self, entry: &Entry) -> Option<()> {
         let Some(attributes) = entry.attributes.as_deref() else { return Some(()) };
         let flags = &attributes.flags;
-        let redirect = attributes.redirect.iter().map(|words| &words.name);
-        let words = [&flags.labeled];
-        let all: Vec<Word> = redirect.chain(words.into_iter().flatten()).cloned().collect();
+        let all: Vec<Word> = flags.labeled.iter().cloned().collect();
         for word in &all {
             self.error("not-there-yet", word, "this is not supported yet").hint =
                 "the service is left out".to_owned();

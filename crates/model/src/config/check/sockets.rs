@@ -377,7 +377,7 @@ impl Checker<'_> {
     }
 
     /// The port that a word means: a number, or a name of /etc/services.
-    fn port_of_name(&mut self, entry: &Entry, name: &Word, protocol: &str) -> Option<u16> {
+    pub(super) fn port_of_name(&mut self, entry: &Entry, name: &Word, protocol: &str) -> Option<u16> {
         let original = || original(entry, "unknown service");
         if name.value.iter().all(u8::is_ascii_digit) {
             let port = std::str::from_utf8(&name.value).ok().and_then(|digits| digits.parse().ok());

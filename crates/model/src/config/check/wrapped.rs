@@ -22,6 +22,7 @@ impl Checker<'_> {
                 let name = match task {
                     Task::Builtin(builtin) => builtin.name(),
                     Task::Program(_) => "auth",
+                    Task::Redirect(_) => "redirect",
                 };
                 (name.as_bytes(), wraps.voice)
             }

@@ -6,6 +6,7 @@ mod amplifier;
 mod datagram_nowait;
 mod many_arguments;
 mod program_fault;
+mod redirect_to_itself;
 mod relative_program;
 mod shell_on_a_port;
 
@@ -22,4 +23,5 @@ pub fn run(entry: &Entry, service: &Service, facts: &mut dyn Facts, diagnostics:
     diagnostics.extend(datagram_nowait::check(entry, service));
     diagnostics.extend(relative_program::check(entry, service));
     diagnostics.extend(program_fault::check(entry, service, facts));
+    diagnostics.extend(redirect_to_itself::check(entry, service));
 }
