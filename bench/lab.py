@@ -184,7 +184,7 @@ class Server:
                 if svc.echoes:
                     s.send(b"x\n")
                     return s.recv(64) == b"x\n"
-                return (len(s.recv(64)) > 0) != svc.is_refused
+                return (len(s.recv(64)) > 0) != svc.is_silent
             except OSError:
                 return False
 

@@ -19,12 +19,13 @@ TCPD = PEERS / "tcpd/usr/sbin/tcpd"
 SERVED, REFUSED = "served", "refused"
 
 
-class Svc(collections.namedtuple("Svc", "port argv user builtin proto wrapped")):
-    """A service: a program, or a built-in of the server. `wrapped`: what hosts.allow and
-    hosts.deny, where they are asked, say to a caller."""
+class Svc(collections.namedtuple("Svc", "port argv user builtin proto wrapped target")):
+    """A service: a program, a built-in of the server, or a redirect to the port `target`, where
+    nobody listens but the generator. `wrapped`: what hosts.allow and hosts.deny, where they are
+    asked, say to a caller."""
 
-    def __new__(cls, port, argv=(), user="root", builtin=None, proto="tcp", wrapped=None):
-        return super().__new__(cls, port, tuple(argv), user, builtin, proto, wrapped)
+    def __new__(cls, port, argv=(), user="root", builtin=None, proto="tcp", wrapped=None, target=None):
+        return super().__new__(cls, port, tuple(argv), user, builtin, proto, wrapped, target)
 
     @property
     def key(self):
@@ -33,6 +34,11 @@ class Svc(collections.namedtuple("Svc", "port argv user builtin proto wrapped"))
     @property
     def is_refused(self):
         return self.wrapped == REFUSED
+
+    @property
+    def is_silent(self):
+        """whether a caller hears nothing, as long as nobody is the target"""
+        return self.is_refused or self.target is not None
 
     @property
     def echoes(self):
@@ -84,8 +90,13 @@ def inetd_conf(services):
 def xinetd_conf(services):
     text = ["defaults\n{\n instances = UNLIMITED\n per_source = UNLIMITED\n cps = 0 0\n}\n"]
     for i, s in enumerate(services):
-        what = " type = INTERNAL\n" if s.builtin else " type = UNLISTED\n port = %d\n server = %s\n%s" % (
-            s.port, s.argv[0], " server_args = %s\n" % " ".join(s.argv[1:]) if s.argv[1:] else "")
+        if s.target:
+            what = " type = UNLISTED\n port = %d\n redirect = 127.0.0.1 %d\n" % (s.port, s.target)
+        elif s.builtin:
+            what = " type = INTERNAL\n"
+        else:
+            what = " type = UNLISTED\n port = %d\n server = %s\n%s" % (
+                s.port, s.argv[0], " server_args = %s\n" % " ".join(s.argv[1:]) if s.argv[1:] else "")
         text.append("service %s\n{\n id = s%d\n%s socket_type = %s\n protocol = %s\n wait = %s\n user = %s\n}\n" % (
             s.builtin or "s%d" % i, i, what, "dgram" if s.proto == "udp" else "stream", s.proto,
             "yes" if s.proto == "udp" else "no", s.user))
@@ -101,6 +112,10 @@ def rlinetd_conf(services):
     return "".join(text)
 
 
+def has_target(services):
+    return any(s.target for s in services)
+
+
 # ------------------------------------------------------------------------- a server
 class Peer:
     """`command` is a template: {bin}, {conf}, {work}; a server in UCSPI style has
@@ -108,9 +123,9 @@ class Peer:
     limit = False                      # a reference, not a product
 
     def __init__(self, name, program, command, conf=inetd_conf, family="inetd",
-                 builtins=("daytime", "echo", "echo-udp"), most=9000, udp_addr="127.0.0.1", wraps=()):
+                 builtins=("daytime", "echo", "echo-udp"), most=9000, udp_addr="127.0.0.1", wraps=(), redirects=False):
         self.name, self.program, self.command, self.conf, self.family = name, str(program), command, conf, family
-        self.builtins, self.most, self.udp_addr, self.wraps = builtins, most, udp_addr, wraps
+        self.builtins, self.most, self.udp_addr, self.wraps, self.redirects = builtins, most, udp_addr, wraps, redirects
         self.users = self.reloads = family == "inetd"
 
     def there(self):
@@ -119,6 +134,8 @@ class Peer:
     def can(self, svc):
         if svc.wrapped and svc.wrapped not in self.wraps:
             return False
+        if svc.target:
+            return self.redirects
         return svc.key in self.builtins if svc.builtin else svc.user == "root" or self.users
 
     def env(self):
@@ -153,6 +170,22 @@ class Tcpserver(Ucspi):
         return "-x %s" % cdb
 
 
+class Socat(Peer):
+    """A process for each redirect, and one for each caller of it. 64 KiB at a time: with its own 8 KiB it is slower."""
+
+    def __init__(self, program):
+        command = ("{bin} -b 65536 TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork,nodelay,backlog=1024"
+                   " TCP:127.0.0.1:{target},nodelay")
+        super().__init__("socat", program, command, conf=lambda services: "", family="relay", builtins=(), most=0,
+                         redirects=True)
+
+    def can(self, svc):
+        return svc.target is not None
+
+    def commands(self, services, work):
+        return [self.command.format(bin=self.program, port=s.port, target=s.target).split() for s in services]
+
+
 class Skeleton(Peer):
     limit = True
 
@@ -180,7 +213,14 @@ class Usherd(Peer):
         target = os.environ.get("CARGO_TARGET_DIR") or HERE.parent / "target"
         program = os.environ.get("USHERD") or pathlib.Path(target, "release/usherd")
         super().__init__("usherd", pathlib.Path(program).absolute(),
-                         os.environ.get("USHERD_CMD", "{bin} inetd -i -R 1000000000 {conf}"), wraps=(SERVED, REFUSED))
+                         os.environ.get("USHERD_CMD", "{bin} inetd -i -R 1000000000 {conf}"), wraps=(SERVED, REFUSED),
+                         redirects=True)
+        self.conf = lambda services: (xinetd_conf if has_target(services) else inetd_conf)(services)
+
+    def commands(self, services, work):
+        if not has_target(services):
+            return super().commands(services, work)
+        return [[self.program, "run", "--control", "none", "-c", str(work / "conf")]]
 
     def build(self):
         """`cargo build`, unless USHERD names a binary or there is no cargo"""
@@ -202,12 +242,13 @@ def known():
              "{bin} --pidfile={work}/pid -R 100000000 {conf}", most=1000),                  # select()
         Peer("busybox-inetd", p / "busybox-src/busybox", "{bin} inetd -f {conf}", most=1000),   # select()
         Peer("xinetd", p / "xinetd/usr/sbin/xinetd", "{bin} -dontfork -f {conf} -pidfile {work}/pid", conf=xinetd_conf,
-             wraps=(SERVED, REFUSED)),     # it is linked with libwrap
+             wraps=(SERVED, REFUSED), redirects=True),     # it is linked with libwrap
         Peer("rlinetd", p / "rlinetd/usr/sbin/rlinetd", "{bin} -f {conf} -p " + rlinetd_lib, conf=rlinetd_conf,
              builtins=("daytime",), most=1000),   # its echo crashes the daemon when a caller half-closes
         Ucspi("busybox-tcpsvd", p / "busybox-src/busybox", "{bin} tcpsvd -c 30000 -b 1024 127.0.0.1 {port}"),
         Tcpserver("tcpserver", p / "ucspi-tcp/usr/bin/tcpserver",
                   "{bin} -H -R -l0 -c 100000 -b 1024 {rules} 127.0.0.1 {port}", wraps=(SERVED, REFUSED)),
+        Socat(p / "socat/usr/bin/socat"),
         Skeleton(),
     )}
 
@@ -225,7 +266,7 @@ def build():
             subprocess.run([cc, "-Wall", "-Wextra", "-static", *flags, "-o", str(out), str(src)], check=True)
 
 
-DEBS = ("openbsd-inetd", "inetutils-inetd", "xinetd", "rlinetd", "ucspi-tcp", "tcpd")
+DEBS = ("openbsd-inetd", "inetutils-inetd", "xinetd", "rlinetd", "ucspi-tcp", "tcpd", "socat")
 LIBS = ("libbsd0", "libevent-2.1-7", "libtirpc3", "libwrap0", "libnsl2")      # what they need
 APPLETS = ("INETD FEATURE_INETD_SUPPORT_BUILTIN_ECHO FEATURE_INETD_SUPPORT_BUILTIN_DISCARD "
            "FEATURE_INETD_SUPPORT_BUILTIN_TIME FEATURE_INETD_SUPPORT_BUILTIN_DAYTIME "

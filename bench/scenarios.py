@@ -27,6 +27,7 @@ SERVICES = {
     "nobody": Svc(20006, [TINY], user="nobody"),
     "wrapped": Svc(20007, [TINY], wrapped=SERVED),
     "closed": Svc(20008, [CLOSED], wrapped=REFUSED),
+    "redirect": Svc(20009, target=20010),
     "daytime": Svc(13, builtin="daytime"),
     "echo": Svc(7, builtin="echo"),
     "echo-udp": Svc(7, builtin="echo", proto="udp"),
@@ -44,9 +45,12 @@ VISITS = {
     "E2": ("built-in TCP echo, round trips", "echo", ["echo", "-c", "16", "-z", "64"], 0.35, 0),
     "E3": ("built-in UDP echo, datagrams", "echo-udp", ["udp", "-c", "64", "-z", "64"], 0.35, 0),
     "E4": ("built-in TCP echo, a connection a line", "echo", ["conn", "-c", "16", *LINE], 0.35, 0),
+    "R1": ("redirect, MiB of one stream", "redirect", ["bulk", "-c", "1", "-b", "20010"], 0.55, 0),
+    "R100": ("redirect, MiB of 100 streams", "redirect", ["bulk", "-c", "100", "-b", "20010"], 0.55, 0),
     "W1": ("as A, asking hosts.allow and hosts.deny", "wrapped", ["conn", "-c", "16", *HELLO], 0.55, 2),
     "W2": ("the same, refused", "closed", ["conn", "-c", "16", "-e", ""], 0.4, 2),
 }
+REDIRECTED = [n for n in VISITS if SERVICES[VISITS[n][1]].target]
 WRAPPED = [n for n in VISITS if SERVICES[VISITS[n][1]].wrapped]
 MANY = {"G%d" % n: n for n in (1, 100, 1000, 9000)}     # so many services in one server
 RELOADS = 50
@@ -104,7 +108,9 @@ class Run:
         return None
 
     def run(self, names):
-        self.visits([n for n in VISITS if n in names and n not in WRAPPED])
+        self.visits([n for n in VISITS if n in names and n not in WRAPPED and n not in REDIRECTED])
+        # Who reads inetd.conf otherwise reads another file for these.
+        self.visits([n for n in REDIRECTED if n in names])
         # Some servers ask the tables for every service: they are there for these only.
         tables(HOSTS_ALLOW, HOSTS_DENY)
         self.visits([n for n in WRAPPED if n in names])

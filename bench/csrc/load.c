@@ -6,6 +6,8 @@
  *                 before, and its latency counts from the moment it was due
  *   load echo [-c N] [-z BYTES] PORT             N connections, one message each on its way
  *   load udp  [-c N] [-z BYTES] PORT             N datagrams on their way
+ *   load bulk [-c N] [-b PORT] PORT              N connections through a redirect to the second port, where the
+ *        generator itself is the target and sends as fast as it can; an answer is a MiB that came
  *   load hold [-c N] PORT                        N connections that read their greeting and
  *        stay; prints a line when all are there, lets go when standard input ends
  *
@@ -307,6 +309,76 @@ static double run_udp(void)
     return (last - t0) / 1e9;
 }
 
+/* --------------------------------------------------------------------- bulk */
+enum { PIECE = 256 << 10, PERIOD = 65521, LISTENS = 0, READS = 1, WRITES = 2 };
+static int backport;
+static char stream[PERIOD + PIECE]; /* what is sent, again and again; the period is a prime */
+
+/* one connection, as its reader or its writer has it */
+struct end { int fd, role, begun; uint64_t at; };
+
+static int listener(void)
+{
+    struct sockaddr_storage here = to;
+    int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (to.ss_family == AF_INET) ((struct sockaddr_in *)&here)->sin_port = htons(backport);
+    else ((struct sockaddr_in6 *)&here)->sin6_port = htons(backport);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+    if (bind(fd, (void *)&here, tolen) || listen(fd, 4096)) perror("load: the target"), exit(1);
+    return fd;
+}
+
+static void watch(struct end *e, uint32_t what)
+{
+    struct epoll_event ev = {what, {.ptr = e}};
+    epoll_ctl(ep, EPOLL_CTL_ADD, e->fd, &ev);
+}
+
+static double run_bulk(void)
+{
+    static char in[PIECE];
+    struct end *ends = calloc(2 * inflight + 1, sizeof *ends), *writer = ends + inflight + 1;
+    struct epoll_event ev[256];
+    uint64_t total = 0;
+    for (int i = 0; i < (int)sizeof stream; i++) stream[i] = (char)(i % PERIOD * 7 + i % PERIOD / 251);
+    ends[0] = (struct end){.fd = listener(), .role = LISTENS};
+    watch(&ends[0], EPOLLIN);
+    for (struct end *e = ends + 1; e <= ends + inflight; e++) {
+        *e = (struct end){.fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), .role = READS};
+        R.started++;
+        if (connect(e->fd, (void *)&to, tolen) && errno != EINPROGRESS) failed(errno);
+        else watch(e, EPOLLIN);
+    }
+    int64_t t0 = now(), t;
+    while ((t = now()) - t0 < secs * 1e9) {
+        int k = epoll_wait(ep, ev, 256, 50);
+        for (int i = 0; i < k; i++) {
+            struct end *e = ev[i].data.ptr;
+            if (e->role == LISTENS) {
+                int fd;
+                while (writer < ends + 2 * inflight + 1 && (fd = accept4(e->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+                    *writer = (struct end){.fd = fd, .role = WRITES};
+                    watch(writer++, EPOLLOUT);
+                }
+            } else if (e->role == WRITES) {
+                ssize_t n = send(e->fd, stream + e->at % PERIOD, PIECE, MSG_NOSIGNAL);
+                if (n > 0) e->at += n;
+                else if (n < 0 && errno != EAGAIN) failed(errno), close(e->fd);
+            } else {
+                ssize_t n = recv(e->fd, in, sizeof in, 0);
+                if (n < 0 && errno == EAGAIN) continue;
+                if (n <= 0) { failed(n ? errno : ECONNRESET); close(e->fd); continue; }
+                const char *must = stream + e->at % PERIOD;
+                if (in[0] != must[0] || in[n / 2] != must[n / 2] || in[n - 1] != must[n - 1]) R.wrong++;
+                e->at += n, e->begun = 1, total += n;
+            }
+        }
+    }
+    for (struct end *e = ends + 1; e <= ends + inflight; e++) R.late += !e->begun;
+    R.ok = (long)(total >> 20);
+    return (t - t0) / 1e9;
+}
+
 /* --------------------------------------------------------------------- main */
 static int up(const void *a, const void *b)
 {
@@ -321,8 +393,9 @@ int main(int argc, char **argv)
     const char *mode = argc > 1 ? argv[1] : "", *addr = "127.0.0.1";
     int o;
     argc--, argv++;
-    while ((o = getopt(argc, argv, "a:c:d:e:Hn:r:s:T:z:")) != -1) switch (o) {
+    while ((o = getopt(argc, argv, "a:b:c:d:e:Hn:r:s:T:z:")) != -1) switch (o) {
         case 'a': addr = optarg; break;
+        case 'b': backport = atoi(optarg); break;
         case 'c': inflight = atoi(optarg); break;
         case 'd': secs = atof(optarg); break;
         case 'e': expect = optarg; break;
@@ -335,7 +408,7 @@ int main(int argc, char **argv)
         default: return 2;
         }
     double (*run)(void) = !strcmp(mode, "conn") ? run_conn : !strcmp(mode, "hold") ? run_hold
-                        : !strcmp(mode, "echo") ? run_echo : !strcmp(mode, "udp") ? run_udp : NULL;
+                        : !strcmp(mode, "bulk") ? run_bulk : !strcmp(mode, "echo") ? run_echo : !strcmp(mode, "udp") ? run_udp : NULL;
     struct sockaddr_in *v4 = (void *)&to;
     struct sockaddr_in6 *v6 = (void *)&to;
     if (!run || optind != argc - 1 || inflight < 1 || inflight > MAXCONN || zsize < 1) {
