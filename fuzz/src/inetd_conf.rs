@@ -82,6 +82,7 @@ fn words(entry: &Entry) -> impl Iterator<Item = &Word> {
         .chain(arguments)
         .chain(optional)
         .chain(limits)
+        .chain(entry.limits.rate.iter().flatten())
 }
 
 fn limits(entry: &Entry) -> [Option<&LimitWord>; 4] {

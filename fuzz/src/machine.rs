@@ -83,7 +83,11 @@ impl Facts for Machine {
     }
 
     fn file(&mut self, path: &[u8], most: usize) -> Result<Vec<u8>, String> {
-        if path.len() > 9 { Ok(path[..path.len().min(most)].to_vec()) } else { Err("no such file".to_owned()) }
+        if path.len() > 9 {
+            Ok(path[..path.len().min(most)].to_vec())
+        } else {
+            Err("no such file".to_owned())
+        }
     }
 
     fn auth_fault(&mut self, arguments: &[&[u8]]) -> Option<String> {
