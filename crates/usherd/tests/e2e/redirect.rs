@@ -181,3 +181,26 @@ fn whom_hosts_deny_refuses_is_not_connected() {
         assert!(back.accept().is_err());
     });
 }
+
+#[test]
+fn what_was_said_is_in_the_lines_of_xinetd() {
+    sandbox::run(|| {
+        let back = target(3001);
+        let lines = " log_type = FILE /run/r.log\n log_on_success = HOST DURATION TRAFFIC";
+        let _daemon = Daemon::run(&redirect(2001, 3001, lines));
+        let mut caller = connect(at(2001));
+        let mut other = accept(&back);
+        says(&mut caller, &mut other, "twelve bytes");
+        says(&mut other, &mut caller, "well");
+        drop((caller, other));
+        let log = || std::fs::read_to_string("/run/r.log").unwrap_or_default();
+        wait::until("all three lines", || log().lines().count() >= 3);
+        for line in [
+            "START: r2001 from=127.0.0.1",
+            "EXIT: r2001 duration=0(sec)",
+            "TRAFFIC: r2001 in=12(bytes) out=4(bytes)",
+        ] {
+            assert_eq!(log().lines().filter(|said| said.ends_with(line)).count(), 1, "{line}: {}", log());
+        }
+    });
+}
