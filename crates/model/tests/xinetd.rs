@@ -351,6 +351,8 @@ fn a_target_is_a_host_and_a_port_over_tcp() {
     assert_eq!(codes("redirect = 192.0.2.7 0"), ["bad-port"]);
     assert_eq!(codes("redirect = 192.0.2.7 nothing"), ["unknown-service"]);
     assert_eq!(codes("redirect = 192.0.2.7").first(), Some(&"value-count"));
+    let sensor = one(&redirect("redirect = 192.0.2.7 80\nflags = SENSOR"));
+    assert_eq!(sensor.task, Task::Builtin(Builtin::Discard));
     let udp = redirect("redirect = 192.0.2.7 80").replace("stream", "dgram");
     assert_eq!(self::codes(&udp), ["bad-redirect"]);
     let waits = redirect("redirect = 192.0.2.7 80").replace("wait = no", "wait = yes");
