@@ -144,7 +144,8 @@ def run_any(a, known):
 def bars(a, known):
     goals = tomllib.loads((lab.HERE / "bars.toml").read_text())
     wanted = [b for b in goals["bars"] if not a.only or b["scenario"] in a.only]
-    chosen = prepare(known, [OURS, *goals["peers"], "skeleton"])
+    subjects = dict.fromkeys([OURS, *(b.get("who", OURS) for b in wanted)])
+    chosen = prepare(known, [*subjects, *goals["peers"], "skeleton"])
     results = {}
     for split, cpus in splits().items():
         lab.Noise.budget = 30
@@ -158,21 +159,22 @@ def bars(a, known):
     for b in wanted:
         of = results[b["split"]].get(b["scenario"], {})
         val = {p: value(ss, b["what"]) for p, ss in of.items()}
-        rivals = {p: v for p, v in val.items() if v and p != OURS and not known[p].limit
+        who = b.get("who", OURS)
+        rivals = {p: v for p, v in val.items() if v and p not in subjects and not known[p].limit
                   and b["of"] in ("any", p, known[p].family)}
         if b["of"] in NAMES:
-            other = value(results[b["split"]].get(b["of"], {}).get(OURS, []), b["what"])
+            other = value(results[b["split"]].get(b["of"], {}).get(who, []), b["what"])
             rivals = {b["of"]: other} if other else {}
         more = "min" in b
         goal = b["min"] if more else b["max"]
-        row = [b["scenario"], b["split"], b["name"], b["of"], "%s %.2f" % (">=" if more else "<=", goal)]
+        row = [b["scenario"], b["split"], b["name"] if who == OURS else "%s (%s)" % (b["name"], who), b["of"], "%s %.2f" % (">=" if more else "<=", goal)]
         if not rivals:
             rows.append(row + ["-", "-", "-", "no peer"])
             continue
         best = (max if more else min)(rivals, key=rivals.get)
-        mine = ratio(val.get(OURS), rivals[best])
+        mine = ratio(val.get(who), rivals[best])
         missed = math.inf if mine is None else (goal / mine if more else mine / goal) - 1
-        bad = errors(of.get(OURS, []))
+        bad = errors(of.get(who, []))
         if missed <= 0 and not bad:
             verdict, reached = "ok", reached + 1
         elif missed <= goals["tie"] and not bad:

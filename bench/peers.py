@@ -229,12 +229,26 @@ class Usherd(Peer):
                             "--manifest-path", str(HERE.parent / "Cargo.toml")], check=True)
 
 
+class UsherdXinetd(Usherd):
+    """The same by the other name, with the other configuration."""
+
+    def __init__(self):
+        super().__init__()
+        self.name, self.conf = "usherd-xinetd", xinetd_conf
+        self.command = "{bin} xinetd -dontfork -f {conf} -pidfile {work}/pid"
+        self.family = "ours"
+
+    def commands(self, services, work):
+        return Peer.commands(self, services, work)
+
+
 def known():
     """Rate limits are off in all of them, names and ident are not looked up."""
     p = PEERS
     rlinetd_lib = (glob.glob(str(p / "rlinetd/usr/lib/*/rlinetd/libparse.so")) or ["-"])[0]
     return {x.name: x for x in (
         Usherd(),
+        UsherdXinetd(),
         Peer("openbsd-inetd", p / "openbsd-inetd/usr/sbin/inetd", "{bin} -i -R 100000000 {conf}",
              udp_addr="::1",           # its UDP built-ins do not answer 127/8, on purpose
              wraps=(SERVED,) if os.access(TCPD, os.X_OK) else ()),    # tcpd keeps whom it refuses for 5 s

@@ -295,6 +295,7 @@ fn wrong_words_cost_the_service() {
         ("user += root", "bad-operator"),
         ("groups = maybe", "bad-flag-word"),
         ("flags = NAMEINARGS", "no-name-in-args"),
+        ("flags = LABELED", "no-selinux"),
     ] {
         assert_eq!(codes(&with(line)).first(), Some(&code), "{line}");
     }

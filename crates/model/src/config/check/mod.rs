@@ -116,7 +116,7 @@ impl Checker<'_> {
             self.sources_are_unseen(entry, &mut limits);
         }
         handover?;
-        self.not_there_yet(entry)?;
+        self.refuses_labels(entry)?;
         let task = task?;
         Some(Service {
             name: entry.id().value.as_slice().into(),
@@ -129,16 +129,16 @@ impl Checker<'_> {
         })
     }
 
-    /// What is read and has no effect yet costs the service.
-    fn not_there_yet(&mut self, entry: &Entry) -> Option<()> {
-        let Some(attributes) = entry.attributes.as_deref() else { return Some(()) };
-        let flags = &attributes.flags;
-        let all: Vec<Word> = flags.labeled.iter().cloned().collect();
-        for word in &all {
-            self.error("not-there-yet", word, "this is not supported yet").hint =
-                "the service is left out".to_owned();
-        }
-        if all.is_empty() { Some(()) } else { None }
+    /// A context that cannot be set is no reason to start the program in ours.
+    fn refuses_labels(&mut self, entry: &Entry) -> Option<()> {
+        let Some(word) = entry.attributes.as_ref().and_then(|attributes| attributes.flags.labeled.clone())
+        else {
+            return Some(());
+        };
+        let message = "LABELED wants the program in its caller's SELinux context, which usherd cannot set";
+        self.error("no-selinux", &word, message).hint =
+            "without the flag the program has the daemon's".to_owned();
+        None
     }
 
     /// An entry that stands twice: the last one wins, as with the originals.
