@@ -102,6 +102,6 @@ pub(super) fn load(request: &Request, compare: Compare) -> Reply {
     });
     let reports = diagnostics.iter().map(|diagnostic| diagnostic.report(&sources)).collect();
     // The process ends next: what was made on the way is not taken apart first.
-    std::mem::forget((sources, tree));
+    std::mem::forget((sources, tree, xinetd));
     Reply { config, reports, stamps }
 }

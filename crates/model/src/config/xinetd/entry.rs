@@ -15,31 +15,21 @@ use crate::process_settings::Resource;
 use crate::service::{Handover, Protocol};
 use crate::source::{Spanned, Text};
 
-/// What a block comes to.
-pub(super) enum Outcome {
-    Entry(Box<Entry>),
-    /// It is switched off.
-    Off,
-    /// A diagnostic says why it cannot be used.
-    Broken,
-}
-
-/// Makes an entry.
-pub(super) fn entry(block: &Block, settings: &Settings, diagnostics: &mut Vec<Diagnostic>) -> Outcome {
+/// Makes an entry; `None` when a diagnostic says why it cannot be used.
+pub(super) fn entry(
+    block: &Block,
+    settings: &Settings<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Entry> {
     let mut reader = Reader { block, settings, diagnostics, is_good: true };
-    let is_off = reader.flag_word(Attribute::Disable).unwrap_or(false);
-    if is_off && reader.is_good {
-        return Outcome::Off;
-    }
+    // One that says yes does not come here.
+    reader.flag_word(Attribute::Disable);
     let entry = reader.entry();
-    match entry {
-        Some(entry) if reader.is_good => Outcome::Entry(Box::new(entry)),
-        Some(_) | None => Outcome::Broken,
-    }
+    entry.filter(|_| reader.is_good)
 }
 
 /// Makes an entry of inetd.conf one of these: the defaults hold for it, and it has an id of name and type.
-pub(super) fn of_inetd(entry: &mut Entry, defaults: &Settings, diagnostics: &mut Vec<Diagnostic>) {
+pub(super) fn of_inetd(entry: &mut Entry, defaults: &Settings<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let (head, span) = (entry.name.clone(), entry.span);
     let block = Block { head, kind: Kind::Service, span, lines: Vec::new() };
     let mut reader = Reader { block: &block, settings: defaults, diagnostics, is_good: true };
@@ -59,7 +49,7 @@ pub(super) fn of_inetd(entry: &mut Entry, defaults: &Settings, diagnostics: &mut
 
 struct Reader<'a> {
     block: &'a Block,
-    settings: &'a Settings,
+    settings: &'a Settings<'a>,
     diagnostics: &'a mut Vec<Diagnostic>,
     /// Whether nothing was wrong so far. All is looked at, so that one run shows all that is.
     is_good: bool,
@@ -75,7 +65,7 @@ struct Types {
     mux_plus: bool,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     /// `None` when something is missing that an entry must have.
     fn entry(&mut self) -> Option<Entry> {
         let types = self.types();
@@ -130,14 +120,14 @@ impl Reader<'_> {
                 () if is("tcpmuxplus") => (types.mux, types.mux_plus) = (true, true),
                 () if is("special") => self.warning(
                     "type-special",
-                    &word,
+                    word,
                     "SPECIAL services were xinetd's own",
                     "the word is left out",
                 ),
                 () => self.error(
                     "bad-type",
-                    &word,
-                    format!("{} is no type of service", quoted(&word)),
+                    word,
+                    format!("{} is no type of service", quoted(word)),
                     "RPC, INTERNAL, UNLISTED, TCPMUX or TCPMUXPLUS",
                 ),
             }
@@ -157,22 +147,22 @@ impl Reader<'_> {
                 () if is("nodelay") => flags.no_delay = true,
                 () if is("keepalive") => flags.keep_alive = true,
                 () if is("nolibwrap") => flags.no_libwrap = true,
-                () if is("sensor") => flags.sensor = Some(word),
-                () if is("idonly") => flags.id_only = Some(word),
-                () if is("labeled") => flags.labeled = Some(word),
+                () if is("sensor") => flags.sensor = Some(word.clone()),
+                () if is("idonly") => flags.id_only = Some(word.clone()),
+                () if is("labeled") => flags.labeled = Some(word.clone()),
                 // Looked at elsewhere; all listeners reuse their addresses; a start that fails for want of processes is
                 // not tried again, since the next caller is.
                 () if is("ipv4") || is("ipv6") || is("nameinargs") || is("reuse") || is("noretry") => {}
                 () if is("intercept") => self.warning(
                     "flag-intercept",
-                    &word,
+                    word,
                     "INTERCEPT is not there: packets do not go through the daemon",
                     "the first packet, or connection, is judged; the program gets those behind it unseen",
                 ),
                 () => self.error(
                     "bad-flag",
-                    &word,
-                    format!("there is no flag {}", quoted(&word)),
+                    word,
+                    format!("there is no flag {}", quoted(word)),
                     "IDONLY, NORETRY, NAMEINARGS, NODELAY, KEEPALIVE, NOLIBWRAP, SENSOR, IPv4, IPv6, LABELED or REUSE",
                 ),
             }
@@ -239,10 +229,10 @@ impl Reader<'_> {
         let v6_only = self.flag_word(Attribute::V6only).unwrap_or(false);
         match (self.has_flag("ipv4"), self.has_flag("ipv6")) {
             (true, true) => {
-                if let Some(word) = self.values(Attribute::Flags).into_iter().next() {
+                if let Some(word) = self.values(Attribute::Flags).first() {
                     self.error(
                         "bad-flag",
-                        &word,
+                        word,
                         "IPv4 and IPv6 at once",
                         "one of them, or none for both families",
                     );
@@ -277,23 +267,23 @@ impl Reader<'_> {
             return Some((internal(sensor), vec![discard]));
         }
         if let Some(redirect) = self.settings.get(Attribute::Redirect) {
-            return Some((internal(&redirect.name), Vec::new()));
+            return Some((internal(redirect.name), Vec::new()));
         }
         if types.internal {
-            let types = self.settings.get(Attribute::Type).map_or(&self.block.head, |types| &types.name);
+            let types = self.settings.get(Attribute::Type).map_or(&self.block.head, |types| types.name);
             return Some((internal(types), Vec::new()));
         }
         let Some(server) = self.settings.word(Attribute::Server).cloned() else {
             self.missing("server", "the path of a program; or type = INTERNAL, or redirect = HOST PORT");
             return None;
         };
-        let mut arguments = self.values(Attribute::ServerArgs);
+        let mut arguments = self.values(Attribute::ServerArgs).to_vec();
         if !self.has_flag("nameinargs") {
             arguments.insert(0, Spanned::new(base(&server.value).into(), server.span));
         } else if arguments.is_empty() {
             let message =
                 "NAMEINARGS says that the first of server_args is the program's name, and there is none";
-            let flags = self.settings.get(Attribute::Flags).map_or(&server, |flags| &flags.name).clone();
+            let flags = self.settings.get(Attribute::Flags).map_or(&server, |flags| flags.name).clone();
             self.error("no-name-in-args", &flags, message, "server_args = NAME [ARGUMENT…]");
         }
         if !server.value.starts_with(b"/") {
@@ -323,7 +313,7 @@ impl Reader<'_> {
             Some(LimitWord { word, zero: Zero::Never, numeral: Numeral::Decimal, refuses: true })
         };
         let (children, source_children) = (limit(Attribute::Instances), limit(Attribute::PerSource));
-        let rate = self.settings.get(Attribute::Cps).and_then(|cps| cps.values.clone().try_into().ok());
+        let rate = self.settings.get(Attribute::Cps).and_then(|cps| cps.values.to_vec().try_into().ok());
         LimitWords { starts: None, children, source_starts: None, source_children, rate }
     }
 
@@ -408,8 +398,8 @@ impl Reader<'_> {
         }
     }
 
-    fn values(&self, attribute: Attribute) -> Vec<Word> {
-        self.settings.get(attribute).map_or_else(Vec::new, |setting| setting.values.clone())
+    fn values(&self, attribute: Attribute) -> &'a [Word] {
+        self.settings.get(attribute).map_or(&[], |setting| &*setting.values)
     }
 
     fn missing(&mut self, name: &str, expected: &str) {
@@ -432,8 +422,8 @@ impl Reader<'_> {
     }
 }
 
-fn words(setting: &Setting) -> Words {
-    Words { name: setting.name.clone(), values: setting.values.clone() }
+fn words(setting: &Setting<'_>) -> Words {
+    Words { name: setting.name.clone(), values: setting.values.to_vec() }
 }
 
 fn quoted(word: &Word) -> String {

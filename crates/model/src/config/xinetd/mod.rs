@@ -20,7 +20,6 @@ use std::collections::{HashMap, HashSet};
 
 use self::attribute::Attribute;
 use self::blocks::{Block, Blocks, Kind, Piece};
-use self::entry::Outcome;
 use self::settings::Settings;
 use super::includes::{Includes, included};
 use super::syntax::{Entry, Tree, Word};
@@ -30,8 +29,9 @@ use crate::source::{FileId, Sources, Spanned, Text};
 /// What was read of a configuration so far.
 #[derive(Default)]
 pub struct Reading {
-    blocks: Vec<Block>,
-    defaults: Settings,
+    services: Vec<Block>,
+    /// What holds for all of them: the first of each file.
+    defaults: Vec<Block>,
     /// Services that cannot be read.
     broken: Vec<Word>,
     /// Whether defaults are wrong: then no service is what was meant.
@@ -79,30 +79,32 @@ impl Reading {
     }
 
     /// Makes entries of all that was read.
-    pub fn finish(self, tree: &mut Tree, diagnostics: &mut Vec<Diagnostic>) {
-        let Reading { blocks, defaults, broken, defaults_are_wrong, of_inetd } = self;
-        tree.broken.extend(broken);
-        tree.broken.extend(of_inetd.broken);
-        let mut entries: Vec<Entry> = Vec::new();
+    pub fn finish(&mut self, tree: &mut Tree, diagnostics: &mut Vec<Diagnostic>) {
+        tree.broken.append(&mut self.broken);
+        tree.broken.append(&mut self.of_inetd.broken);
+        let mut defaults = Settings::default();
+        let mut defaults_are_wrong = self.defaults_are_wrong;
+        for block in &self.defaults {
+            defaults_are_wrong |= !defaults.add_defaults(block, diagnostics);
+        }
         let choice = Choice::new(&defaults);
-        for block in &blocks {
+        let mut entries: Vec<Entry> = Vec::with_capacity(self.services.len());
+        // Of what is switched off nothing else is looked at.
+        for block in self.services.iter().filter(|block| !is_off(block)) {
             let settings = Settings::of_service(block, &defaults, diagnostics);
-            let outcome = match &settings {
-                Some(settings) => entry::entry(block, settings, diagnostics),
-                None => Outcome::Broken,
-            };
+            let entry = settings.as_ref().and_then(|settings| entry::entry(block, settings, diagnostics));
             let id =
                 settings.as_ref().and_then(|settings| settings.word(Attribute::Id)).unwrap_or(&block.head);
-            match outcome {
-                Outcome::Entry(entry) if choice.is_on(id) && !defaults_are_wrong => entries.push(*entry),
-                Outcome::Entry(_) | Outcome::Broken if choice.is_on(id) => tree.broken.push(id.clone()),
-                Outcome::Entry(_) | Outcome::Broken | Outcome::Off => {}
+            match entry {
+                _ if !choice.is_on(id) => {}
+                Some(entry) if !defaults_are_wrong => entries.push(entry),
+                Some(_) | None => tree.broken.push(id.clone()),
             }
         }
-        for mut entry in of_inetd.entries {
+        let ids: HashSet<Text> = entries.iter().map(|entry| entry.id().value.clone()).collect();
+        for mut entry in std::mem::take(&mut self.of_inetd.entries) {
             entry::of_inetd(&mut entry, &defaults, diagnostics);
-            let is_there = |other: &Entry| other.id().value == entry.id().value;
-            if !choice.is_on(entry.id()) || entries.iter().any(is_there) {
+            if !choice.is_on(entry.id()) || ids.contains(&entry.id().value) {
                 continue;
             }
             if defaults_are_wrong {
@@ -116,6 +118,14 @@ impl Reading {
     }
 }
 
+/// Whether a block says `disable = yes`, before anything else does.
+fn is_off(block: &Block) -> bool {
+    let disable = block.lines.iter().find(|line| line.name.value.eq_ignore_ascii_case(b"disable"));
+    disable.is_some_and(
+        |line| matches!(line.values.as_slice(), [word] if word.value.eq_ignore_ascii_case(b"yes")),
+    )
+}
+
 /// Which services the defaults switch on and off, by their ids.
 struct Choice<'a> {
     disabled: &'a [Word],
@@ -123,8 +133,8 @@ struct Choice<'a> {
 }
 
 impl<'a> Choice<'a> {
-    fn new(defaults: &'a Settings) -> Self {
-        let list = |attribute| defaults.get(attribute).map(|setting| setting.values.as_slice());
+    fn new(defaults: &'a Settings<'_>) -> Self {
+        let list = |attribute| defaults.get(attribute).map(|setting| &*setting.values);
         Self { disabled: list(Attribute::Disabled).unwrap_or_default(), enabled: list(Attribute::Enabled) }
     }
 
@@ -192,7 +202,7 @@ impl Reader<'_> {
         let mut blocks = Blocks::new(self.sources, file);
         while let Some(piece) = blocks.piece(self.diagnostics) {
             match piece {
-                Piece::Block(block) if block.kind == Kind::Service => self.reading.blocks.push(block),
+                Piece::Block(block) if block.kind == Kind::Service => self.reading.services.push(block),
                 Piece::Block(block) if has_defaults => self.diagnostics.push(
                     Diagnostic::error(
                         "defaults-twice",
@@ -203,8 +213,7 @@ impl Reader<'_> {
                 ),
                 Piece::Block(block) => {
                     has_defaults = true;
-                    let is_good = self.reading.defaults.add_defaults(&block, self.diagnostics);
-                    self.reading.defaults_are_wrong |= !is_good;
+                    self.reading.defaults.push(block);
                 }
                 Piece::Broken(word) if word.value.eq_ignore_ascii_case(b"defaults") => {
                     self.reading.defaults_are_wrong = true;

@@ -1,30 +1,31 @@
 //! Attribute lines → what is set for one service, with what the defaults say.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use super::attribute::{self, Attribute, Form, Operators, Place, Values};
 use super::blocks::{Block, Kind, Line, Operator};
 use crate::config::syntax::Word;
 use crate::diagnostic::{Diagnostic, Place as Shown, printable};
 
-/// What is set.
+/// What is set. There are few of them, so they are looked for one after the other.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Settings {
-    values: BTreeMap<Attribute, Setting>,
+pub(super) struct Settings<'a> {
+    values: Vec<Setting<'a>>,
 }
 
 /// One attribute with its values.
 #[derive(Clone, Debug)]
-pub(super) struct Setting {
+pub(super) struct Setting<'a> {
+    form: &'static Form,
     /// The attribute's name where it was given first.
-    pub(super) name: Word,
-    pub(super) values: Vec<Word>,
+    pub(super) name: &'a Word,
+    pub(super) values: Cow<'a, [Word]>,
 }
 
-impl Settings {
+impl<'a> Settings<'a> {
     /// What an attribute is set to.
-    pub(super) fn get(&self, attribute: Attribute) -> Option<&Setting> {
-        self.values.get(&attribute)
+    pub(super) fn get(&self, attribute: Attribute) -> Option<&Setting<'a>> {
+        self.values.iter().find(|setting| setting.form.attribute == attribute)
     }
 
     /// The only value of an attribute.
@@ -33,22 +34,22 @@ impl Settings {
     }
 
     /// Adds what the first `defaults` of a file say; false when something in it is wrong.
-    pub(super) fn add_defaults(&mut self, block: &Block, diagnostics: &mut Vec<Diagnostic>) -> bool {
+    pub(super) fn add_defaults(&mut self, block: &'a Block, diagnostics: &mut Vec<Diagnostic>) -> bool {
         let mut own = Settings::default();
         let is_good = own.read(block, diagnostics);
-        for (attribute, setting) in own.values {
-            match self.values.get_mut(&attribute) {
-                Some(known) if attribute::form(&setting.name.value).is_some_and(is_cumulative) => {
-                    known.values.extend(setting.values);
+        for setting in own.values {
+            match self.find(setting.form.attribute) {
+                Some(known) if is_cumulative(known.form) => {
+                    known.values.to_mut().extend(setting.values.iter().cloned());
                 }
                 Some(_) => {
                     let message = format!("{} has a default already", printable(&setting.name.value));
                     diagnostics.push(
-                        warning("set-twice", &setting.name, message)
+                        warning("set-twice", setting.name, message)
                             .hint("the first one is followed, as in xinetd"),
                     );
                 }
-                None => drop(self.values.insert(attribute, setting)),
+                None => self.values.push(setting),
             }
         }
         is_good
@@ -56,25 +57,28 @@ impl Settings {
 
     /// What a service's block says, and the defaults where it says nothing; `None` when a line is wrong.
     pub(super) fn of_service(
-        block: &Block,
-        defaults: &Settings,
+        block: &'a Block,
+        defaults: &Settings<'a>,
         diagnostics: &mut Vec<Diagnostic>,
-    ) -> Option<Settings> {
-        let mut settings = Settings::default();
+    ) -> Option<Settings<'a>> {
+        let mut settings = Settings { values: Vec::with_capacity(block.lines.len() + defaults.values.len()) };
         // Lists are added to and taken from as the lines come.
-        let lists = defaults
-            .values
-            .iter()
-            .filter(|(_, setting)| attribute::form(&setting.name.value).is_some_and(is_cumulative));
-        settings.values.extend(lists.map(|(attribute, setting)| (*attribute, setting.clone())));
+        let lists = defaults.values.iter().filter(|setting| is_cumulative(setting.form));
+        settings.values.extend(lists.cloned());
         let is_good = settings.read(block, diagnostics);
-        for (attribute, setting) in &defaults.values {
-            settings.values.entry(*attribute).or_insert_with(|| setting.clone());
+        for setting in defaults.values.iter().filter(|setting| !is_cumulative(setting.form)) {
+            if settings.get(setting.form.attribute).is_none() {
+                settings.values.push(setting.clone());
+            }
         }
         if is_good { Some(settings) } else { None }
     }
 
-    fn read(&mut self, block: &Block, diagnostics: &mut Vec<Diagnostic>) -> bool {
+    fn find(&mut self, attribute: Attribute) -> Option<&mut Setting<'a>> {
+        self.values.iter_mut().find(|setting| setting.form.attribute == attribute)
+    }
+
+    fn read(&mut self, block: &'a Block, diagnostics: &mut Vec<Diagnostic>) -> bool {
         let place = if block.kind == Kind::Service { Place::Service } else { Place::Defaults };
         let mut is_good = true;
         for line in &block.lines {
@@ -84,8 +88,8 @@ impl Settings {
     }
 
     /// False when the line is wrong in a way that matters.
-    fn read_line(&mut self, line: &Line, place: Place, diagnostics: &mut Vec<Diagnostic>) -> bool {
-        let name = printable(&line.name.value);
+    fn read_line(&mut self, line: &'a Line, place: Place, diagnostics: &mut Vec<Diagnostic>) -> bool {
+        let name = || printable(&line.name.value);
         let Some(form) = attribute::form(&line.name.value).filter(|form| form.can_stand_in(place)) else {
             let (diagnostic, is_good) = unknown(line, place);
             diagnostics.push(diagnostic);
@@ -96,53 +100,50 @@ impl Settings {
             (Operator::Add | Operator::Remove, _) => false,
         };
         if !takes_others {
-            let message = format!("{name} cannot be used with {}", line.operator.word());
-            diagnostics.push(error("bad-operator", &line.name, message).expected(format!("{name} = value")));
+            let message = format!("{} cannot be used with {}", name(), line.operator.word());
+            let expected = format!("{} = value", name());
+            diagnostics.push(error("bad-operator", &line.name, message).expected(expected));
             return false;
         }
         if let Values::Exactly(count) = form.values
             && count != line.values.len()
         {
-            let message = format!("{name} has {} values", line.values.len());
+            let message = format!("{} has {} values", name(), line.values.len());
             let expected = if count == 1 { "one".to_owned() } else { count.to_string() };
             diagnostics.push(error("value-count", &line.name, message).expected(expected));
             return false;
         }
-        if !is_cumulative(form) {
-            let is_new = !self.values.contains_key(&form.attribute);
-            if is_new {
-                let setting = Setting { name: line.name.clone(), values: line.values.clone() };
-                self.values.insert(form.attribute, setting);
-            } else {
-                let message = format!("{name} is set already");
+        let values = Cow::Borrowed(line.values.as_slice());
+        match self.find(form.attribute) {
+            None if line.operator == Operator::Remove => {
+                self.values.push(Setting { form, name: &line.name, values: Cow::Borrowed(&[]) });
+                self.remove(line, form, diagnostics);
+            }
+            None => self.values.push(Setting { form, name: &line.name, values }),
+            Some(_) if line.operator == Operator::Remove => self.remove(line, form, diagnostics),
+            Some(known)
+                if line.operator == Operator::Add || place == Place::Defaults && is_cumulative(form) =>
+            {
+                known.values.to_mut().extend(line.values.iter().cloned());
+            }
+            Some(known) if is_cumulative(form) => *known = Setting { form, name: &line.name, values },
+            Some(_) => {
+                let message = format!("{} is set already", name());
                 let hint = "the first one is followed, as in xinetd";
                 diagnostics.push(warning("set-twice", &line.name, message).hint(hint));
             }
-            return true;
         }
-        self.change_list(line, form, place, diagnostics);
         true
     }
 
-    fn change_list(&mut self, line: &Line, form: &Form, place: Place, diagnostics: &mut Vec<Diagnostic>) {
-        let empty = Setting { name: line.name.clone(), values: Vec::new() };
-        let setting = self.values.entry(form.attribute).or_insert(empty);
-        match line.operator {
-            Operator::Add => setting.values.extend(line.values.iter().cloned()),
-            // In defaults each line adds to those before it.
-            Operator::Set if place == Place::Defaults => setting.values.extend(line.values.iter().cloned()),
-            Operator::Set => {
-                *setting = Setting { name: line.name.clone(), values: line.values.clone() };
-            }
-            Operator::Remove => {
-                for value in &line.values {
-                    let before = setting.values.len();
-                    setting.values.retain(|other| !other.value.eq_ignore_ascii_case(&value.value));
-                    if setting.values.len() == before {
-                        let message = format!("{:?} is not in the list", printable(&value.value));
-                        diagnostics.push(warning("removes-nothing", value, message));
-                    }
-                }
+    fn remove(&mut self, line: &Line, form: &Form, diagnostics: &mut Vec<Diagnostic>) {
+        let Some(setting) = self.find(form.attribute) else { return };
+        for value in &line.values {
+            let before = setting.values.len();
+            setting.values.to_mut().retain(|other| !other.value.eq_ignore_ascii_case(&value.value));
+            if setting.values.len() == before {
+                let message = format!("{:?} is not in the list", printable(&value.value));
+                diagnostics.push(warning("removes-nothing", value, message));
             }
         }
     }
