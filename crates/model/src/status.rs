@@ -31,6 +31,9 @@ pub struct Snapshot {
     pub max_children: u32,
     /// Sessions of built-ins and redirects that are open now.
     pub sessions: u32,
+    /// Sources that have called a sensor and are denied everywhere.
+    #[serde(default)]
+    pub denied_sources: usize,
     /// Whether a configuration is being read.
     pub loading: bool,
     /// What the last load complained of.
@@ -58,7 +61,7 @@ pub struct ServiceStatus {
     pub started: u64,
     /// Starts that failed so far.
     pub failed: u64,
-    /// Callers whom hosts.allow and hosts.deny did not let in.
+    /// Callers whom lists and tables did not let in.
     #[serde(default)]
     pub denied: u64,
     /// Where it listens.

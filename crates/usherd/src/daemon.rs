@@ -1209,6 +1209,7 @@ impl Daemon {
             children,
             max_children,
             sessions: status::sessions(&self.supervisor),
+            denied_sources: self.supervisor.denied_sources(self.now),
             loading: self.loader.helper.is_running(),
             diagnostics: self.diagnostics.clone(),
             services: status::services(&self.supervisor, self.now, &errno::words, &|id| {

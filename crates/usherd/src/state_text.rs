@@ -17,6 +17,9 @@ pub fn state_text(snapshot: &Snapshot) -> String {
         snapshot.sessions,
         if snapshot.loading { "; reading its configuration" } else { "" },
     );
+    if snapshot.denied_sources > 0 {
+        out.push_str(&format!("{} sources have called a sensor and are denied\n\n", snapshot.denied_sources));
+    }
     for service in &snapshot.services {
         out.push_str(&service_text(service));
     }
@@ -42,7 +45,7 @@ fn service_text(service: &ServiceStatus) -> String {
         service.failed
     );
     if service.denied > 0 {
-        out.push_str(&format!("    {} not let in by hosts.allow and hosts.deny\n", service.denied));
+        out.push_str(&format!("    {} not let in\n", service.denied));
     }
     for listener in &service.listeners {
         out.push_str(&format!("    {}\n", listener_text(listener)));

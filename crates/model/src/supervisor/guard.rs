@@ -52,6 +52,11 @@ impl Supervisor {
             && policy.is_some_and(|policy| policy.guard.id_only || policy.log.success.user)
     }
 
+    /// How many sources are denied because they have called a sensor.
+    pub fn denied_sources(&self, now: Tick) -> usize {
+        self.denied.count(now)
+    }
+
     /// Whether the machine has to be looked at before callers of a listener are.
     pub fn wants_circumstances(&self, id: ListenerId) -> bool {
         self.guard(id).is_some_and(Guard::wants_circumstances)

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 
 use crate::client::{ask_by_datagram, at, connect, echoes, is_refused, line, listen, report};
-use crate::daemon::{Daemon, said_by, usherd};
+use crate::daemon::{Daemon, said_by, status, usherd};
 use crate::probe::PROBE;
 use crate::sandbox::{self, need_users};
 use crate::syslog::Syslog;
@@ -209,6 +209,9 @@ fn a_sensor_shuts_its_callers_out_of_everything() {
         assert_eq!(listen(at(2002)), "");
         assert_eq!(listen(at(2001)), "");
         wait_for(LOG, "Adding 127.0.0.1 to the global_no_access list for 1 minutes");
+        if rustix::process::getuid().is_root() {
+            assert_eq!(status()["denied_sources"], 1);
+        }
     });
 }
 
