@@ -55,3 +55,4 @@ pub mod status;
 pub mod supervisor;
 pub mod tcpmux;
 pub mod time;
+pub mod xadmin;
