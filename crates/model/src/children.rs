@@ -22,8 +22,17 @@ pub struct Child {
     pub claim: Claim,
     /// The listener that was called.
     pub listener: ListenerId,
+    /// The caller's port, which the claim does not count; 0 where no caller is known.
+    pub port: u16,
     /// When it was started.
     pub started: Tick,
+}
+
+impl Child {
+    /// The caller, where one is known.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(self.claim.source?, self.port))
+    }
 }
 
 /// One open session of a built-in or a redirect.

@@ -14,7 +14,7 @@ use crate::service::Builtin;
 /// ones that are always refused.
 pub fn is_loop(source: SocketAddr, is_builtin_port: impl Fn(u16) -> bool) -> bool {
     let port = source.port();
-    let answers = Builtin::ALL.into_iter().any(|builtin| builtin.port() == port);
+    let answers = Builtin::ALL.into_iter().any(|builtin| builtin.port() == Some(port));
     port == 0 || answers || is_builtin_port(port) || !is_unicast(source.ip())
 }
 

@@ -20,6 +20,7 @@ use crate::access::Tables;
 use crate::diagnostic::printable;
 use crate::policy::{LogTarget, Policy};
 use crate::process_settings::ProcessSettings;
+use crate::tcpmux;
 
 /// All that one load found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -537,6 +538,12 @@ pub enum Builtin {
     ChargenOfXinetd,
     /// RFC 867 as xinetd writes it: `30 NOV 2026 18:14:06 UTC`.
     DaytimeOfXinetd,
+    /// xinetd's list of the services that can be called.
+    Services,
+    /// xinetd's list of the programs that run.
+    Servers,
+    /// xinetd's prompt, at which both are asked for.
+    Xadmin,
 }
 
 impl Builtin {
@@ -544,7 +551,10 @@ impl Builtin {
     pub const ALL: [Builtin; 6] =
         [Builtin::Echo, Builtin::Discard, Builtin::Chargen, Builtin::Daytime, Builtin::Time, Builtin::Tcpmux];
 
-    /// Its name in /etc/services.
+    /// Those that xinetd alone had, until 2.3.12.
+    pub const XINETD_ALONE: [Builtin; 3] = [Builtin::Services, Builtin::Servers, Builtin::Xadmin];
+
+    /// Its name, in /etc/services where that has it.
     pub fn name(self) -> &'static str {
         match self {
             Builtin::Echo => "echo",
@@ -553,19 +563,28 @@ impl Builtin {
             Builtin::Daytime | Builtin::DaytimeOfXinetd => "daytime",
             Builtin::Time => "time",
             Builtin::Tcpmux => "tcpmux",
+            Builtin::Services => "services",
+            Builtin::Servers => "servers",
+            Builtin::Xadmin => "xadmin",
         }
     }
 
-    /// The port that the RFC gives it.
-    pub fn port(self) -> u16 {
+    /// The port that the RFC gives it, if there is an RFC.
+    pub fn port(self) -> Option<u16> {
         match self {
-            Builtin::Echo => 7,
-            Builtin::Discard => 9,
-            Builtin::Chargen | Builtin::ChargenOfXinetd => 19,
-            Builtin::Daytime | Builtin::DaytimeOfXinetd => 13,
-            Builtin::Time => 37,
-            Builtin::Tcpmux => 1,
+            Builtin::Echo => Some(7),
+            Builtin::Discard => Some(9),
+            Builtin::Chargen | Builtin::ChargenOfXinetd => Some(19),
+            Builtin::Daytime | Builtin::DaytimeOfXinetd => Some(13),
+            Builtin::Time => Some(37),
+            Builtin::Tcpmux => Some(tcpmux::PORT),
+            Builtin::Services | Builtin::Servers | Builtin::Xadmin => None,
         }
+    }
+
+    /// Whether it shows what the daemon runs, which is nobody's business on other machines.
+    pub fn shows_the_daemon(self) -> bool {
+        Builtin::XINETD_ALONE.contains(&self)
     }
 
     /// Whether a session of it is over as soon as it has begun.
@@ -576,7 +595,10 @@ impl Builtin {
             | Builtin::Discard
             | Builtin::Chargen
             | Builtin::ChargenOfXinetd
-            | Builtin::Tcpmux => false,
+            | Builtin::Tcpmux
+            | Builtin::Services
+            | Builtin::Servers
+            | Builtin::Xadmin => false,
         }
     }
 
@@ -585,6 +607,7 @@ impl Builtin {
         match (self, kind) {
             (_, SocketKind::Stream) => true,
             (Builtin::Tcpmux, SocketKind::Datagram) | (_, SocketKind::SeqPacket) => false,
+            (builtin, SocketKind::Datagram) if builtin.shows_the_daemon() => false,
             (_, SocketKind::Datagram) => true,
         }
     }
@@ -599,13 +622,22 @@ impl Builtin {
             | Builtin::Time
             | Builtin::Tcpmux
             | Builtin::ChargenOfXinetd
-            | Builtin::DaytimeOfXinetd => self,
+            | Builtin::DaytimeOfXinetd
+            | Builtin::Services
+            | Builtin::Servers
+            | Builtin::Xadmin => self,
         }
     }
 
     /// The built-in of that name.
     pub fn by_name(name: &[u8]) -> Option<Builtin> {
         Builtin::ALL.into_iter().find(|builtin| builtin.name().as_bytes() == name)
+    }
+
+    /// The same, in the form that xinetd has or had.
+    pub fn by_name_of_xinetd(name: &[u8]) -> Option<Builtin> {
+        let alone = Builtin::XINETD_ALONE.into_iter().find(|builtin| builtin.name().as_bytes() == name);
+        alone.or_else(|| Builtin::by_name(name).map(Builtin::of_xinetd))
     }
 }
 

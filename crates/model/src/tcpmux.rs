@@ -5,6 +5,9 @@
 
 use std::time::Duration;
 
+/// The port that the RFC gives it.
+pub const PORT: u16 = 1;
+
 /// The longest line, its end included.
 pub const MOST: usize = 256;
 

@@ -215,6 +215,47 @@ fn internal_services_behind_their_types() {
 }
 
 #[test]
+fn what_shows_the_daemon_is_for_its_own_machine() {
+    let text = |name: &str, lines: &str| {
+        format!("service {name}\n{{\n type = INTERNAL UNLISTED\n port = 9098\n wait = no\n{lines}\n}}\n")
+    };
+    for (name, builtin) in
+        [("services", Builtin::Services), ("servers", Builtin::Servers), ("xadmin", Builtin::Xadmin)]
+    {
+        for bind in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "localhost"] {
+            let service = one(&text(name, &format!(" socket_type = stream\n bind = {bind}")));
+            assert_eq!(service.task, Task::Builtin(builtin), "{bind}");
+        }
+        for lines in [
+            " socket_type = stream",
+            " socket_type = stream\n only_from = 127.0.0.1",
+            " socket_type = stream\n flags = IPv4",
+            " socket_type = stream\n bind = 192.0.2.1",
+            " socket_type = stream\n bind = 0.0.0.0",
+            " socket_type = stream\n bind = two",
+            " socket_type = stream\n bind = ::ffff:192.0.2.1",
+        ] {
+            let (config, diagnostics) = read(&text(name, lines));
+            assert!(config.services.is_empty(), "{name} {lines}");
+            let [error] = diagnostics.as_slice() else { panic!("{name} {lines} {diagnostics:?}") };
+            assert_eq!((error.code, error.severity), ("shown-to-others", Severity::Error), "{lines}");
+            assert_eq!(error.hint, "bind = 127.0.0.1");
+        }
+        assert_eq!(codes(&text(name, " socket_type = dgram\n bind = 127.0.0.1")), ["unknown-internal"]);
+        // Its callers would be those of tcpmux.
+        let mux =
+            "service tcpmux\n{\n type = INTERNAL UNLISTED\n port = 1\n socket_type = stream\n wait = no\n}\n"
+                .to_owned()
+                + &text(name, " socket_type = stream").replace("UNLISTED\n port = 9098", "TCPMUX");
+        assert_eq!(codes(&mux), ["shown-to-others"]);
+        // inetd never had them.
+        let (config, diagnostics, _) =
+            world::read(&format!("127.0.0.1:9098 stream tcp4 nowait root internal {name}\n"));
+        assert_eq!((config.services.len(), diagnostics[0].code), (0, "unknown-internal"));
+    }
+}
+
+#[test]
 fn tcpmux_names_what_is_behind_it() {
     let (config, diagnostics) = read(&format!(
         "service tcpmux\n{{\n type = INTERNAL UNLISTED\n port = 1\n socket_type = stream\n wait = no\n}}\n{}",

@@ -16,13 +16,38 @@ pub fn now() -> Tick {
 
 /// Seconds since 1970, as the machine believes.
 pub fn unix_seconds() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    unix_seconds_before(Duration::ZERO)
+}
+
+/// The same, so long ago.
+fn unix_seconds_before(ago: Duration) -> i64 {
+    let then = SystemTime::now().checked_sub(ago).unwrap_or(UNIX_EPOCH);
+    let since = then.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or_default()
 }
 
 /// The time of day where the machine is.
 pub fn local() -> LocalTime {
     local_time(unix_seconds())
+}
+
+/// A time as ctime(3) writes it: `Mon Nov 23 08:52:17 2026`.
+pub fn ctime(time: &LocalTime) -> String {
+    format!(
+        "{} {} {:2} {:02}:{:02}:{:02} {}",
+        DAYS[time.weekday % 7],
+        MONTHS[time.month % 12],
+        time.day,
+        time.hour,
+        time.minute,
+        time.second,
+        time.year
+    )
+}
+
+/// The same of what was so long ago.
+pub fn ctime_before(ago: Duration) -> String {
+    ctime(&local_time(unix_seconds_before(ago)))
 }
 
 /// Names of days, from Sunday.

@@ -51,7 +51,7 @@ use crate::resolver::{Heard, Resolver};
 use crate::state_text::state_text;
 use crate::stderr_log::{self, PipeId, StderrLog};
 use crate::tables::{Stamped, Stamps, TableReader};
-use crate::{circumstances, clock, descriptors, effects, ip_options, state_dump};
+use crate::{circumstances, clock, descriptors, effects, ip_options, server_list, state_dump};
 
 /// Called once, when all is open for the first time.
 pub type OnReady = Box<dyn FnOnce(&Supervisor)>;
@@ -768,8 +768,13 @@ impl Daemon {
     }
 
     fn proceed(&mut self, session: SessionId, ready: EventFlags) {
-        match self.sessions.proceed(session, ready, self.now) {
-            None | Some(builtins::Progress::Waits) => {}
+        let mut progress = self.sessions.proceed(session, ready, self.now);
+        if let Some(builtins::Progress::Wants(page)) = progress {
+            let text = server_list::text(page, &self.supervisor, self.now);
+            progress = self.sessions.tell(session, text);
+        }
+        match progress {
+            None | Some(builtins::Progress::Waits | builtins::Progress::Wants(_)) => {}
             Some(builtins::Progress::Over(connection)) => {
                 self.forget(connection);
                 self.raise(Event::SessionEnded(session));

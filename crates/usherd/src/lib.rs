@@ -40,6 +40,7 @@ mod render;
 mod resolver;
 mod rpcbind;
 mod sandbox;
+mod server_list;
 mod socket_file;
 mod startup;
 mod state_dump;

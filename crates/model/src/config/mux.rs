@@ -50,7 +50,7 @@ pub(super) fn complete(
     }
     if tree.adds_tcpmux {
         let ip = if has_ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
-        let address = SocketAddr::new(ip, Builtin::Tcpmux.port());
+        let address = SocketAddr::new(ip, crate::tcpmux::PORT);
         let address = ListenAddress::Inet(InetAddress::new(address, has_ipv6));
         let key = ListenerKey { address, kind: SocketKind::Stream };
         let listener = Listener::new(Protocol::Tcp6, key, defaults.backlog, Extras::NONE);

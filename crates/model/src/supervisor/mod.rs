@@ -536,8 +536,8 @@ impl Supervisor {
     }
 
     fn started(&mut self, start: Start, pid: Pid, now: Tick, actions: &mut Vec<Action>) {
-        self.children
-            .insert(pid, Child { claim: program_claim(&start), listener: start.listener, started: now });
+        let (claim, port) = (program_claim(&start), start.peer.map_or(0, |peer| peer.port()));
+        self.children.insert(pid, Child { claim, listener: start.listener, port, started: now });
         if let Some(listener) = self.listeners.get_mut(start.listener) {
             listener.resources.succeed();
         }

@@ -65,7 +65,11 @@ impl Datagrams {
             }
             match builtin {
                 Builtin::Echo => batch.echo(index),
-                Builtin::Discard | Builtin::Tcpmux => {}
+                Builtin::Discard
+                | Builtin::Tcpmux
+                | Builtin::Services
+                | Builtin::Servers
+                | Builtin::Xadmin => {}
                 Builtin::Chargen | Builtin::ChargenOfXinetd => {
                     let pattern: &[u8] =
                         if builtin == Builtin::Chargen { &CHARGEN } else { &CHARGEN_OF_XINETD };

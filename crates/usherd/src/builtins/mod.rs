@@ -1,9 +1,10 @@
-//! Services that need no program: echo, discard, chargen, daytime and time.
+//! Services that need no program: echo, discard, chargen, daytime and time, and what shows the daemon itself.
 //!
 //! They live in the event loop and own their bytes; the core only hears when a session begins and ends. None of them
 //! can hold the loop up: each event of a session does one bounded piece of work.
 
 mod datagram;
+mod dialogue;
 mod stream;
 
 pub use datagram::{Datagrams, Rules};
@@ -54,17 +55,7 @@ fn chargen_line(pattern: &'static [u8], number: usize) -> &'static [u8] {
 
 /// RFC 867's answer, in the originals' form: `Mon Nov 23 08:52:17 2026`.
 fn daytime() -> String {
-    let time = clock::local();
-    format!(
-        "{} {} {:2} {:02}:{:02}:{:02} {}\r\n",
-        clock::DAYS[time.weekday % 7],
-        clock::MONTHS[time.month % 12],
-        time.day,
-        time.hour,
-        time.minute,
-        time.second,
-        time.year
-    )
+    format!("{}\r\n", clock::ctime(&clock::local()))
 }
 
 /// The same in xinetd's form, which is SMTP's: `30 NOV 2026 18:14:06 UTC`.

@@ -15,7 +15,9 @@ use usherd_model::supervisor::ServiceId;
 use usherd_model::tcpmux::{self, Line, Request};
 use usherd_model::time::Tick;
 
+use super::dialogue::{Dialogue, Step};
 use super::{CHARGEN, CHARGEN_OF_XINETD, daytime, daytime_of_xinetd, time};
+use crate::server_list::Page;
 
 /// Bytes that are read at once, and so the most that one session holds.
 const PIECE: usize = 16 * 1024;
@@ -48,6 +50,7 @@ enum Work {
     /// With the pattern, and the place in it.
     Chargen(&'static [u8], usize),
     Tcpmux(Line),
+    Dialogue(Dialogue),
 }
 
 /// All sessions, by the core's names for them.
@@ -70,6 +73,8 @@ pub enum Progress {
     Over(OwnedFd),
     /// It has ended, and its caller wants this on the same connection.
     Asked(OwnedFd, Request),
+    /// Its caller is to be told this; see [`Sessions::tell`].
+    Wants(Page),
 }
 
 impl Sessions {
@@ -91,11 +96,15 @@ impl Sessions {
             Builtin::Chargen => Work::Chargen(&CHARGEN, 0),
             Builtin::ChargenOfXinetd => Work::Chargen(&CHARGEN_OF_XINETD, 0),
             Builtin::Tcpmux => Work::Tcpmux(Line::default()),
+            Builtin::Services => Work::Dialogue(Dialogue::of_page(Page::Services)),
+            Builtin::Servers => Work::Dialogue(Dialogue::of_page(Page::Servers)),
+            Builtin::Xadmin => Work::Dialogue(Dialogue::of_lines()),
         };
         let mut session =
             Session { connection, service, work, ended: false, watched: EventFlags::empty(), active: now };
         session.watched = session.waits_for();
         let watched = session.watched;
+        self.held += session.held();
         self.open.insert(id, session);
         self.count += 1;
         Some(watched)
@@ -120,8 +129,35 @@ impl Sessions {
             return self.go_on_asking(id, asked);
         }
         let held_before = session.held();
+        if let Work::Dialogue(dialogue) = &mut session.work {
+            let step = dialogue.proceed(&session.connection);
+            return self.go_on_talking(id, step, held_before);
+        }
         self.buffer.resize(PIECE, 0);
         let goes_on = session.proceed(ready, &mut self.buffer);
+        self.settle(id, goes_on, held_before)
+    }
+
+    /// Tells a session's caller what [`Progress::Wants`] said. `None` when there is no such session any more.
+    pub fn tell(&mut self, id: SessionId, text: String) -> Option<Progress> {
+        let session = self.open.get_mut(id)?;
+        let held_before = session.held();
+        let Work::Dialogue(dialogue) = &mut session.work else { return None };
+        let step = dialogue.tell(text, &session.connection);
+        self.go_on_talking(id, step, held_before)
+    }
+
+    fn go_on_talking(&mut self, id: SessionId, step: Step, held_before: usize) -> Option<Progress> {
+        match step {
+            Step::Waits => self.settle(id, true, held_before),
+            Step::Over => self.settle(id, false, held_before),
+            Step::Wants(page) => Some(Progress::Wants(page)),
+        }
+    }
+
+    /// Counts what a session holds after a piece of work, and says what it waits for.
+    fn settle(&mut self, id: SessionId, goes_on: bool, held_before: usize) -> Option<Progress> {
+        let session = self.open.get_mut(id)?;
         self.held = self.held - held_before + session.held();
         if !goes_on || self.held > MOST_HELD {
             return self.end(id).map(Progress::Over);
@@ -160,6 +196,7 @@ impl Session {
     fn held(&self) -> usize {
         match &self.work {
             Work::Echo(rest) => rest.len(),
+            Work::Dialogue(dialogue) => dialogue.held(),
             Work::Discard | Work::Chargen(..) | Work::Tcpmux(_) => 0,
         }
     }
@@ -169,6 +206,7 @@ impl Session {
         match &self.work {
             Work::Echo(rest) if !rest.is_empty() => EventFlags::OUT,
             Work::Echo(_) | Work::Discard | Work::Tcpmux(_) => reads,
+            Work::Dialogue(dialogue) => dialogue.waits_for(),
             Work::Chargen(..) => reads | EventFlags::OUT,
         }
     }
@@ -194,8 +232,8 @@ impl Session {
                 !(*ended && rest.is_empty())
             }
             Work::Discard => read(connection, buffer, ended).is_some() && !*ended,
-            // It is done by `ask`, since it can end in another way.
-            Work::Tcpmux(_) => true,
+            // Done elsewhere, since they can end in another way.
+            Work::Tcpmux(_) | Work::Dialogue(_) => true,
             Work::Chargen(pattern, at) => {
                 if readable && !*ended && read(connection, buffer, ended).is_none() {
                     return false;
@@ -262,7 +300,7 @@ fn read<'a>(connection: &OwnedFd, buffer: &'a mut [u8], ended: &mut bool) -> Opt
 }
 
 /// Writes what can be written now; `None` for a broken connection.
-fn write(connection: &OwnedFd, bytes: &[u8]) -> Option<usize> {
+pub(super) fn write(connection: &OwnedFd, bytes: &[u8]) -> Option<usize> {
     if bytes.is_empty() {
         return Some(0);
     }

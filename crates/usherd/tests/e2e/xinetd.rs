@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, UdpSocket};
+use std::net::{Shutdown, TcpListener, UdpSocket};
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::client::{ask_by_datagram, at, connect, echoes, is_refused, line, listen, report};
+use crate::client::{ask, ask_by_datagram, at, connect, echoes, is_refused, line, listen, report, rest};
 use crate::daemon::{Daemon, said_by, status, usherd};
 use crate::probe::PROBE;
 use crate::sandbox::{self, need_users};
@@ -351,5 +351,152 @@ fn a_program_that_waits_gets_the_listener() {
         assert!(line(&mut caller).starts_with("server "));
         drop(caller);
         assert!(line(&mut connect(at(2001))).starts_with("server "));
+    });
+}
+
+/// A service of xinetd's own that is for this machine alone.
+fn local(name: &str, port: u16) -> String {
+    format!(
+        "service {name}\n{{\n\ttype = INTERNAL UNLISTED\n\tport = {port}\n\tbind = 127.0.0.1\n\tsocket_type = stream\n\twait = no\n}}\n"
+    )
+}
+
+/// What is said up to a prompt.
+#[track_caller]
+fn answer(caller: &mut impl Read) -> String {
+    let (mut said, mut byte) = (Vec::new(), [0]);
+    while !said.ends_with(b"> ") {
+        caller.read_exact(&mut byte).unwrap_or_else(|error| panic!("{error} after {said:?}"));
+        said.extend(byte);
+    }
+    said.truncate(said.len() - 2);
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[test]
+fn services_and_servers_list_what_can_be_called_and_what_runs() {
+    sandbox::run(|| {
+        let config = service("it", 2001, "hold held", "\tflags = IPv4\n")
+            + &service("other", 2002, "say well", "\tid = another\n\tflags = IPv4\n")
+            + &service("off", 2003, "say well", "\tdisable = yes\n")
+            + &service("taken", 2004, "say well", "\tflags = IPv4\n")
+            + &service("datagrams", 2005, "receive it 0", "")
+                .replace("= stream", "= dgram")
+                .replace("= no", "= yes")
+            + &local("services", 9098)
+            + &local("servers", 9099);
+        let _taken = TcpListener::bind("0.0.0.0:2004").expect("nobody else is here");
+        let daemon = start(&config, &[]);
+        let before = daemon.descriptors();
+        // What could not be opened cannot be called.
+        let expected =
+            "it tcp 2001\nanother tcp 2002\ndatagrams udp 2005\nservices tcp 9098\nservers tcp 9099\n";
+        assert_eq!(listen(at(9098)), expected);
+        assert_eq!(listen(at(9099)), "");
+        let mut caller = connect(at(2001));
+        let said = line(&mut caller);
+        let pid = said.strip_prefix("held ").expect("its number");
+        let from = caller.local_addr().expect("an address").port();
+        let servers = listen(at(9099));
+        let lines: Vec<&str> = servers.lines().collect();
+        let [name, number, began, info, of, address, ""] = lines.as_slice() else { panic!("{servers:?}") };
+        assert_eq!([*name, *info, *of], ["it server", "Connection info:", "\tservice = it"]);
+        assert_eq!(*number, format!("pid = {pid}"));
+        assert_eq!(*address, format!("\tremote_address = 127.0.0.1,{from}"));
+        // As ctime has it: Mon Nov 23 08:52:17 2026
+        let began = began.strip_prefix("start_time = ").expect("a time");
+        assert!(began.len() == 24 && began.as_bytes()[13] == b':', "{began}");
+        drop(caller);
+        wait::until("nothing runs", || listen(at(9099)).is_empty());
+        daemon.comes_to_rest(before);
+    });
+}
+
+#[test]
+fn xadmin_answers_one_command_after_the_other() {
+    sandbox::run(|| {
+        let config = service("it", 2001, "hold held", "\tflags = IPv4\n") + &local("xadmin", 9100);
+        let daemon = start(&config, &[]);
+        let before = daemon.descriptors();
+        let mut held = connect(at(2001));
+        let said = line(&mut held);
+        let pid = said.strip_prefix("held ").expect("its number");
+        let mut caller = connect(at(9100));
+        let mut say = |text: &str| {
+            caller.write_all(text.as_bytes()).expect("write");
+            answer(&mut caller)
+        };
+        assert_eq!(say(""), "");
+        assert!(say("help\r\n").starts_with("xinetd admin help:\nshow run  :"));
+        let running = say("show run\n");
+        assert!(running.starts_with("Running services:\nit server\n"), "{running:?}");
+        assert!(running.contains(&format!("\npid = {pid}\n")), "{running:?}");
+        let user = rustix::process::getuid().as_raw();
+        assert_eq!(
+            say("show avail\r\n"),
+            format!(
+                "Available services:\nservice    port   bound address    uid\n\
+                 it         2001   0.0.0.0          {user}\nxadmin     9100   127.0.0.1        {user}\n"
+            )
+        );
+        assert!(say("show\n").starts_with("Relevant commands:\n"));
+        assert_eq!(say("reboot\n"), "");
+        assert_eq!(daemon.status()["sessions"], 1);
+        drop(held);
+        wait::until("nothing runs", || say("show run\n") == "Running services:\n");
+        caller.write_all(b"quit\n").expect("write");
+        assert_eq!(rest(&mut caller), "bye bye\n");
+        // Several at once, and one that only the end of all ends.
+        let said = ask(at(9100), "show\nnothing\nshow run");
+        assert_eq!(said.matches("> ").count(), 3, "{said:?}");
+        assert!(said.ends_with("> Running services:\n"), "{said:?}");
+        daemon.comes_to_rest(before);
+    });
+}
+
+#[test]
+fn xadmin_reads_no_more_than_a_line_and_waits_for_nobody() {
+    const TIMES: usize = 3000;
+    sandbox::run(|| {
+        let all: String = (3000..3100).map(|port| local("echo", port)).collect();
+        let daemon = start(&(all + &local("xadmin", 9100)), &[]);
+        let before = daemon.descriptors();
+        // A megabyte and no line.
+        let mut caller = connect(at(9100));
+        assert_eq!(answer(&mut caller), "");
+        let sent = caller.write_all(&[b'x'; 1 << 20]);
+        let heard = caller.read(&mut [0; 16]);
+        assert!(sent.is_err() || heard.is_err() || heard.is_ok_and(|length| length == 0));
+        wait::until("it is dropped", || daemon.status()["sessions"] == 0);
+        // One who asks and asks, and does not read: the answers are more than the kernel takes.
+        let mut slow = connect(at(9100));
+        slow.write_all("show avail\n".repeat(TIMES).as_bytes()).expect("write");
+        slow.shutdown(Shutdown::Write).expect("shutdown");
+        wait::until("it has a session", || daemon.status()["sessions"] == 1);
+        echoes(&mut connect(at(3000)), "meanwhile");
+        let said = rest(&mut slow);
+        assert_eq!(said.matches("Available services:").count(), TIMES);
+        assert_eq!(said.matches("echo-stream-3099").count(), TIMES);
+        daemon.comes_to_rest(before);
+    });
+}
+
+#[test]
+fn what_runs_here_is_shown_to_nobody_elsewhere() {
+    sandbox::run(|| {
+        let open = local("services", 9098).replace("\tbind = 127.0.0.1\n", "");
+        fs::write(CONFIG, open.clone() + &local("servers", 9099)).expect("write");
+        let mut command = usherd("check");
+        command.arg(CONFIG);
+        let (status, said) = said_by(command);
+        assert_eq!(status, Some(78), "{said}");
+        for words in ["shown-to-others", "services shows what runs here", "bind = 127.0.0.1"] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        assert!(!said.contains("servers shows"), "{said}");
+        // It is left out, and the others are served.
+        let _daemon = start(&(open + &local("servers", 9099)), &[]);
+        assert!(is_refused(at(9098)));
+        assert_eq!(listen(at(9099)), "");
     });
 }

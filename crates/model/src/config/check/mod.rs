@@ -117,11 +117,12 @@ impl Checker<'_> {
         }
         handover?;
         self.refuses_labels(entry)?;
-        let task = task?;
+        let (task, listeners) = (task?, listeners?);
+        self.is_not_shown_to_others(entry, &task, &listeners)?;
         Some(Service {
             name: entry.id().value.as_slice().into(),
             origin: self.origin(entry.span),
-            listeners: listeners?.into(),
+            listeners: listeners.into(),
             wrapped: self.wrapped(entry, &task),
             policy: policy?,
             task,

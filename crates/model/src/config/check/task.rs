@@ -66,12 +66,12 @@ impl Checker<'_> {
         let words = std::iter::once(mux.unwrap_or(&entry.name.value))
             .chain(entry.arguments.first().map(|word| word.value.as_slice()));
         // tcpmux behind itself would be a way to ask for ever.
-        let known = words.into_iter().find_map(Internal::by_name).or_else(|| self.internal_of_alias(entry));
+        let is_of_xinetd = entry.attributes.is_some();
+        let by_name = |name: &[u8]| Internal::by_name(name, is_of_xinetd);
+        let known = words.into_iter().find_map(by_name).or_else(|| self.internal_of_alias(entry));
         let known = known.filter(|known| mux.is_none() || !known.is_tcpmux());
         match known {
-            Some(Internal::Builtin(builtin)) if builtin.speaks(kind) => {
-                Some(Task::Builtin(if entry.attributes.is_some() { builtin.of_xinetd() } else { builtin }))
-            }
+            Some(Internal::Builtin(builtin)) if builtin.speaks(kind) => Some(Task::Builtin(builtin)),
             Some(Internal::Auth) if kind == SocketKind::Stream => {
                 self.auth(entry, handover).map(Task::Program)
             }
@@ -80,10 +80,15 @@ impl Checker<'_> {
                 let message = format!("internal service {} unknown", printable(&name.value));
                 let diagnostic = self.error("unknown-internal", name, message);
                 diagnostic.original = format!("internal service {} unknown", printable(&entry.name.value));
-                diagnostic.expected =
-                    "echo, discard, chargen, daytime or time, over stream or dgram; or auth or tcpmux, over stream"
-                        .to_owned();
-                diagnostic.hint = "on another port, name it behind the word: internal echo".to_owned();
+                let streams = if is_of_xinetd {
+                    "auth, tcpmux, services, servers or xadmin"
+                } else {
+                    diagnostic.hint = "on another port, name it behind the word: internal echo".to_owned();
+                    "auth or tcpmux"
+                };
+                diagnostic.expected = format!(
+                    "echo, discard, chargen, daytime or time, over stream or dgram; or {streams}, over stream"
+                );
                 None
             }
         }
@@ -92,16 +97,35 @@ impl Checker<'_> {
     /// FreeBSD goes by the aliases of /etc/services too, and for a Unix socket by the last part of its path.
     fn internal_of_alias(&mut self, entry: &Entry) -> Option<Internal> {
         let name = entry.name.value.rsplit(|byte| *byte == b'/').next()?;
+        let is_of_xinetd = entry.attributes.is_some();
         match entry.transport? {
-            Transport::Unix => Internal::by_name(name),
+            Transport::Unix => Internal::by_name(name, is_of_xinetd),
             Transport::Inet { protocol, .. } => {
                 let port = self.facts.port(std::str::from_utf8(name).ok()?, protocol)?;
                 let mut all = Builtin::ALL.into_iter();
                 let builtin = all.find(|one| self.facts.port(one.name(), protocol) == Some(port))?;
-                Some(Internal::Builtin(builtin))
+                Some(Internal::Builtin(if is_of_xinetd { builtin.of_xinetd() } else { builtin }))
             }
             Transport::Rpc { .. } => None,
         }
+    }
+
+    /// What shows the daemon is for those who are on its machine. `None` when others could see it.
+    pub(super) fn is_not_shown_to_others(
+        &mut self,
+        entry: &Entry,
+        task: &Task,
+        listeners: &[Listener],
+    ) -> Option<()> {
+        let Task::Builtin(builtin) = task else { return Some(()) };
+        let open = listeners.iter().find(|listener| !listener.key.address.is_local());
+        let Some(open) = open.filter(|_| builtin.shows_the_daemon()) else { return Some(()) };
+        let address = open.key.address.display();
+        let message = format!("{} shows what runs here, and others could call it: {address}", builtin.name());
+        let diagnostic = self.error("shown-to-others", entry.hosts.first().unwrap_or(&entry.name), message);
+        diagnostic.expected = "an address of the loopback, and a port of its own".to_owned();
+        diagnostic.hint = "bind = 127.0.0.1".to_owned();
+        None
     }
 
     /// FreeBSD's `auth` is a program of ours: what callers write is not read in the daemon.
@@ -273,10 +297,11 @@ enum Internal {
 }
 
 impl Internal {
-    fn by_name(name: &[u8]) -> Option<Internal> {
+    fn by_name(name: &[u8], is_of_xinetd: bool) -> Option<Internal> {
         match name {
             // Both are names of port 113.
             b"auth" | b"ident" => Some(Internal::Auth),
+            name if is_of_xinetd => Builtin::by_name_of_xinetd(name).map(Internal::Builtin),
             name => Builtin::by_name(name).map(Internal::Builtin),
         }
     }
