@@ -6,7 +6,7 @@
 use std::os::fd::OwnedFd;
 
 use rustix::fs::Mode;
-use rustix::process::{chdir, geteuid, getgid, getuid, setsid, umask};
+use rustix::process::{chdir, geteuid, getgid, getuid, setsid};
 use rustix::thread::{CapabilitySet, capabilities, clear_ambient_capability_set, set_capabilities};
 use usherd_model::environment::Inherit;
 use usherd_model::first_load::{Failure, Insistence};
@@ -45,8 +45,19 @@ pub struct Options {
     pub background: Background,
     /// What programs inherit of the environment.
     pub inherit: Inherit,
+    /// What programs may not give away when they make files, where their services say nothing of it.
+    pub umask: Umask,
     /// What happens when all is open for the first time.
     pub on_ready: OnReady,
+}
+
+/// The daemon's own umask, which programs inherit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Umask {
+    /// 022, whatever the daemon was started with.
+    Usual,
+    /// The same and what the daemon was started with, as xinetd does.
+    UsualAndInherited,
 }
 
 /// Where a daemon speaks, and how.
@@ -137,12 +148,22 @@ impl StartError {
 
 /// Becomes the daemon that a face asks for, and serves until it is told to end.
 pub fn serve(options: Options) -> Result<(), StartError> {
-    let Options { request, settings, insistence, speech, pid_file, control, background, inherit, on_ready } =
-        options;
+    let Options {
+        request,
+        settings,
+        insistence,
+        speech,
+        pid_file,
+        control,
+        background,
+        inherit,
+        umask,
+        on_ready,
+    } = options;
     descriptors::sanitise().map_err(system("descriptors"))?;
     signal::reset_dispositions();
     signal::block_all().map_err(|error| StartError::System("sigprocmask", error))?;
-    umask(Mode::from_raw_mode(0o022));
+    set_umask(umask);
     chdir("/").map_err(system("chdir"))?;
     let own = forget_groups()?;
     forget_inheritable_capabilities();
@@ -195,6 +216,14 @@ pub fn serve(options: Options) -> Result<(), StartError> {
     })
     .map_err(system("epoll"))
     .and_then(|daemon| daemon.run().map_err(StartError::Refused))
+}
+
+fn set_umask(which: Umask) {
+    let usual = Mode::from_raw_mode(0o022);
+    let inherited = rustix::process::umask(usual);
+    if which == Umask::UsualAndInherited {
+        rustix::process::umask(usual | inherited);
+    }
 }
 
 /// Drops the supplementary groups of whoever started us, as the original does.

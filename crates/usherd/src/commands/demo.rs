@@ -18,7 +18,7 @@ use super::{absolute, control_path, defaults, max_sessions, serve};
 use crate::exit_code::Exit;
 use crate::message::{CommandLine, Request, SourceSpec};
 use crate::output;
-use crate::startup::{Background, Options, Speech};
+use crate::startup::{Background, Options, Speech, Umask};
 use crate::tables::TablePaths;
 
 /// A process list for machines that have no ps.
@@ -80,6 +80,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
         background: Background::Foreground,
         // The scripts want a PATH.
         inherit: Inherit::All,
+        umask: Umask::Usual,
         on_ready: Box::new(move |_| say_what_to_type(ports, &folder)),
     };
     serve("usherd demo", options)

@@ -18,7 +18,7 @@ use crate::exit_code::Exit;
 use crate::log::{Format, Level, Logger, Record, Sink, Syslog};
 use crate::message::{Request, SourceSpec};
 use crate::output;
-use crate::startup::{Background, ControlPath, Options, Speech};
+use crate::startup::{Background, ControlPath, Options, Speech, Umask};
 use crate::tables::TablePaths;
 
 /// As the package has it, for its init script and for update-inetd.
@@ -106,6 +106,7 @@ fn options(matches: &ArgMatches) -> Result<Options, Exit> {
         control: ControlPath::Default,
         background: if stays { Background::Foreground } else { Background::Detached },
         inherit: if matches.get_flag("keep-environment") { Inherit::All } else { Inherit::Cleaned },
+        umask: Umask::Usual,
         on_ready: Box::new(|_| {}),
     })
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::exit_code::Exit;
 use crate::message::{Request, SourceSpec};
-use crate::startup::{Background, Options, Speech};
+use crate::startup::{Background, Options, Speech, Umask};
 
 const FACE: &str = "usherd run";
 
@@ -50,6 +50,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
         control: control_path(matches),
         background: Background::Foreground,
         inherit: inherit(matches),
+        umask: Umask::Usual,
         on_ready: Box::new(|_| {}),
     };
     serve(FACE, options)

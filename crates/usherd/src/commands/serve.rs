@@ -18,7 +18,7 @@ use crate::cli::StderrChoice;
 use crate::exit_code::Exit;
 use crate::message::{CommandLine, Request, SourceSpec};
 use crate::output;
-use crate::startup::{Background, Options, Speech};
+use crate::startup::{Background, Options, Speech, Umask};
 
 const FACE: &str = "usherd serve";
 
@@ -82,6 +82,7 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
         control: control_path(matches),
         background: Background::Foreground,
         inherit: inherit(matches),
+        umask: Umask::Usual,
         on_ready: Box::new(|_| {}),
     };
     super::serve(FACE, options)

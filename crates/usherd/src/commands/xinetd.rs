@@ -13,7 +13,7 @@ use crate::cli;
 use crate::exit_code::Exit;
 use crate::message::{Request, SourceSpec};
 use crate::output::{answer, complain};
-use crate::startup::{Background, ControlPath, Options, Speech};
+use crate::startup::{Background, ControlPath, Options, Speech, Umask};
 use crate::tables::TablePaths;
 
 const CONFIG: &str = "/etc/xinetd.conf";
@@ -89,6 +89,7 @@ fn options(matches: &ArgMatches) -> Options {
         control: ControlPath::Default,
         background: if stays { Background::Foreground } else { Background::Detached },
         inherit: Inherit::All,
+        umask: Umask::UsualAndInherited,
         on_ready: Box::new(|_| {}),
     }
 }
