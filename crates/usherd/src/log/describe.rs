@@ -364,6 +364,7 @@ fn judged(names: Names<'_>, judged: &Judged) -> Record {
         .field("rule", rule.clone())
         .field("command", command)
         .field("undecided", if *is_undecided { "yes" } else { "" })
+        .xinetd(original.as_str())
         .original(original)
         .speaker(speaker)
 }
