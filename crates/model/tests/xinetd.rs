@@ -422,3 +422,9 @@ fn a_redirect_to_itself_is_said() {
     assert!(!itself("flags = IPv4\nredirect = ::1 9000"));
     assert!(!itself("bind = 192.0.2.1\nredirect = 127.0.0.1 9000"));
 }
+
+#[test]
+fn what_is_wrong_with_defaults_is_said_once() {
+    let wrong = format!("defaults\n{{\n instances = many\n}}\n{}{}", with(""), with(" id = other"));
+    assert_eq!(codes(&wrong), ["bad-max"]);
+}

@@ -13,7 +13,7 @@ mod sockets;
 mod task;
 mod wrapped;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use self::task::look_names_up;
@@ -63,7 +63,17 @@ pub fn check(
     config.garbled = garbled(sources, tree);
     let has_ipv6 = checker.facts.has_ipv6();
     mux::complete(tree, &mut config, defaults, has_ipv6, diagnostics);
+    say_once(diagnostics);
     config
+}
+
+/// What is wrong with a word of defaults is found again for each service for which they hold.
+fn say_once(diagnostics: &mut Vec<Diagnostic>) {
+    let mut said: HashSet<(&'static str, Span, String)> = HashSet::new();
+    diagnostics.retain(|diagnostic| match diagnostic.place {
+        Place::Text(span) => said.insert((diagnostic.code, span, diagnostic.message.clone())),
+        Place::File(_) => true,
+    });
 }
 
 /// Files in which there is no entry, and something that was meant to be one or never was.
