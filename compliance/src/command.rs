@@ -9,8 +9,8 @@ usage: compliance [--server SERVER] [--usherd PATH] [--jobs N] [-v] [FILTER]...
        compliance list
        compliance fetch-originals
 
-SERVER: openbsd, inetutils, busybox, usherd, or usherd with one dialect: usherd-openbsd, usherd-gnu,
-usherd-freebsd, usherd-netbsd, usherd-busybox.
+SERVER: openbsd, inetutils, busybox, xinetd, usherd, usherd with one dialect: usherd-openbsd, usherd-gnu,
+usherd-freebsd, usherd-netbsd, usherd-busybox, or usherd by the name of xinetd: usherd-xinetd.
 
 The server is usherd unless --server or COMPLIANCE_SERVER says otherwise; its binary is the one that
 --usherd or COMPLIANCE_USHERD names, or ../target/release/usherd. A FILTER is a part of a case's name.

@@ -79,7 +79,7 @@ impl Launch {
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("descriptors are not short"))
             .stderr(output);
-        if self.server == Server::Openbsd {
+        if self.server.needs_libraries() {
             command.env("LD_LIBRARY_PATH", library_path());
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));

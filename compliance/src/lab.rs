@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use crate::cases;
 use crate::client;
 use crate::command::OneCase;
-use crate::daemon::{Launch, Mode, OUTPUT, Process};
+use crate::daemon::{Launch, Mode, OUTPUT, PID_FILE, Process};
 use crate::deadline;
 use crate::probe;
 use crate::sandbox::{self, SERVER_FOLDER};
@@ -21,6 +21,8 @@ use crate::sockets;
 use crate::syslog::Syslog;
 
 pub const CONFIG: &str = "/etc/inetd.conf";
+/// Without `-pidfile` xinetd writes no process number, so it is asked for one where it becomes a daemon.
+const PID_FILE_OPTION: &str = "-pidfile";
 const FIRST_MARK_PORT: u16 = 59_000;
 
 /// Exit codes of a case's process.
@@ -53,7 +55,7 @@ pub fn run_case(one: &OneCase) -> i32 {
         server: one.server,
         syslog: Syslog::listen(),
         daemon: None,
-        config_path: CONFIG.to_owned(),
+        config_path: one.server.config_path().to_owned(),
         generation: 0,
     };
     std::panic::set_hook(Box::new(|panic| println!("{panic}")));
@@ -92,6 +94,13 @@ impl Lab {
 
     /// Starts the daemon on the files as they are and waits for nothing but, for a daemon, the pid file.
     pub fn start_only(&mut self, launch: &Launch) -> Process {
+        let mut launch = launch.clone();
+        if launch.mode == Mode::Daemon
+            && self.server.is_xinetd()
+            && launch.arguments.iter().all(|word| word != PID_FILE_OPTION)
+        {
+            launch.arguments.extend([PID_FILE_OPTION, PID_FILE].map(str::to_owned));
+        }
         let stays = match launch.mode {
             Mode::Foreground => self.server.foreground_option().is_some(),
             Mode::ForegroundByCase => true,
@@ -109,7 +118,7 @@ impl Lab {
         process
     }
 
-    /// Reads another file than /etc/inetd.conf from now on.
+    /// Reads another file than the usual one from now on.
     pub fn use_config_path(&mut self, path: &str) {
         self.config_path = path.to_owned();
     }
@@ -134,9 +143,16 @@ impl Lab {
         self.wait_read();
     }
 
-    /// A line that a case adds itself when the file is not written by [`Lab::write_config`].
+    /// What a case adds itself when the file is not written by [`Lab::write_config`]: a line, or several.
     pub fn mark_line(&self) -> String {
         let port = self.mark_port();
+        if self.server.is_xinetd() {
+            return format!(
+                "service mark-{port}\n{{\n type = UNLISTED\n socket_type = stream\n protocol = tcp\n \
+                 port = {port}\n bind = 127.0.0.1\n wait = no\n user = root\n server = /bin/true\n \
+                 flags = NOLIBWRAP\n}}"
+            );
+        }
         // With plain `tcp`, openbsd-inetd would complain of the IPv6 twin; busybox knows no `tcp4`.
         let protocol = if self.server.dialect() == Some(Dialect::Busybox) { "tcp" } else { "tcp4" };
         format!("127.0.0.1:{port} stream {protocol} nowait root /bin/true true")
@@ -197,7 +213,7 @@ impl Lab {
         for line in self.output().lines() {
             println!("  output: {line}");
         }
-        for line in fs::read_to_string(&self.config_path).unwrap_or_default().lines().take(20) {
+        for line in fs::read_to_string(&self.config_path).unwrap_or_default().lines().take(60) {
             println!("  config: {}", line.get(..200).unwrap_or(line));
         }
     }

@@ -98,8 +98,14 @@ fn describe() -> String {
     put("pgid", &rustix::process::getpgrp().as_raw_nonzero());
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     put("nofile", &format!("{} {}", show_limit(limit.current), show_limit(limit.maximum)));
+    put("nice", &rustix::process::getpriority_process(None).unwrap_or(99));
+    for (name, value) in resource_limits() {
+        put(&format!("limit[{name}]"), &value);
+    }
     let socket = borrow(0);
     put("listening", &sockopt::socket_acceptconn(socket).unwrap_or(false));
+    put("nodelay", &sockopt::tcp_nodelay(socket).unwrap_or(false));
+    put("keepalive", &sockopt::socket_keepalive(socket).unwrap_or(false));
     put("rcvbuf", &sockopt::socket_recv_buffer_size(socket).unwrap_or(0));
     put("sndbuf", &sockopt::socket_send_buffer_size(socket).unwrap_or(0));
     put("v6only", &sockopt::ipv6_v6only(socket).unwrap_or(false));
@@ -114,6 +120,15 @@ fn describe() -> String {
     out.push_str(report::END);
     out.push('\n');
     out
+}
+
+/// Soft and hard limits, in the kernel's words for them.
+fn resource_limits() -> Vec<(String, String)> {
+    const WIDTH_OF_NAMES: usize = 26;
+    let text = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let lines = text.lines().skip(1).filter_map(|line| line.split_at_checked(WIDTH_OF_NAMES));
+    let both = |values: &str| values.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    lines.map(|(name, values)| (name.trim().replace(' ', "-"), both(values))).collect()
 }
 
 /// Descriptors with what they lead to, without the one that is needed to look.

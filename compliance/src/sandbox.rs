@@ -105,12 +105,12 @@ fn furnish_srv(srv: &Path, case: &OneCase) -> Result<(), String> {
     let name = case.server.process_name();
     match case.server {
         // One binary with several names: it has to be called by the right one.
-        Server::Busybox | Server::Usherd | Server::UsherdAs(_) => {
+        Server::Busybox | Server::Usherd | Server::UsherdAs(_) | Server::UsherdXinetd => {
             let binary = if case.server.is_usherd() { "usherd" } else { "busybox" };
             bind_file(&program, &server.join(binary))?;
             link(binary, &server.join(name))?;
         }
-        Server::Openbsd | Server::Inetutils => bind_file(&program, &server.join(name))?,
+        Server::Openbsd | Server::Inetutils | Server::Xinetd => bind_file(&program, &server.join(name))?,
     }
     // usherd by the name of tcpd, and Debian's tcpd by another one.
     let ours = srv.join("ours");
@@ -189,7 +189,8 @@ const ETC_FILES: &[(&str, &str)] = &[
     ("host.conf", "multi on\n"),
     (
         "nsswitch.conf",
-        "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\nrpc: files\n",
+        "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\nrpc: files\n\
+         networks: files\n",
     ),
     ("hosts.allow", ""),
     ("hosts.deny", ""),

@@ -13,6 +13,10 @@ pub enum Server {
     /// As it is without `--dialect`: the union of the dialects.
     Usherd,
     UsherdAs(Dialect),
+    /// Debian's, which reads xinetd.conf.
+    Xinetd,
+    /// usherd by that name.
+    UsherdXinetd,
 }
 
 /// Whose `inetd.conf` is read.
@@ -25,10 +29,10 @@ pub enum Dialect {
     Busybox,
 }
 
-use Server::{Busybox, Inetutils, Openbsd, Usherd, UsherdAs};
+use Server::{Busybox, Inetutils, Openbsd, Usherd, UsherdAs, UsherdXinetd, Xinetd};
 
 impl Server {
-    pub const ALL: [Server; 9] = [
+    pub const ALL: [Server; 11] = [
         Openbsd,
         Inetutils,
         Busybox,
@@ -38,6 +42,8 @@ impl Server {
         UsherdAs(Dialect::Freebsd),
         UsherdAs(Dialect::Netbsd),
         UsherdAs(Dialect::Busybox),
+        Xinetd,
+        UsherdXinetd,
     ];
 
     pub fn from_name(name: &str) -> Option<Server> {
@@ -55,29 +61,46 @@ impl Server {
             UsherdAs(Dialect::Freebsd) => "usherd-freebsd",
             UsherdAs(Dialect::Netbsd) => "usherd-netbsd",
             UsherdAs(Dialect::Busybox) => "usherd-busybox",
+            Xinetd => "xinetd",
+            UsherdXinetd => "usherd-xinetd",
         }
     }
 
-    /// The one dialect that it reads; `None` for the union.
+    /// The one dialect of inetd.conf that it reads; `None` for the union, and for who reads xinetd.conf.
     pub fn dialect(self) -> Option<Dialect> {
         match self {
             Openbsd => Some(Dialect::Openbsd),
             Inetutils => Some(Dialect::Gnu),
             Busybox => Some(Dialect::Busybox),
-            Usherd => None,
+            Usherd | Xinetd | UsherdXinetd => None,
             UsherdAs(dialect) => Some(dialect),
         }
     }
 
     /// Whether it is ours, in whatever dialect.
     pub fn is_usherd(self) -> bool {
-        matches!(self, Usherd | UsherdAs(_))
+        matches!(self, Usherd | UsherdAs(_) | UsherdXinetd)
+    }
+
+    /// Whether its configuration is an xinetd.conf, and its command line that of xinetd.
+    pub fn is_xinetd(self) -> bool {
+        matches!(self, Xinetd | UsherdXinetd)
+    }
+
+    /// Where it looks for its configuration.
+    pub fn config_path(self) -> &'static str {
+        if self.is_xinetd() { "/etc/xinetd.conf" } else { "/etc/inetd.conf" }
+    }
+
+    /// Whether it is a program of the archive that needs libraries which were unpacked with it.
+    pub fn needs_libraries(self) -> bool {
+        matches!(self, Openbsd | Xinetd)
     }
 
     /// What has to stand in front of all other options.
     pub fn first_options(self) -> Vec<&'static str> {
         match self {
-            Openbsd | Inetutils | Busybox | Usherd => Vec::new(),
+            Openbsd | Inetutils | Busybox | Usherd | Xinetd | UsherdXinetd => Vec::new(),
             UsherdAs(dialect) => vec!["--dialect", dialect.word()],
         }
     }
@@ -87,6 +110,7 @@ impl Server {
         match self {
             Inetutils => "inetutils-inetd",
             Openbsd | Busybox | Usherd | UsherdAs(_) => "inetd",
+            Xinetd | UsherdXinetd => "xinetd",
         }
     }
 
@@ -96,7 +120,8 @@ impl Server {
             Openbsd => originals().join("openbsd-inetd/usr/sbin/inetd"),
             Inetutils => originals().join("inetutils-inetd/usr/sbin/inetutils-inetd"),
             Busybox => originals().join("busybox/busybox"),
-            Usherd | UsherdAs(_) => usherd.to_path_buf(),
+            Xinetd => originals().join("xinetd/usr/sbin/xinetd"),
+            Usherd | UsherdAs(_) | UsherdXinetd => usherd.to_path_buf(),
         }
     }
 
@@ -106,6 +131,7 @@ impl Server {
             Openbsd | Usherd | UsherdAs(_) => Some("-i"),
             Busybox => Some("-f"),
             Inetutils => None,
+            Xinetd | UsherdXinetd => Some("-dontfork"),
         }
     }
 
@@ -116,10 +142,10 @@ impl Server {
             return None;
         }
         let remedy = match self {
-            Usherd | UsherdAs(_) => {
+            Usherd | UsherdAs(_) | UsherdXinetd => {
                 "build it with `cargo build --release` in the project's root, or name it with --usherd"
             }
-            Openbsd | Inetutils | Busybox => "run `cargo run -- fetch-originals`",
+            Openbsd | Inetutils | Busybox | Xinetd => "run `cargo run -- fetch-originals`",
         };
         Some(format!("{} is not there: {remedy}", program.display()))
     }

@@ -3,7 +3,7 @@
 use crate::{Outcome, product, program, project};
 
 /// In this order: a case that the original does not pass says nothing about us.
-const SERVERS: [&str; 9] = [
+const SERVERS: [&str; 11] = [
     "openbsd",
     "usherd",
     "usherd-openbsd",
@@ -13,6 +13,8 @@ const SERVERS: [&str; 9] = [
     "usherd-busybox",
     "usherd-freebsd",
     "usherd-netbsd",
+    "xinetd",
+    "usherd-xinetd",
 ];
 
 pub fn run(words: &[String]) -> Outcome {

@@ -34,6 +34,20 @@ mod union;
 mod unix;
 mod update_inetd;
 mod wait;
+mod xinetd_access;
+mod xinetd_conf;
+mod xinetd_internal;
+mod xinetd_language;
+mod xinetd_limits;
+mod xinetd_logging;
+mod xinetd_options;
+mod xinetd_process;
+mod xinetd_redirect;
+mod xinetd_reload;
+mod xinetd_rpc;
+mod xinetd_signals;
+mod xinetd_sockets;
+mod xinetd_wrapped;
 
 use crate::lab::Lab;
 use crate::server::{Dialect, Server};
@@ -103,7 +117,10 @@ fn reason_for<T: PartialEq>(reasons: &[(T, &'static str)], wanted: T) -> Option<
 /// Who is asked the questions of a subject.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Asked {
+    /// Whoever reads an inetd.conf.
     Everybody,
+    /// Whoever reads an xinetd.conf.
+    Xinetd,
     /// usherd without `--dialect`.
     Union,
     /// Whoever reads that dialect.
@@ -115,7 +132,8 @@ enum Asked {
 impl Asked {
     fn includes(self, server: Server) -> bool {
         match self {
-            Asked::Everybody => true,
+            Asked::Everybody => !server.is_xinetd(),
+            Asked::Xinetd => server.is_xinetd(),
             Asked::Union => server == Server::Usherd,
             Asked::ReadersAndUnion(dialect) => server == Server::Usherd || server.dialect() == Some(dialect),
             Asked::Readers(dialect) => server.dialect() == Some(dialect),
@@ -153,6 +171,19 @@ const SUBJECTS: &[(&str, Asked, &[Case])] = &[
     ("freebsd", Asked::Readers(Dialect::Freebsd), freebsd::CASES),
     ("netbsd", Asked::Readers(Dialect::Netbsd), netbsd::CASES),
     ("busybox", Asked::Readers(Dialect::Busybox), busybox::CASES),
+    ("xinetd_language", Asked::Xinetd, xinetd_language::CASES),
+    ("xinetd_sockets", Asked::Xinetd, xinetd_sockets::CASES),
+    ("xinetd_process", Asked::Xinetd, xinetd_process::CASES),
+    ("xinetd_limits", Asked::Xinetd, xinetd_limits::CASES),
+    ("xinetd_access", Asked::Xinetd, xinetd_access::CASES),
+    ("xinetd_wrapped", Asked::Xinetd, xinetd_wrapped::CASES),
+    ("xinetd_logging", Asked::Xinetd, xinetd_logging::CASES),
+    ("xinetd_internal", Asked::Xinetd, xinetd_internal::CASES),
+    ("xinetd_rpc", Asked::Xinetd, xinetd_rpc::CASES),
+    ("xinetd_redirect", Asked::Xinetd, xinetd_redirect::CASES),
+    ("xinetd_options", Asked::Xinetd, xinetd_options::CASES),
+    ("xinetd_signals", Asked::Xinetd, xinetd_signals::CASES),
+    ("xinetd_reload", Asked::Xinetd, xinetd_reload::CASES),
 ];
 
 /// Every case with its full name, `subject::name`.

@@ -241,6 +241,8 @@ fn harmless_options(server: Server) -> &'static [&'static str] {
             "/run/other.pid",
         ],
         UsherdAs(Dialect::Netbsd) => &["-E"],
+        // They are not asked these cases.
+        Server::Xinetd | Server::UsherdXinetd => &[],
     }
 }
 

@@ -114,7 +114,7 @@ pub const CASES: &[Case] = &[
 
 /// Starts rpcbind, which ends with the case.
 #[expect(clippy::zombie_processes, reason = "process 1 is the case itself, and all ends with it")]
-fn start_rpcbind() {
+pub fn start_rpcbind() {
     let mut command = program("sbin/rpcbind");
     command.arg("-f").stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("fetched");
     deadline::wait_until("rpcbind listens", || UnixStream::connect("/run/rpcbind.sock").is_ok());
@@ -127,7 +127,7 @@ fn program(path: &str) -> Command {
 }
 
 /// What rpcbind knows beside itself: `program version netid` and the port.
-fn registered() -> BTreeMap<String, u16> {
+pub fn registered() -> BTreeMap<String, u16> {
     let output = program("usr/bin/rpcinfo").output().expect("fetched");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut all = BTreeMap::new();
