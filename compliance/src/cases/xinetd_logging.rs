@@ -80,8 +80,7 @@ pub const CASES: &[Case] = &[
         "nobody_is_asked_twice",
         "child_process(): who is refused for want of a name is not asked for it again",
         nobody_is_asked_twice,
-    )
-    .ignored(&[(UsherdXinetd, "asks again for the line about the refusal")]),
+    ),
     case("daemon_starts", "main(): \"Started working: %d available service%s\"", daemon_starts),
     case(
         "daemon_says_its_version",

@@ -325,6 +325,14 @@ fn a_misspelt_restriction_is_no_open_service() {
 }
 
 #[test]
+fn a_name_that_may_be_a_networks_keeps_out_whom_it_may_mean() {
+    let only = read(&with("only_from = slownet"));
+    assert_eq!((only.0.services.len(), only.1[0].severity), (1, Severity::Warning));
+    let not = read(&with("no_access = slownet"));
+    assert_eq!((not.0.services.len(), not.1[0].severity), (0, Severity::Error));
+}
+
+#[test]
 fn wrong_words_cost_the_service() {
     for (line, code) in [
         ("instances = many", "bad-max"),

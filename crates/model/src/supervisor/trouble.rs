@@ -188,7 +188,8 @@ impl Supervisor {
         let banner = policy.and_then(|policy| policy.banners.failure.as_ref());
         self.say_banner(banner, handed, actions);
         self.log_failure(id, reason, peer, actions);
-        let asks = policy.is_some_and(|policy| policy.log.failure.user);
+        // Who was asked already and has not said it is not asked again.
+        let asks = reason != Reason::NoUser && policy.is_some_and(|policy| policy.log.failure.user);
         match self.listeners.get(id).map(|listener| listener.service) {
             Some(service) if asks && matches!(handed, Handed::Connection(_)) => {
                 // Its machine can say whose connection it is only as long as it is one.

@@ -6,6 +6,15 @@ use crate::config::syntax::{Attributes, Entry, Word, Words};
 use crate::guard::{DenyTime, Guard, Interval, MaxLoad, Pattern, Peers, Times, WordError};
 use crate::service::{Handover, SocketKind};
 
+/// What a name is that may be a network's, when that could not be found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unknown {
+    /// A host's: in a list that lets callers in, that lets nobody in who should stay out.
+    MatchesNobody,
+    /// Nothing that can be left out of a list that keeps callers out.
+    IsAnError,
+}
+
 impl Checker<'_> {
     /// `None` when a word is wrong, or what is asked for cannot be had.
     pub(super) fn guard(
@@ -40,8 +49,9 @@ impl Checker<'_> {
 
     #[expect(clippy::option_option, reason = "no list and a wrong one are different answers")]
     fn peers(&mut self, attributes: &Attributes) -> Option<Option<Peers>> {
-        let only_from = attributes.only_from.as_ref().map(|words| self.patterns(words));
-        let no_access = attributes.no_access.as_ref().map(|words| self.patterns(words));
+        let only_from =
+            attributes.only_from.as_ref().map(|words| self.patterns(words, Unknown::MatchesNobody));
+        let no_access = attributes.no_access.as_ref().map(|words| self.patterns(words, Unknown::IsAnError));
         if only_from.is_none() && no_access.is_none() {
             return Some(None);
         }
@@ -50,14 +60,14 @@ impl Checker<'_> {
         Some(Some(Peers::new(only_from.as_deref(), &no_access)))
     }
 
-    fn patterns(&mut self, words: &Words) -> Option<Vec<Pattern>> {
+    fn patterns(&mut self, words: &Words, unknown: Unknown) -> Option<Vec<Pattern>> {
         let mut all = Vec::with_capacity(words.values.len());
         let mut is_good = true;
         for word in &words.values {
             match Pattern::parse(&word.value) {
                 Ok(patterns) => {
                     for pattern in patterns {
-                        match self.network(word, pattern) {
+                        match self.network(word, pattern, unknown) {
                             Some(pattern) => all.push(pattern),
                             None => is_good = false,
                         }
@@ -70,13 +80,25 @@ impl Checker<'_> {
     }
 
     /// What a name means that may be a network's.
-    fn network(&mut self, word: &Word, pattern: Pattern) -> Option<Pattern> {
+    fn network(&mut self, word: &Word, pattern: Pattern, unknown: Unknown) -> Option<Pattern> {
         let Pattern::Name(name) = &pattern else { return Some(pattern) };
         match self.facts.network(name) {
             Ok(number) => Some(number.and_then(Pattern::network).unwrap_or(pattern)),
             Err(NoAnswer(why)) => {
-                self.error("not-looked-up", word, format!("{name:?} could not be looked up: {why}"));
-                None
+                let message = format!("it could not be found out whether {name:?} is a network: {why}");
+                match unknown {
+                    Unknown::MatchesNobody => {
+                        self.warning("not-looked-up", word, message).hint =
+                            "it is taken for a host until a reload can tell".to_owned();
+                        Some(pattern)
+                    }
+                    Unknown::IsAnError => {
+                        self.error("not-looked-up", word, message).hint =
+                            "the service is left out until a reload can tell whom it is to be kept from"
+                                .to_owned();
+                        None
+                    }
+                }
             }
         }
     }
