@@ -22,6 +22,9 @@ _usherd() {
             usherd,check)
                 cmd="usherd__subcmd__check"
                 ;;
+            usherd,convert)
+                cmd="usherd__subcmd__convert"
+                ;;
             usherd,demo)
                 cmd="usherd__subcmd__demo"
                 ;;
@@ -43,6 +46,9 @@ _usherd() {
             usherd,with-names)
                 cmd="usherd__subcmd__with__subcmd__names"
                 ;;
+            usherd,xinetd)
+                cmd="usherd__subcmd__xinetd"
+                ;;
             usherd__subcmd__access,test)
                 cmd="usherd__subcmd__access__subcmd__test"
                 ;;
@@ -53,7 +59,7 @@ _usherd() {
 
     case "${cmd}" in
         usherd)
-            opts="-h -V --help --version run serve demo check status inetd access ident with-names"
+            opts="-h -V --help --version run serve demo check convert status inetd xinetd access ident with-names"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -113,6 +119,36 @@ _usherd() {
                 return 0
             fi
             case "${prev}" in
+                --dialect)
+                    COMPREPLY=($(compgen -W "openbsd gnu freebsd netbsd busybox" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        usherd__subcmd__convert)
+            opts="-o -h --to --output --lossy --dialect --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -W "xinetd inetd" -- "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --dialect)
                     COMPREPLY=($(compgen -W "openbsd gnu freebsd netbsd busybox" -- "${cur}"))
                     return 0
@@ -351,6 +387,52 @@ _usherd() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        usherd__subcmd__xinetd)
+            opts="-d -f -h --syslog --filelog --pidfile --dontfork --stayalive --limit --logprocs --inetd_compat --inetd_ipv6 --cc --reuse --shutdownprocs --version --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --syslog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --filelog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pidfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --logprocs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cc)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shutdownprocs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -30,8 +30,10 @@ complete -c usherd -n "__fish_usherd_needs_command" -f -a "run" -d 'Run the daem
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "serve" -d 'Serve one program, without a configuration file'
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "demo" -d 'Show it: a few services on this machine\'s loopback, as any user'
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "check" -d 'Say what is wrong with a configuration, and where'
+complete -c usherd -n "__fish_usherd_needs_command" -f -a "convert" -d 'Write the services of inetd.conf as xinetd.conf, or the other way round'
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "status" -d 'Show what a running daemon is doing, and why'
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "inetd" -d 'As the inetd of Debian\'s openbsd-inetd, or of another system, with its flags'
+complete -c usherd -n "__fish_usherd_needs_command" -f -a "xinetd" -d 'As xinetd, with its options and its configuration'
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "access" -d 'Try TCP wrappers: hosts.allow and hosts.deny'
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "ident" -d 'Tell a caller whose connection it is (RFC 1413): inetd\'s "auth" service'
 complete -c usherd -n "__fish_usherd_needs_command" -f -a "with-names" -d 'Run a program with the host names of both ends of its connection'
@@ -77,6 +79,16 @@ netbsd\t''
 busybox\t''"
 complete -c usherd -n "__fish_usherd_using_subcommand check" -l strict -d 'End with status 1 when there are warnings'
 complete -c usherd -n "__fish_usherd_using_subcommand check" -s h -l help -d 'Print help'
+complete -c usherd -n "__fish_usherd_using_subcommand convert" -l to -d 'What to write' -r -f -a "xinetd\t'xinetd.conf'
+inetd\t'inetd.conf'"
+complete -c usherd -n "__fish_usherd_using_subcommand convert" -s o -l output -d 'Write files into this folder: one for each service of xinetd, or one inetd.conf [default: standard output]' -r
+complete -c usherd -n "__fish_usherd_using_subcommand convert" -l dialect -d 'Read inetd.conf as this original does, and write it for that one [default: as the one that can read a line, openbsd where several can]' -r -f -a "openbsd\t''
+gnu\t''
+freebsd\t''
+netbsd\t''
+busybox\t''"
+complete -c usherd -n "__fish_usherd_using_subcommand convert" -l lossy -d 'Switch services on that are more open without what is lost'
+complete -c usherd -n "__fish_usherd_using_subcommand convert" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c usherd -n "__fish_usherd_using_subcommand status" -l control -d 'The daemon\'s control socket' -r
 complete -c usherd -n "__fish_usherd_using_subcommand status" -l json -d 'As JSON'
 complete -c usherd -n "__fish_usherd_using_subcommand status" -s h -l help -d 'Print help'
@@ -103,6 +115,22 @@ complete -c usherd -n "__fish_usherd_using_subcommand inetd" -l environment -d '
 complete -c usherd -n "__fish_usherd_using_subcommand inetd" -l resolve -d 'Give them TCPREMOTEHOST and TCPLOCALHOST too'
 complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s h -l help -d 'Print help'
 complete -c usherd -n "__fish_usherd_using_subcommand inetd" -s V -l version -d 'Print version'
+complete -c usherd -n "__fish_usherd_using_subcommand xinetd" -s f -d 'The configuration [/etc/xinetd.conf]' -r
+complete -c usherd -n "__fish_usherd_using_subcommand xinetd" -l syslog -d 'The facility of syslog for the daemon\'s own lines [daemon]' -r
+complete -c usherd -n "__fish_usherd_using_subcommand xinetd" -l filelog -d 'Add the daemon\'s own lines to this file, instead of syslog' -r
+complete -c usherd -n "__fish_usherd_using_subcommand xinetd" -l pidfile -d 'Write the process number there, locked' -r
+complete -c usherd -n "__fish_usherd_using_subcommand xinetd" -l limit -d 'The most programs in all at the same time [no limit]' -r
+complete -c usherd -n "__fish_usherd_using_subcommand xinetd" -l logprocs -d 'The most look-ups about callers at the same time, at most 32 [15]' -r
+complete -c usherd -n "__fish_usherd_using_subcommand xinetd" -l cc -d 'Nothing: there is no check of the daemon\'s own state to be made now and then' -r
+complete -c usherd -n "__fish_usherd_using_subcommand xinetd" -l shutdownprocs -d 'Nothing, as in xinetd' -r
+complete -c usherd -n "__fish_usherd_using_subcommand xinetd" -s d -d 'Stay in the foreground, and log to standard error'
+complete -c usherd -n "__fish_usherd_using_subcommand xinetd" -l dontfork -d 'Stay in the foreground, whatever there is to serve'
+complete -c usherd -n "__fish_usherd_using_subcommand xinetd" -l stayalive -d 'Go on when there is nothing to serve'
+complete -c usherd -n "__fish_usherd_using_subcommand xinetd" -l inetd_compat -d 'Read /etc/inetd.conf too'
+complete -c usherd -n "__fish_usherd_using_subcommand xinetd" -l inetd_ipv6 -d 'Nothing: services of /etc/inetd.conf have both families'
+complete -c usherd -n "__fish_usherd_using_subcommand xinetd" -l reuse -d 'Nothing: addresses are always reused'
+complete -c usherd -n "__fish_usherd_using_subcommand xinetd" -l version -d 'Print the version'
+complete -c usherd -n "__fish_usherd_using_subcommand xinetd" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c usherd -n "__fish_usherd_using_subcommand access; and not __fish_seen_subcommand_from test" -s h -l help -d 'Print help'
 complete -c usherd -n "__fish_usherd_using_subcommand access; and not __fish_seen_subcommand_from test" -f -a "test" -d 'Say what hosts.allow and hosts.deny say about a caller, and by which rule'
 complete -c usherd -n "__fish_usherd_using_subcommand access; and __fish_seen_subcommand_from test" -l tables -d 'Take hosts.allow and hosts.deny from this folder instead of /etc' -r

@@ -18,6 +18,7 @@ pub fn usherd() -> Command {
         .subcommand(serve())
         .subcommand(demo())
         .subcommand(check())
+        .subcommand(convert())
         .subcommand(status())
         .subcommand(inetd())
         .subcommand(xinetd())
@@ -148,6 +149,50 @@ fn check() -> Command {
                 .help("End with status 1 when there are warnings"),
         )
         .arg(dialect())
+}
+
+fn convert() -> Command {
+    Command::new("convert")
+        .about("Write the services of inetd.conf as xinetd.conf, or the other way round")
+        .long_about(
+            "Write the services of inetd.conf as xinetd.conf, or the other way round. What the other language cannot say \
+             is listed on standard error, with its place, and in comments above the service; a service that would be \
+             more open without it is written switched off. Files that are there are not written over. Ends with status 0 \
+             when nothing is lost, 1 when something is, 78 when a file has errors, which usherd check shows, and 74 when \
+             the answer cannot be written.",
+        )
+        .arg(
+            Arg::new("to")
+                .long("to")
+                .value_name("LANGUAGE")
+                .required(true)
+                .value_parser(EnumValueParser::<LanguageChoice>::new())
+                .help("What to write"),
+        )
+        .arg(
+            Arg::new("output")
+                .short('o')
+                .long("output")
+                .value_name("FOLDER")
+                .help("Write files into this folder: one for each service of xinetd, or one inetd.conf [default: standard output]"),
+        )
+        .arg(
+            Arg::new("lossy")
+                .long("lossy")
+                .action(ArgAction::SetTrue)
+                .help("Switch services on that are more open without what is lost"),
+        )
+        .arg(dialect().help(
+            "Read inetd.conf as this original does, and write it for that one \
+             [default: as the one that can read a line, openbsd where several can]",
+        ))
+        .arg(
+            Arg::new("path")
+                .value_name("PATH")
+                .required(true)
+                .num_args(1..)
+                .help("Files and folders, in either language"),
+        )
 }
 
 fn access() -> Command {
@@ -491,6 +536,28 @@ impl ValueEnum for StderrChoice {
         Some(match self {
             StderrChoice::Log => PossibleValue::new("log").help("to the log"),
             StderrChoice::Connection => PossibleValue::new("connection").help("to the caller"),
+        })
+    }
+}
+
+/// A language of configurations, as said on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LanguageChoice {
+    /// That of inetd.conf.
+    Inetd,
+    /// That of xinetd.conf.
+    Xinetd,
+}
+
+impl ValueEnum for LanguageChoice {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[LanguageChoice::Xinetd, LanguageChoice::Inetd]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            LanguageChoice::Inetd => PossibleValue::new("inetd").help("inetd.conf"),
+            LanguageChoice::Xinetd => PossibleValue::new("xinetd").help("xinetd.conf"),
         })
     }
 }

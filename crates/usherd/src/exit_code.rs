@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// It did what was asked.
     Success,
-    /// `check --strict` found warnings; or the `inetd` face was called wrongly or could not start, as the original.
+    /// `check --strict` found warnings; `convert` could not say something; or the `inetd` face was called wrongly or could not start, as the original.
     Failure,
     /// The command line is wrong.
     Usage,

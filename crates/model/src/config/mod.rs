@@ -11,6 +11,7 @@
 //! machine; the loader answers with its real data bases, tests with a table.
 
 pub mod check;
+pub mod convert;
 mod defaults;
 pub mod facts;
 pub mod includes;

@@ -18,6 +18,8 @@ pub type Word = Spanned<Text>;
 pub struct Tree {
     /// The services, in order.
     pub entries: Vec<Entry>,
+    /// Services that are switched off, as far as they can be read.
+    pub off: Vec<Entry>,
     /// Lines that a reader could not make an entry of, as far as they name a service.
     pub broken: Vec<Word>,
     /// Whether tcpmux is added when there are services that need it, as GNU's inetd does.
@@ -72,6 +74,32 @@ impl Entry {
     pub fn id(&self) -> &Word {
         self.attributes.as_ref().and_then(|attributes| attributes.id.as_ref()).unwrap_or(&self.name)
     }
+
+    /// The same with every word at one place: two entries that say the same are equal then.
+    pub fn placed_at(mut self, span: Span) -> Entry {
+        self.span = span;
+        self.each_word(&mut |word| word.span = span);
+        self
+    }
+
+    fn each_word(&mut self, work: &mut dyn FnMut(&mut Word)) {
+        let FileWords { user, group, mode, default_mode: _ } = &mut self.file;
+        let LimitWords { starts, children, source_starts, source_children, rate } = &mut self.limits;
+        let words = [&mut self.name, &mut self.socket_type, &mut self.protocol, &mut self.wait];
+        words.into_iter().chain([&mut self.owner, &mut self.program]).for_each(&mut *work);
+        let some = [&mut self.versions, &mut self.send_buffer, &mut self.receive_buffer, &mut self.class];
+        some.into_iter().chain([user, group, mode]).flatten().for_each(&mut *work);
+        let limits = [starts, children, source_starts, source_children].into_iter().flatten();
+        limits.map(|limit| &mut limit.word).chain(rate.iter_mut().flatten()).for_each(&mut *work);
+        self.hosts.iter_mut().chain(&mut self.arguments).for_each(&mut *work);
+        for account in &mut self.accounts {
+            work(&mut account.user);
+            account.group.iter_mut().for_each(&mut *work);
+        }
+        if let Some(attributes) = &mut self.attributes {
+            attributes.each_word(work);
+        }
+    }
 }
 
 /// What xinetd.conf can say of a service and no inetd.conf can.
@@ -123,6 +151,50 @@ pub struct Attributes {
     pub libwrap: Option<Word>,
     /// For how long a caller of a sensor is kept out of everything.
     pub deny_time: Option<Word>,
+}
+
+impl Attributes {
+    /// The attributes with several values.
+    pub fn lists_mut(&mut self) -> impl Iterator<Item = &mut Words> {
+        [
+            &mut self.only_from,
+            &mut self.no_access,
+            &mut self.access_times,
+            &mut self.log_type,
+            &mut self.log_on_success,
+            &mut self.log_on_failure,
+            &mut self.environment,
+            &mut self.pass_environment,
+            &mut self.redirect,
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    fn each_word(&mut self, work: &mut dyn FnMut(&mut Word)) {
+        for words in self.lists_mut() {
+            work(&mut words.name);
+            words.values.iter_mut().for_each(&mut *work);
+        }
+        let flags = &mut self.flags;
+        let words = [
+            &mut self.id,
+            &mut self.port,
+            &mut self.max_load,
+            &mut self.banner,
+            &mut self.banner_success,
+            &mut self.banner_fail,
+            &mut self.nice,
+            &mut self.umask,
+            &mut self.libwrap,
+            &mut self.deny_time,
+            &mut flags.sensor,
+            &mut flags.id_only,
+            &mut flags.labeled,
+        ];
+        words.into_iter().flatten().for_each(&mut *work);
+        self.resources.iter_mut().for_each(|(_, word)| work(word));
+    }
 }
 
 /// The values of an attribute.

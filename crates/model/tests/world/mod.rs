@@ -3,6 +3,8 @@
 //! [`World`] performs the core's actions on sets and maps, and checks as it goes that they make sense.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod other_language;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -40,8 +42,15 @@ pub struct Table {
 
 impl Default for Table {
     fn default() -> Self {
-        let users =
-            vec![("root", 0, 0), ("nobody", 65534, 65534), ("www-data", 33, 33), ("first.last", 1000, 1000)];
+        let users = vec![
+            ("root", 0, 0),
+            ("nobody", 65534, 65534),
+            ("www-data", 33, 33),
+            ("first.last", 1000, 1000),
+            ("backup", 34, 34),
+            ("nagios", 119, 125),
+            ("uucp", 10, 10),
+        ];
         Self { users, unprivileged_as: None, has_ipv6: true }
     }
 }
@@ -56,10 +65,18 @@ impl Facts for Table {
     }
 
     fn group(&mut self, name: &str) -> Result<Option<u32>, NoAnswer> {
-        let found = [("root", 0), ("tty", 5), ("mail", 8), ("nogroup", 65534), ("www-data", 33)]
-            .into_iter()
-            .find(|(group, _)| *group == name)
-            .map(|(_, gid)| gid);
+        let found = [
+            ("root", 0),
+            ("tty", 5),
+            ("mail", 8),
+            ("nogroup", 65534),
+            ("www-data", 33),
+            ("disk", 6),
+            ("nagios", 125),
+        ]
+        .into_iter()
+        .find(|(group, _)| *group == name)
+        .map(|(_, gid)| gid);
         Ok(found)
     }
 
@@ -69,6 +86,13 @@ impl Facts for Table {
 
     fn port(&mut self, service: &str, protocol: &str) -> Option<u16> {
         let ports = [
+            ("amanda", 10_080),
+            ("auth", 113),
+            ("chargen", 19),
+            ("rsync", 873),
+            ("swat", 901),
+            ("time", 37),
+            ("uucp", 540),
             ("ftp", 21),
             ("telnet", 23),
             ("smtp", 25),
@@ -178,6 +202,7 @@ pub fn read_as(
     facts: &mut Table,
 ) -> (Config, Vec<Diagnostic>, Sources) {
     let (tree, mut diagnostics, sources) = parse_as(dialect, text, &mut Files(Vec::new()));
+    other_language::assert_same(&tree, &sources, dialect);
     let config = check(&sources, &tree, defaults, facts, &mut diagnostics);
     (config, diagnostics, sources)
 }
@@ -193,14 +218,22 @@ pub fn parse_as(dialect: DialectName, text: &[u8], files: &mut Files) -> (Tree, 
 
 /// Reads a text as `/etc/xinetd.conf`, with other files beside it.
 pub fn read_xinetd(text: &str, files: &mut Files) -> (Config, Vec<Diagnostic>, Sources) {
+    let (tree, mut diagnostics, sources) = parse_xinetd(text.as_bytes(), files);
+    other_language::assert_same(&tree, &sources, DialectName::Union);
+    let config = check(&sources, &tree, &defaults(), &mut Table::default(), &mut diagnostics);
+    (config, diagnostics, sources)
+}
+
+/// Makes a tree of a text in the language of xinetd.conf.
+pub fn parse_xinetd(text: &[u8], files: &mut Files) -> (Tree, Vec<Diagnostic>, Sources) {
     let mut sources = Sources::default();
-    let file = sources.add("/etc/xinetd.conf", text.as_bytes().to_vec());
+    let file = sources.add("/etc/xinetd.conf", text.to_vec());
     let (mut tree, mut diagnostics) = (Tree::default(), Vec::new());
     let mut reading = xinetd::Reading::default();
     reading.read(&mut sources, file, files, &mut diagnostics);
     reading.finish(&mut tree, &mut diagnostics);
-    let config = check(&sources, &tree, &defaults(), &mut Table::default(), &mut diagnostics);
-    (config, diagnostics, sources)
+    tree.off.extend(reading.off());
+    (tree, diagnostics, sources)
 }
 
 /// Two tables that name no files.

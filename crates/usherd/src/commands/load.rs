@@ -6,6 +6,7 @@
 use std::io::{Read, Write};
 
 use usherd_model::config::check;
+use usherd_model::config::inetd::DialectName;
 use usherd_model::config::syntax::Tree;
 use usherd_model::config::{inetd, xinetd};
 use usherd_model::diagnostic::{Diagnostic, Place};
@@ -50,14 +51,26 @@ pub(super) enum Compare {
     Originals,
 }
 
-/// Reads all sources.
-pub(super) fn load(request: &Request, compare: Compare) -> Reply {
+/// Texts, and what was made of them.
+pub(super) struct Texts {
+    pub(super) sources: Sources,
+    pub(super) tree: Tree,
+    pub(super) diagnostics: Vec<Diagnostic>,
+    /// What the tree has of xinetd's, and what is switched off there.
+    pub(super) xinetd: xinetd::Reading,
+    /// Files and folders that could not be read.
+    unreadable: Vec<String>,
+}
+
+/// Reads all texts.
+pub(super) fn read(specs: &[SourceSpec], dialect: DialectName) -> Texts {
     let mut sources = Sources::default();
     let mut tree = Tree::default();
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
     let mut files = ConfigFiles::default();
     let mut xinetd = xinetd::Reading::default();
-    for spec in &request.sources {
+    let dialect = dialect.dialect();
+    for spec in specs {
         let found = match spec {
             SourceSpec::File(path) | SourceSpec::Xinetd(path) | SourceSpec::InetdForXinetd(path) => {
                 files.read_file(path, &mut sources, &mut diagnostics)
@@ -69,7 +82,6 @@ pub(super) fn load(request: &Request, compare: Compare) -> Reply {
                 Vec::new()
             }
         };
-        let dialect = request.dialect.dialect();
         for file in found {
             if matches!(spec, SourceSpec::InetdForXinetd(_)) {
                 let mut inner = Tree::default();
@@ -83,25 +95,36 @@ pub(super) fn load(request: &Request, compare: Compare) -> Reply {
         }
     }
     xinetd.finish(&mut tree, &mut diagnostics);
+    Texts { sources, tree, diagnostics, xinetd, unreadable: files.unreadable }
+}
+
+/// Loads all sources.
+pub(super) fn load(request: &Request, compare: Compare) -> Reply {
+    let Texts { mut sources, tree, mut diagnostics, xinetd, unreadable } =
+        read(&request.sources, request.dialect);
     if compare == Compare::Originals {
         diagnostics.extend(inetd::compare(&mut sources, &tree.entries));
     }
     let mut config =
         check::check(&sources, &tree, &request.defaults, &mut Machine::default(), &mut diagnostics);
-    config.unreadable = files.unreadable;
+    config.unreadable = unreadable;
     let mut stamps = Stamps::default();
     if config.services.iter().any(|service| service.wrapped.is_some()) {
         let stamped = tables::read_from(&request.tables);
         config.tables = Some(stamped.tables);
         stamps = stamped.stamps;
     }
-    // In the order of the files, whichever pass found them.
-    diagnostics.sort_by_key(|diagnostic| match &diagnostic.place {
-        Place::File(_) => (0, 0),
-        Place::Text(span) => (sources.position(span.file) + 1, span.start),
-    });
+    sort(&mut diagnostics, &sources);
     let reports = diagnostics.iter().map(|diagnostic| diagnostic.report(&sources)).collect();
     // The process ends next: what was made on the way is not taken apart first.
     std::mem::forget((sources, tree, xinetd));
     Reply { config, reports, stamps }
+}
+
+/// In the order of the files, whichever pass found them.
+pub(super) fn sort(diagnostics: &mut [Diagnostic], sources: &Sources) {
+    diagnostics.sort_by_key(|diagnostic| match &diagnostic.place {
+        Place::File(_) => (0, 0),
+        Place::Text(span) => (sources.position(span.file) + 1, span.start),
+    });
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod check;
+mod convert;
 mod demo;
 mod effects;
 mod ident;
@@ -78,6 +79,7 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
         "serve" => serve::run(&matches),
         "demo" => demo::run(&matches),
         "check" => check::run(&matches),
+        "convert" => convert::run(&matches),
         "access" => access::run(&matches),
         "status" => status::run(&matches),
         "inetd" => inetd::run_matches(matches),

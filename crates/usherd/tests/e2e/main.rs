@@ -10,6 +10,7 @@ mod bad_input;
 mod builtins;
 mod check_tables;
 mod client;
+mod convert;
 mod daemon;
 mod datagrams;
 mod defects;

@@ -120,9 +120,10 @@ impl<'a> Columns<'a> {
                 hosts
             }
         };
-        let name = definition.name.clone();
+        let (name, is_on) = (definition.name.clone(), definition.is_on);
         match definition.entry(hosts, self.dialect, diagnostics) {
-            Ok(entry) => tree.entries.extend(entry),
+            Ok(entry) if is_on => tree.entries.push(entry),
+            Ok(entry) => tree.off.push(entry),
             Err(diagnostic) => {
                 diagnostics.push(*diagnostic);
                 tree.broken.push(name);

@@ -21,7 +21,7 @@ pub(super) struct Definition {
     /// The service, perhaps with an address in front of it.
     pub(super) name: Word,
     /// Whether it is `on`.
-    is_on: bool,
+    pub(super) is_on: bool,
     keys: Vec<Key>,
 }
 
@@ -75,13 +75,13 @@ const KEYS: [(&[u8], bool); 15] = [
 ];
 
 impl Definition {
-    /// Makes an entry of it; `None` when it is switched off.
+    /// Makes an entry of it.
     pub(super) fn entry(
         mut self,
         hosts: Vec<Word>,
         dialect: &Dialect,
         diagnostics: &mut Vec<Diagnostic>,
-    ) -> Result<Option<Entry>, Box<Diagnostic>> {
+    ) -> Result<Entry, Box<Diagnostic>> {
         self.refuse_unknown_keys()?;
         if let Some(ipsec) = self.take(b"ipsec") {
             diagnostics.push(unsupported::no_ipsec(ipsec.name.span));
@@ -132,7 +132,7 @@ impl Definition {
             source_children: None,
         };
         let (name, versions) = split_versions(&self.name, &protocol);
-        let entry = Entry {
+        Ok(Entry {
             span: self.span,
             name,
             versions,
@@ -152,8 +152,7 @@ impl Definition {
             program,
             arguments,
             attributes: None,
-        };
-        Ok(Some(entry).filter(|_| self.is_on))
+        })
     }
 
     /// Each of the two says what the other is.

@@ -118,6 +118,29 @@ pub struct Dialect {
     socket_mode: u32,
 }
 
+impl Dialect {
+    /// The first word for a protocol of /etc/services that opens such sockets, with those sockets.
+    pub(in crate::config) fn protocol_word(
+        &self,
+        protocol: &str,
+        is_such: impl Fn(&Families) -> bool,
+    ) -> Option<(&'static [u8], Families)> {
+        let mut known = self.protocols.iter();
+        let found = known.find(|(_, name, families)| *name == protocol && is_such(families));
+        found.map(|(word, _, families)| (*word, *families))
+    }
+
+    /// Whether the number of programs can stand behind the type, where 0 is none.
+    pub(in crate::config) fn limits_children(&self) -> bool {
+        self.netbsd_forms
+    }
+
+    /// Whether limits for programs and for sources can stand behind `nowait`, where 0 is no limit.
+    pub(in crate::config) fn limits_sources(&self) -> bool {
+        self.wait_limits.iter().any(|limit| limit.limits == Limited::ChildrenAndSources)
+    }
+}
+
 /// Where comments begin. Everywhere `#` in the first column begins one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Comments {

@@ -14,7 +14,11 @@
 mod attribute;
 mod blocks;
 mod entry;
+mod print;
 mod settings;
+
+pub(super) use print::attribute as attribute_of;
+pub use print::{Switch, print};
 
 use std::collections::{HashMap, HashSet};
 
@@ -115,6 +119,25 @@ impl Reading {
         }
         tell_apart(&mut entries, diagnostics);
         tree.entries.append(&mut entries);
+    }
+
+    /// Services that are switched off, as far as they can be read. What is wrong with the others is nobody's concern.
+    pub fn off(&self) -> Vec<Entry> {
+        let mut unheard = Vec::new();
+        let mut defaults = Settings::default();
+        for block in &self.defaults {
+            defaults.add_defaults(block, &mut unheard);
+        }
+        let choice = Choice::new(&defaults);
+        let mut entries = Vec::new();
+        for block in &self.services {
+            let Some(settings) = Settings::of_service(block, &defaults, &mut unheard) else { continue };
+            let id = settings.word(Attribute::Id).unwrap_or(&block.head);
+            if is_off(block) || !choice.is_on(id) {
+                entries.extend(entry::entry(block, &settings, &mut unheard));
+            }
+        }
+        entries
     }
 }
 
