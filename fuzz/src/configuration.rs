@@ -2,7 +2,7 @@
 
 use usherd_model::config::inetd::{self, DialectName};
 use usherd_model::config::syntax::{Tree, Word};
-use usherd_model::config::{Defaults, Facts, Includes, Naming, check};
+use usherd_model::config::{Defaults, Facts, Includes, Naming, check, xinetd};
 use usherd_model::diagnostic::Diagnostic;
 use usherd_model::service::{AtLimit, CallerVariables, Config, Limits, Rate, SourcePrefix, Stderr};
 use usherd_model::source::{FileId, Sources};
@@ -20,6 +20,17 @@ pub fn read(dialect: DialectName, path: &str, text: &[u8]) -> Read {
     let (mut sources, mut tree, mut diagnostics) = (Sources::default(), Tree::default(), Vec::new());
     let file = sources.add(path, text.to_vec());
     inetd::parse(&mut sources, file, dialect.dialect(), &mut Itself, &mut tree, &mut diagnostics);
+    Read { sources, file, tree, diagnostics }
+}
+
+/// Reads a text as an `xinetd.conf`.
+pub fn read_xinetd(path: &str, text: &[u8]) -> Read {
+    let (mut sources, mut tree, mut diagnostics) = (Sources::default(), Tree::default(), Vec::new());
+    let file = sources.add(path, text.to_vec());
+    let mut reading = xinetd::Reading::default();
+    reading.read(&mut sources, file, &mut Itself, &mut diagnostics);
+    reading.finish(&mut tree, &mut diagnostics);
+    tree.off.extend(reading.off());
     Read { sources, file, tree, diagnostics }
 }
 

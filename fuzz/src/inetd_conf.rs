@@ -9,6 +9,7 @@ use usherd_model::source::{Sources, Span};
 
 use crate::configuration::{Read, read};
 use crate::machine::Machine;
+use crate::xinetd_conf::check_inetd;
 
 /// Checks one text.
 pub fn check(text: &[u8]) {
@@ -20,6 +21,7 @@ pub fn check(text: &[u8]) {
         check_plain_words(entry, &union.sources);
     }
     check_printing(&union);
+    check_inetd(&union.sources, &union.tree);
     let Read { mut sources, tree, .. } = union;
     for diagnostic in inetd::compare(&mut sources, &tree.entries) {
         check_diagnostic(&diagnostic, &sources);
@@ -59,7 +61,7 @@ fn check_plain_words(entry: &Entry, sources: &Sources) {
     }
 }
 
-fn check_words(read: &Read) {
+pub(crate) fn check_words(read: &Read) {
     for entry in &read.tree.entries {
         check_span(entry.span, &read.sources);
         for word in words(entry) {
@@ -100,7 +102,7 @@ fn check_span(span: Span, sources: &Sources) {
     assert!(span.start <= span.end && span.end as usize <= length, "{span:?} of {length} bytes");
 }
 
-fn check_diagnostic(diagnostic: &Diagnostic, sources: &Sources) {
+pub(crate) fn check_diagnostic(diagnostic: &Diagnostic, sources: &Sources) {
     let Place::Text(span) = diagnostic.place else { return };
     check_span(span, sources);
     let report = diagnostic.report(sources);

@@ -9,6 +9,7 @@ pub mod guard;
 pub mod hosts_access;
 pub mod inetd_conf;
 pub mod supervisor;
+pub mod xinetd_conf;
 
 mod configuration;
 mod machine;

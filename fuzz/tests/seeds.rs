@@ -23,6 +23,11 @@ fn inetd_conf() {
 }
 
 #[test]
+fn xinetd_conf() {
+    replay("xinetd_conf", 1, usherd_fuzz::xinetd_conf::check);
+}
+
+#[test]
 fn hosts_access() {
     replay("hosts_access", 1, usherd_fuzz::hosts_access::check);
 }
