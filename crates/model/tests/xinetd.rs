@@ -436,3 +436,119 @@ fn what_is_wrong_with_defaults_is_said_once() {
     let wrong = format!("defaults\n{{\n instances = many\n}}\n{}{}", with(""), with(" id = other"));
     assert_eq!(codes(&wrong), ["bad-max"]);
 }
+
+#[test]
+fn a_comment_behind_a_value_is_none_of_it() {
+    let service = one(&with("per_source = 10 # at most\n rlimit_cpu = 20 #\n cps = 5 7 # often"));
+    assert_eq!(service.limits.source_children, Some(10));
+    assert_eq!(service.limits.starts.map(|rate| rate.count), Some(5));
+    assert_eq!(codes(&with("per_source = 10 # at most")), ["comment-behind"]);
+    // What takes any number of values takes this one.
+    assert_eq!(codes(&with("only_from = 10.0.0.0 # inside")), ["bad-peer"]);
+    assert_eq!(codes(&with("per_source = # none")), ["value-count"]);
+}
+
+#[test]
+fn numbers_beyond_all_bounds_cost_the_service() {
+    let huge = "9".repeat(40);
+    for line in [
+        "instances =",
+        "per_source =",
+        "cps = 10",
+        "nice =",
+        "umask =",
+        "rlimit_as =",
+        "rlimit_cpu =",
+        "rlimit_files =",
+        "rlimit_stack =",
+        "max_load = 1e",
+        "log_type = FILE /var/log/x",
+        "access_times = 1:00-2:",
+    ] {
+        for number in [&huge, "18446744073709551616", "-1"] {
+            let glued = line.ends_with(['e', ':']);
+            let text = with(&format!("{line}{}{number}", if glued { "" } else { " " }));
+            let allowed = number == "-1" && line == "nice =";
+            let (config, diagnostics) = read(&text);
+            assert_eq!(config.services.len(), usize::from(allowed), "{line} {number}");
+            assert_eq!(diagnostics.len(), usize::from(!allowed), "{line} {number}: {diagnostics:?}");
+        }
+    }
+    for number in [&huge, "65536", "0", "18446744073709551616"] {
+        assert_eq!(codes(&with("").replace("9000", number)), ["bad-port"], "{number}");
+    }
+    let rpc = |words: &str| codes(&with(words).replace("UNLISTED\n port = 9000", "RPC UNLISTED"));
+    assert_eq!(rpc(&format!("rpc_version = {huge}\n rpc_number = 300019")), ["bad-rpc-version"]);
+    assert_eq!(rpc(&format!("rpc_version = 1-{huge}\n rpc_number = 300019")), ["bad-rpc-version"]);
+    assert_eq!(rpc(&format!("rpc_version = 1\n rpc_number = {huge}")), ["unknown-rpc-service"]);
+}
+
+#[test]
+fn an_attribute_a_thousand_times() {
+    let (config, diagnostics) = read(&with(&"instances = 3\n".repeat(1000)));
+    assert_eq!(config.services[0].limits.children, Some(3));
+    assert_eq!(diagnostics.iter().filter(|diagnostic| diagnostic.code == "set-twice").count(), 999);
+    let nets: String =
+        (0..1000).map(|net| format!("only_from += 10.{}.{}.0/24\n", net / 250, net % 250)).collect();
+    assert_eq!(codes(&with(&nets)), [""; 0]);
+    let added_and_removed = "passenv += A\npassenv -= A\n".repeat(1000);
+    assert_eq!(codes(&with(&added_and_removed)), [""; 0]);
+    let many = format!("defaults\n{{\n{}}}\n", "instances = 3\n".repeat(1000));
+    assert_eq!(read(&(many + &with(""))).0.services[0].limits.children, Some(3));
+}
+
+#[test]
+fn a_megabyte_in_one_line() {
+    let mega = "x".repeat(1 << 20);
+    for (line, code) in [
+        (format!("server_args = {mega}"), Some("argument-too-long")),
+        (format!("server_args = {}", "a ".repeat(1 << 16)), None),
+        (format!("{mega} = 1"), Some("unknown-attribute")),
+        (format!("only_from = {mega}"), Some("bad-peer")),
+        (format!("instances = {mega}"), Some("bad-max")),
+        (format!("flags = {mega}"), Some("bad-flag")),
+        (mega.clone(), Some("no-operator")),
+    ] {
+        let (_, diagnostics) = read(&with(&line));
+        let found = diagnostics.iter().find(|diagnostic| Some(diagnostic.code) == code);
+        assert_eq!(found.is_some(), code.is_some(), "{:.40}: {:?}", line, diagnostics.len());
+        assert!(found.is_none_or(|found| found.message.len() < 3 << 20));
+    }
+    let name = with("").replace("service it", &format!("service {mega}"));
+    assert_eq!(read(&name).0.services[0].name.len(), 1 << 20);
+}
+
+#[test]
+fn what_is_wrong_in_defaults_is_wrong_for_all() {
+    for defaults in [
+        "defaults\n{\n instances = 1\n",
+        "defaults\n{\n inst\0ances = 1\n}\n",
+        "defaults\n instances = 1\n}\n",
+        "defaults\n{\n service inner\n {\n }\n}\n",
+        "defaults\n{\n instances 1\n}\n",
+    ] {
+        let (config, diagnostics) = read(&format!("{defaults}{}", with("")));
+        assert_eq!(config.services.len(), 0, "{defaults:?}");
+        assert!(config.broken.iter().any(|broken| &*broken.name == b"it"), "{defaults:?}");
+        assert!(!diagnostics.is_empty(), "{defaults:?}");
+    }
+}
+
+#[test]
+fn files_include_each_other_so_deep() {
+    let text = format!("include /etc/xinetd.conf\n{}", with(""));
+    let text: &'static str = Box::leak(text.into_boxed_str());
+    let (config, diagnostics, _) = read_xinetd(text, &mut Files(vec![("/etc/xinetd.conf", text)]));
+    assert!(diagnostics.iter().any(|diagnostic| diagnostic.code == "include-depth"), "{diagnostics:?}");
+    // All of them say the same.
+    assert_eq!(config.services.len(), 1);
+}
+
+#[test]
+fn a_hundred_thousand_lines_that_are_nothing() {
+    for line in ["service x\n", "{\n", "}\n", "defaults\n", "a = b\n", "include\n", "service x {\n", "\0\n"] {
+        let (config, diagnostics) = read(&line.repeat(100_000));
+        assert_eq!(config.services.len(), 0, "{line:?}");
+        assert!(!diagnostics.is_empty(), "{line:?}");
+    }
+}

@@ -192,8 +192,11 @@ impl ConfigFiles {
             );
         }
         let paths = names.into_iter().map(|name| Path::new(folder).join(name));
-        // Folders are none of ours; what is gone by now was not there.
-        let is_file = |path: &PathBuf| metadata(path).is_ok_and(|found| !found.is_dir());
+        // Folders are none of ours; what is gone by now was not there. A link to nowhere is there, and somebody meant it.
+        let is_file = |path: &PathBuf| match metadata(path) {
+            Ok(found) => !found.is_dir(),
+            Err(_) => path.symlink_metadata().is_ok(),
+        };
         paths.filter(is_file).map(|path| path.to_string_lossy().into_owned()).collect()
     }
 

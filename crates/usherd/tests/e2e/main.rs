@@ -7,6 +7,7 @@
 
 mod access_tools;
 mod bad_input;
+mod bad_xinetd;
 mod builtins;
 mod check_tables;
 mod client;

@@ -105,15 +105,19 @@ impl<'a> Settings<'a> {
             diagnostics.push(error("bad-operator", &line.name, message).expected(expected));
             return false;
         }
+        let values = match form.values {
+            Values::Exactly(count) => without_comment(line, count, diagnostics),
+            Values::Any => &line.values,
+        };
         if let Values::Exactly(count) = form.values
-            && count != line.values.len()
+            && count != values.len()
         {
-            let message = format!("{} has {} values", name(), line.values.len());
+            let message = format!("{} has {} values", name(), values.len());
             let expected = if count == 1 { "one".to_owned() } else { count.to_string() };
             diagnostics.push(error("value-count", &line.name, message).expected(expected));
             return false;
         }
-        let values = Cow::Borrowed(line.values.as_slice());
+        let values = Cow::Borrowed(values);
         match self.find(form.attribute) {
             None if line.operator == Operator::Remove => {
                 self.values.push(Setting { form, name: &line.name, values: Cow::Borrowed(&[]) });
@@ -146,6 +150,20 @@ impl<'a> Settings<'a> {
                 diagnostics.push(warning("removes-nothing", value, message));
             }
         }
+    }
+}
+
+/// The values up to a word that begins as a comment, where there are enough. xinetd leaves such a line out, which is often a
+/// limit, and nobody means that.
+fn without_comment<'a>(line: &'a Line, count: usize, diagnostics: &mut Vec<Diagnostic>) -> &'a [Word] {
+    match line.values.get(count).filter(|word| word.value.starts_with(b"#")) {
+        Some(comment) => {
+            let message = "a comment begins a line, in xinetd";
+            let hint = "what stands in front of it is followed all the same; xinetd leaves the line out";
+            diagnostics.push(warning("comment-behind", comment, message).hint(hint));
+            &line.values[..count]
+        }
+        None => &line.values,
     }
 }
 
