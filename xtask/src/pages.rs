@@ -7,8 +7,9 @@ use std::path::Path;
 use crate::{Outcome, program, project};
 
 /// Written by hand; everything else in the folder is made.
-const BY_HAND: [&str; 7] = [
+const BY_HAND: [&str; 8] = [
     "usherd-inetd.conf.5",
+    "usherd-xinetd.conf.5",
     "usherd-tcpd.8",
     "safe_finger.8",
     "tcpd.8",

@@ -312,8 +312,11 @@ pub fn xinetd() -> Command {
     Command::new("xinetd")
         .about("As xinetd, with its options and its configuration")
         .long_about(
-            "As xinetd, with its options and its configuration. A program that is started by the name xinetd takes the \
-             words with one dash, as xinetd does: -dontfork.",
+            "As xinetd, with its options and its configuration, which usherd-xinetd.conf(5) describes. A program that is \
+             started by the name xinetd takes the words with one dash, as xinetd does: -dontfork. It goes into the \
+             background when every port is open, logs in xinetd's words, and ends when there is nothing to serve. SIGHUP \
+             reads the configuration again, SIGUSR1 writes what it is doing to a file that the log names, SIGTERM ends it; \
+             programs that run go on.",
         )
         .override_usage(XINETD_USAGE)
         .args_override_self(true)

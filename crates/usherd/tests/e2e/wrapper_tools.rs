@@ -150,6 +150,6 @@ fn every_link_of_the_package_is_a_program_of_its_own() {
             assert!(!is_usherd(&path), "{name}");
             count += 1;
         }
-        assert_eq!(count, 6, "inetd, tcpd and its four tools");
+        assert_eq!(count, 7, "inetd, xinetd, tcpd and its four tools");
     });
 }
