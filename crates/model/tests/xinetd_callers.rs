@@ -4,6 +4,7 @@ mod world;
 
 use std::time::Duration;
 
+use usherd_model::access::IpOptions;
 use usherd_model::admission::Limit;
 use usherd_model::event::{Event, Log, Reason};
 use usherd_model::guard::{Circumstances, Load};
@@ -255,4 +256,21 @@ fn who_is_turned_away_is_asked_first_and_holds_nothing() {
     world.answer(Some("UNIX :joe"));
     assert_eq!(world.outcome(), Call::Refused);
     assert_eq!(users(&world), [Ok("UNIX :joe".to_owned())]);
+}
+
+#[test]
+fn a_source_route_is_turned_away_at_once_and_gives_back_what_it_was_granted_and_no_more() {
+    let mut world = one("log_on_failure = USERID\n per_source = 2\n instances = 2");
+    world.ip_options = Some(IpOptions::SourceRoute);
+    let running = |world: &World| world.core.services().next().expect("it").1.usage().running();
+    assert_eq!(world.call("it"), Call::Refused);
+    assert_eq!(running(&world), 0);
+    world.ip_options = None;
+    assert!(started(world.call("it")) && started(world.call("it")));
+    world.ip_options = Some(IpOptions::SourceRoute);
+    assert_eq!(world.call("it"), Call::Refused, "beyond the limit it would be asked who it is");
+    assert_eq!(running(&world), 2);
+    world.ip_options = None;
+    assert_eq!(world.call("it"), Call::Waits, "the limit is reached still");
+    assert!(world.asked.iter().all(|(_, question)| matches!(question, Question::Ident { .. })));
 }

@@ -93,9 +93,8 @@ impl Supervisor {
         now: Tick,
         actions: &mut Vec<Action>,
     ) {
+        let is_leaving = self.take_leaving(&start);
         let Some(state) = self.services.get(start.service) else { return };
-        let leaving = self.leaving.iter().position(|other| *other == start);
-        let is_leaving = leaving.map(|place| self.leaving.swap_remove(place)).is_some();
         let claim = if is_leaving { None } else { Some(claim(&start, &state.service.task)) };
         let asks_tables = state.service.wrapped.is_some() && !is_leaving;
         let (facts, user, waits) = (Facts::default(), None, Waits::Tables);
@@ -128,11 +127,21 @@ impl Supervisor {
         if refuses || wrapped.voice != Voice::Refusals {
             actions.push(Action::Log(Log::IpOptions { listener, wrapped, address, options }));
         }
-        if refuses {
+        if !refuses {
+            return;
+        }
+        actions.push(turn_away(listener, handed));
+        // Who leaves already is counted, and holds nothing.
+        if !self.take_leaving(&start) {
             self.count_denied(&start);
-            actions.push(turn_away(listener, handed));
             self.release(claim, actions);
         }
+    }
+
+    /// Takes a caller out of those who go once it is known who they are; whether it was one.
+    fn take_leaving(&mut self, start: &Start) -> bool {
+        let place = self.leaving.iter().position(|other| other == start);
+        place.map(|place| self.leaving.swap_remove(place)).is_some()
     }
 
     pub(super) fn tables_read(&mut self, tables: Tables, now: Tick, actions: &mut Vec<Action>) {

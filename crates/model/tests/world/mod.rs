@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use usherd_model::access::{self, Endpoint, Found, Tables};
+use usherd_model::access::{self, Endpoint, Found, IpOptions, Tables};
 use usherd_model::children::{Pid, SessionId};
 use usherd_model::config::inetd::{DialectName, parse};
 use usherd_model::config::syntax::{Tree, Word};
@@ -345,6 +345,8 @@ pub struct World {
     pub told: u32,
     /// Whether hosts.allow and hosts.deny are as they were read.
     pub tables_are_current: bool,
+    /// What callers' packets have in their headers.
+    pub ip_options: Option<IpOptions>,
     /// How often they were to be read anew.
     pub table_reads: u32,
     /// Look-ups that have no answer yet.
@@ -387,6 +389,7 @@ impl World {
             registered: BTreeSet::new(),
             told: 0,
             tables_are_current: true,
+            ip_options: None,
             table_reads: 0,
             asked: Vec::new(),
             errands: Vec::new(),
@@ -593,6 +596,9 @@ impl World {
             }
             Action::Examine(start) => {
                 let daemon = &self.core.service_of(start.listener)?.wrapped.as_ref()?.daemon;
+                if let Some(options) = &self.ip_options {
+                    return Some(Event::HasIpOptions(start, options.clone()));
+                }
                 let client = start.peer.map_or_else(Endpoint::unknown, Endpoint::of);
                 let request = access::Request::new(daemon, client, Endpoint::of(([10, 0, 0, 1], 23).into()));
                 return Some(Event::Examined(start, Box::new(request), self.tables_are_current));
