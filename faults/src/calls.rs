@@ -28,11 +28,11 @@ pub fn call(service: &Service) -> Outcome {
 
 fn call_within(service: &Service, patience: Duration) -> Outcome {
     let result = match service.address {
-        Address::Tcp(port) => tcp(port, patience),
+        Address::Tcp(port) => tcp(port, &TEXT.repeat(service.times()), patience),
         Address::Udp(port) => udp(port, patience),
         Address::Unix(path) => UnixStream::connect(path).and_then(|stream| {
             stream.set_read_timeout(Some(patience))?;
-            talk(stream, |stream| stream.shutdown(Shutdown::Write))
+            talk(stream, TEXT, |stream| stream.shutdown(Shutdown::Write))
         }),
     };
     match result {
@@ -95,10 +95,10 @@ pub fn status(path: &str) -> Outcome {
 
 const TEXT: &[u8] = b"is anybody there?\n";
 
-fn tcp(port: u16, patience: Duration) -> std::io::Result<()> {
+fn tcp(port: u16, text: &[u8], patience: Duration) -> std::io::Result<()> {
     let stream = TcpStream::connect_timeout(&local(port), patience)?;
     stream.set_read_timeout(Some(patience))?;
-    talk(stream, |stream| stream.shutdown(Shutdown::Write))
+    talk(stream, text, |stream| stream.shutdown(Shutdown::Write))
 }
 
 fn udp(port: u16, patience: Duration) -> std::io::Result<()> {
@@ -108,22 +108,27 @@ fn udp(port: u16, patience: Duration) -> std::io::Result<()> {
     socket.send(TEXT)?;
     let mut answer = [0; 64];
     let length = socket.recv(&mut answer)?;
-    check(&answer[..length])
+    check(&answer[..length], TEXT)
 }
 
-fn talk<S: Read + Write>(mut stream: S, end: impl Fn(&S) -> std::io::Result<()>) -> std::io::Result<()> {
-    stream.write_all(TEXT)?;
+fn talk<S: Read + Write>(
+    mut stream: S,
+    text: &[u8],
+    end: impl Fn(&S) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    stream.write_all(text)?;
     end(&stream)?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    check(&answer)
+    check(&answer, text)
 }
 
-fn check(answer: &[u8]) -> std::io::Result<()> {
-    if answer == TEXT {
+fn check(answer: &[u8], text: &[u8]) -> std::io::Result<()> {
+    if answer == text {
         return Ok(());
     }
-    Err(std::io::Error::other(format!("answered {:?}", String::from_utf8_lossy(answer))))
+    let beginning = String::from_utf8_lossy(&answer[..answer.len().min(TEXT.len())]);
+    Err(std::io::Error::other(format!("answered {} bytes, {beginning:?}", answer.len())))
 }
 
 fn local(port: u16) -> SocketAddr {

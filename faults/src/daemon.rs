@@ -11,7 +11,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::case::{Case, Fault};
 use crate::processes;
 
-pub const CONFIGURATION: &str = "/run/inetd.conf";
+/// In the language of inetd, and in that of xinetd.
+pub const CONFIGURATIONS: [&str; 2] = ["/run/inetd.conf", "/run/xinetd.conf"];
 pub const CONTROL: &str = "/run/control.sock";
 pub const PID_FILE: &str = "/run/usherd.pid";
 const LOG: &str = "/run/log";
@@ -45,7 +46,8 @@ impl Daemon {
             }
         };
         let log = fs::File::create(LOG).map_err(|error| format!("{LOG}: {error}"))?;
-        command.args(["run", "-c", CONFIGURATION, "--control", CONTROL, "--pid-file", PID_FILE]);
+        command.arg("run").args(CONFIGURATIONS.iter().flat_map(|path| ["-c", path]));
+        command.args(["--control", CONTROL, "--pid-file", PID_FILE]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).env("NOTIFY_SOCKET", NOTIFY);
         let process = command.spawn().map_err(|error| format!("cannot start: {error}"))?;
         Ok(Self { process, notify })

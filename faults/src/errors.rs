@@ -75,6 +75,7 @@ pub const DAEMON: &[Errors] = &[
     often("socketpair", NO_DESCRIPTOR),
     seldom("stat", &["EACCES", "ENOMEM"]),
     seldom("statx", &["EACCES", "ENOMEM"]),
+    often("splice", &["EAGAIN", "ENOMEM", "ECONNRESET"]),
     often("unlink", &["EACCES", "ENOENT", "EIO"]),
     seldom("unlinkat", &["EACCES", "ENOENT", "EIO"]),
     often("wait4", &["EINTR"]),
@@ -91,6 +92,7 @@ pub const LEFT_ALONE: &[(&str, &str)] = &[
     ("getgid", "cannot fail"),
     ("getpid", "cannot fail"),
     ("getppid", "cannot fail"),
+    ("getpriority", "fails for wrong arguments only"),
     ("getuid", "cannot fail"),
     ("madvise", "gives memory back; nobody asks what came of it"),
     (

@@ -101,7 +101,9 @@ fn judge(case: &Case, told: Result<Story, String>, base: &Story, count: &mut Cou
     };
     // Fewer can be right: there are things that it does without.
     let more = processes::more(&story.descriptors, &base.descriptors);
-    story.wrong.extend(more.into_iter().map(|kind| format!("descriptors are left open: {kind}")));
+    if !is_told_to_wait(case) {
+        story.wrong.extend(more.into_iter().map(|kind| format!("descriptors are left open: {kind}")));
+    }
     if !story.wrong.is_empty() {
         count.failed += 1;
         println!("FAILED {case}");
@@ -116,4 +118,11 @@ fn judge(case: &Case, told: Result<Story, String>, base: &Story, count: &mut Cou
     } else {
         count.held += 1;
     }
+}
+
+/// Whether a socket is said to be as it is not. A session that is told of its sockets edge by edge then waits for what has
+/// been already, until its time is over, which is longer than a case.
+fn is_told_to_wait(case: &Case) -> bool {
+    let transfers = ["recvfrom", "sendto", "splice"];
+    case.fault().is_some_and(|fault| fault.error == "EAGAIN" && transfers.contains(&fault.call.as_str()))
 }

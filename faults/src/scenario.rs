@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use crate::calls::{self, Outcome};
 use crate::case::{Case, Fault, Parent};
-use crate::daemon::{CONFIGURATION, CONTROL, Daemon, PID_FILE};
+use crate::daemon::{CONFIGURATIONS, CONTROL, Daemon, PID_FILE};
 use crate::services::{AFTER, Address, BEFORE, DATAGRAM, GUARDED, STREAM, Service, WAIT};
 use crate::story::Story;
 use crate::{daemon, processes, sandbox, services, trace};
@@ -94,11 +94,14 @@ fn play(case: &Case, usherd: &Path, story: &mut Story) -> Result<(), String> {
 }
 
 fn configure(services: &[&Service], case: &Case) -> Result<(), String> {
-    let mut text = services::configuration(services, sandbox::HARNESS);
+    let mut lines = services::lines(services, sandbox::HARNESS);
     if case.is_crowded() {
-        text.push_str(&services::crowd());
+        lines.push_str(&services::crowd());
     }
-    fs::write(CONFIGURATION, text).map_err(|error| format!("{CONFIGURATION}: {error}"))
+    for (path, text) in CONFIGURATIONS.into_iter().zip([lines, services::blocks(services)]) {
+        fs::write(path, text).map_err(|error| format!("{path}: {error}"))?;
+    }
+    Ok(())
 }
 
 /// Whom hosts.allow lets in; hosts.deny refuses all others.

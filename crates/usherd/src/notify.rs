@@ -30,6 +30,8 @@ struct Listener {
     socket: Option<OwnedFd>,
     /// What could not be said yet, in order.
     unsaid: VecDeque<String>,
+    /// Nobody was there for the first of them.
+    was_refused: bool,
     /// When that is tried again.
     retry_at: Option<Tick>,
 }
@@ -99,7 +101,7 @@ impl ServiceManager {
 
 impl Listener {
     fn new(address: SocketAddrUnix) -> Self {
-        Self { address, socket: open(), unsaid: VecDeque::new(), retry_at: None }
+        Self { address, socket: open(), unsaid: VecDeque::new(), was_refused: false, retry_at: None }
     }
 
     fn flush(&mut self) {
@@ -109,9 +111,14 @@ impl Listener {
             let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
             match sendto(socket, message.as_bytes(), flags, &self.address) {
                 Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS | Errno::NOMEM) => return,
-                // Said, or to nobody: then it is not worth another try.
+                // A manager that is just starting anew is worth another try, and no more than that.
+                Err(_) if !self.was_refused => {
+                    self.was_refused = true;
+                    return;
+                }
                 Ok(_) | Err(_) => drop(self.unsaid.pop_front()),
             }
+            self.was_refused = false;
         }
     }
 }

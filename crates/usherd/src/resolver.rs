@@ -9,7 +9,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, recv, send, shutdown, socketpair,
+};
 use rustix::process::{Pid as SystemPid, Signal, kill_process};
 use usherd_model::children::Pid;
 use usherd_model::lookups::Question;
@@ -108,9 +110,10 @@ impl Resolver {
         let id = id.pack();
         let Ok(packet) = message::encode(&Asked { id, question }) else { return false };
         match send(socket, &packet, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            Ok(_) => {}
             // A helper that has just ended, for want of questions, has not read this one. Its end is still to be read,
             // and then this is asked of the next.
-            Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => {}
+            Err(Errno::PIPE | Errno::CONNRESET) => drop(shutdown(socket, Shutdown::Both)),
             Err(_) => return false,
         }
         self.asked.entry(id).or_insert((question, 0)).1 += 1;

@@ -115,8 +115,10 @@ impl Flow {
                     self.is_over = true;
                     // What broke off is not to look as if it were complete.
                     if !from.is_lost {
-                        // If the other end has gone, that is seen where it is read.
-                        let _ = shutdown(&to.socket, Shutdown::Write);
+                        // Who has gone cannot be told.
+                        if let Err(error) = shutdown(&to.socket, Shutdown::Write) {
+                            to.lose(error);
+                        }
                     }
                 }
                 Err(broken) => {
@@ -268,6 +270,8 @@ impl Flow {
                 from.readable = self.is_stream || from.has_marks;
                 Ok(Some(bytes))
             }
+            // Of a connection that broke nothing will come any more.
+            Err(Errno::AGAIN) if from.is_lost => Ok(Some(0)),
             Err(Errno::AGAIN) => {
                 (from.readable, from.has_marks) = (false, false);
                 Ok(None)
