@@ -40,6 +40,8 @@ impl Child {
 pub struct Session {
     /// What it takes one of, for whom.
     pub claim: Claim,
+    /// The caller, if it has an internet address: one who has left still has it here, and nowhere else.
+    pub peer: Option<SocketAddr>,
     /// When it began.
     pub began: Tick,
     /// When it is ended, whatever it does.
@@ -53,8 +55,6 @@ pub struct Session {
 pub struct Redirected {
     /// The listener that was called.
     pub listener: ListenerId,
-    /// The caller, if it has an internet address.
-    pub peer: Option<SocketAddr>,
     /// Whom the caller is connected to, once it is.
     pub target: Option<SocketAddr>,
 }

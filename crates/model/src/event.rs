@@ -80,9 +80,7 @@ pub enum Event {
         session: SessionId,
         /// Its connection.
         connection: ConnectionId,
-        /// The caller, if it has an internet address.
-        peer: Option<SocketAddr>,
-        /// What it wants.
+        /// What its caller wants.
         request: Request,
     },
     /// A built-in has dropped datagrams that could have made loops.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::epoll::EventFlags;
-use rustix::net::{SendFlags, getpeername, getsockname, send};
+use rustix::net::{SendFlags, getsockname, send};
 use usherd_model::access::{self, Endpoint};
 use usherd_model::children::{Pid, SessionId};
 use usherd_model::diagnostic::{Report, Severity};
@@ -781,9 +781,8 @@ impl Daemon {
             }
             Some(builtins::Progress::Asked(connection, request)) => {
                 self.poller.remove(&connection);
-                let peer = peer(&connection);
                 let connection = connection_id(self.pending.insert(connection));
-                self.raise(Event::Asked { session, connection, peer, request });
+                self.raise(Event::Asked { session, connection, request });
             }
             Some(builtins::Progress::Changed(flags)) => {
                 if let Some(connection) = self.sessions.connection(session) {
@@ -1260,11 +1259,6 @@ fn connection_id(key: Key<OwnedFd>) -> ConnectionId {
 
 fn pending_key(connection: ConnectionId) -> Key<OwnedFd> {
     Key::unpack(connection.pack())
-}
-
-fn peer(connection: &OwnedFd) -> Option<SocketAddr> {
-    let address = getpeername(connection.as_fd()).ok()??;
-    SocketAddr::try_from(address).ok()
 }
 
 /// What a program is told about its caller.

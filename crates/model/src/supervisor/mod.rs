@@ -203,7 +203,8 @@ impl Supervisor {
             Event::RedirectEnded(session, traffic, ending) => {
                 self.redirect_ended(session, traffic, ending, now, actions);
             }
-            Event::Asked { session, connection, peer, request } => {
+            Event::Asked { session, connection, request } => {
+                let peer = self.sessions.get(session).and_then(|session| session.peer);
                 self.session_ended(session, now, actions);
                 self.asked(connection, peer, request, now, actions);
             }
@@ -483,7 +484,7 @@ impl Supervisor {
 
     /// Begins what was granted, and does before it what a rule of hosts.allow wants done.
     fn begin(&mut self, start: Start, errand: Option<Box<Errand>>, now: Tick, actions: &mut Vec<Action>) {
-        let Start { service, listener: id, handed, .. } = start;
+        let Start { service, listener: id, handed, peer } = start;
         let Some(state) = self.services.get_mut(service) else { return };
         let claim = claim(&start, &state.service.task);
         match (&state.service.task, handed) {
@@ -491,7 +492,8 @@ impl Supervisor {
                 state.counters.started += 1;
                 let ends = if *builtin == Builtin::Tcpmux { Some(now.after(tcpmux::PATIENCE)) } else { None };
                 let (logs, builtin) = (state.logs_start(&self.settings), *builtin);
-                let session = self.sessions.insert(Session { claim, began: now, ends, redirected: None });
+                let session =
+                    self.sessions.insert(Session { claim, peer, began: now, ends, redirected: None });
                 self.timers.extend(ends.map(|ends| (ends, Timer::Session(session))));
                 self.welcome(&start, actions);
                 if logs {
@@ -647,7 +649,7 @@ impl Supervisor {
     }
 
     fn session_ended(&mut self, id: SessionId, now: Tick, actions: &mut Vec<Action>) {
-        if let Some(Session { claim, began, ends, redirected }) = self.sessions.remove(id) {
+        if let Some(Session { claim, began, ends, redirected, .. }) = self.sessions.remove(id) {
             if let Some(ends) = ends {
                 self.timers.remove(&(ends, Timer::Session(id)));
             }

@@ -27,8 +27,8 @@ impl Supervisor {
         actions: &mut Vec<Action>,
     ) {
         let Start { service, listener, peer, .. } = start;
-        let redirected = Some(Redirected { listener, peer, target: None });
-        let session = self.sessions.insert(Session { claim, began: now, ends: None, redirected });
+        let redirected = Some(Redirected { listener, target: None });
+        let session = self.sessions.insert(Session { claim, peer, began: now, ends: None, redirected });
         self.welcome(&start, actions);
         actions.push(Action::Redirect { session, service, targets, connection });
     }
@@ -37,7 +37,7 @@ impl Supervisor {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let Some(redirected) = &mut session.redirected else { return };
         redirected.target = Some(target);
-        let (service, Redirected { listener, peer, .. }) = (session.claim.service, *redirected);
+        let (service, listener, peer) = (session.claim.service, redirected.listener, session.peer);
         let Some(state) = self.services.get_mut(service) else { return };
         state.counters.started += 1;
         if state.troubles.as_mut().is_some_and(|troubles| troubles.failures.recovered()) {
@@ -55,8 +55,8 @@ impl Supervisor {
         now: Tick,
         actions: &mut Vec<Action>,
     ) {
-        let Some(&Session { claim, redirected, .. }) = self.sessions.get(id) else { return };
-        let Some(Redirected { listener, peer, .. }) = redirected else { return };
+        let Some(&Session { claim, peer, redirected, .. }) = self.sessions.get(id) else { return };
+        let Some(Redirected { listener, .. }) = redirected else { return };
         self.sessions.remove(id);
         match why {
             NotReached::Failed(attempts) => {
@@ -89,9 +89,9 @@ impl Supervisor {
         now: Tick,
         actions: &mut Vec<Action>,
     ) {
-        let Some(Session { claim, began, redirected, .. }) = self.sessions.get(id) else { return };
-        let Some(Redirected { peer, target, .. }) = *redirected else { return };
-        let (service, lasted) = (claim.service, now.since(*began));
+        let Some(&Session { claim, peer, began, redirected, .. }) = self.sessions.get(id) else { return };
+        let Some(Redirected { target, .. }) = redirected else { return };
+        let (service, lasted) = (claim.service, now.since(began));
         if self.services.get(service).is_some_and(|state| state.logs_traffic(&self.settings)) {
             let ended = Log::RedirectEnded { service, peer, target, traffic, ending, lasted };
             actions.push(Action::Log(ended));

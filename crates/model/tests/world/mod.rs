@@ -458,8 +458,8 @@ impl World {
         let Some(Event::SessionEnded(session)) = self.sessions.pop() else { panic!("a session") };
         self.said.clear();
         self.outcome = None;
-        let (connection, peer) = (self.connect(), self.peer);
-        self.raise(Event::Asked { session, connection, peer, request });
+        let connection = self.connect();
+        self.raise(Event::Asked { session, connection, request });
         self.outcome.expect("something becomes of a caller")
     }
 

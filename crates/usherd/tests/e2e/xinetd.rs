@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, UdpSocket};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -119,6 +120,26 @@ fn starts_ends_and_failures_have_the_lines_of_the_original() {
         listen(at(2002));
         wait_for(SERVICES, "FAIL: denied");
         assert_eq!(lines().len(), 1);
+    });
+}
+
+#[test]
+fn who_is_denied_behind_tcpmux_is_denied_after_a_reset_too() {
+    sandbox::run(|| {
+        let mux = "service tcpmux\n{\n\ttype = INTERNAL UNLISTED\n\tport = 2001\n\tsocket_type = stream\n\twait = no\n}\n";
+        let lines = format!(
+            "\tonly_from = 10.0.0.1\n\tlog_type = FILE {SERVICES}\n\tlog_on_success = HOST\n\tlog_on_failure = HOST\n"
+        );
+        let denied = service("denied", 2002, "say in", &lines).replace("UNLISTED", "TCPMUX UNLISTED");
+        let _daemon = start(&[mux, &denied].concat(), &[]);
+        for _ in 0..20 {
+            let mut caller = connect(at(2001));
+            rustix::net::sockopt::set_socket_linger(&caller, Some(Duration::ZERO)).expect("linger");
+            caller.write_all(b"denied\r\nsomething for it\n").expect("write");
+        }
+        assert_eq!(ask(at(2001), "denied\r\n"), "-Service not available\r\n");
+        let all = wait::some("a line for each", || Some(self::lines()).filter(|all| all.len() == 21));
+        assert!(all.iter().all(|line| line.starts_with("FAIL: denied address from=")), "{all:#?}");
     });
 }
 
