@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use usherd_model::access::IpOptions;
 use usherd_model::admission::Limit;
-use usherd_model::event::{Event, Log, Reason};
+use usherd_model::event::{Ending, Event, Log, Reason, Traffic};
 use usherd_model::guard::{Circumstances, Load};
 use usherd_model::lookups::Question;
 use world::{Call, World};
@@ -273,4 +273,21 @@ fn a_source_route_is_turned_away_at_once_and_gives_back_what_it_was_granted_and_
     world.ip_options = None;
     assert_eq!(world.call("it"), Call::Waits, "the limit is reached still");
     assert!(world.asked.iter().all(|(_, question)| matches!(question, Question::Ident { .. })));
+}
+
+#[test]
+fn who_leaves_before_the_target_answers_has_neither_a_start_nor_an_end() {
+    let text = service("it", 9000, "redirect = 192.0.2.1 80\n log_on_success = HOST EXIT");
+    let mut world = world(&text.replace(" server = /bin/cat\n", ""));
+    for (is_reached, expected) in [(false, 0), (true, 1)] {
+        world.logs.clear();
+        let Call::Redirected(session) = world.call("it") else { panic!("a redirect") };
+        if is_reached {
+            world.report(Event::Reached(session, "192.0.2.1:80".parse().expect("an address")));
+        }
+        let traffic = Traffic { received: 0, sent: 0 };
+        world.report(Event::RedirectEnded(session, traffic, Ending::Complete));
+        assert_eq!(world.logged(|log| matches!(log, Log::Redirected { .. })), expected);
+        assert_eq!(world.logged(|log| matches!(log, Log::Disconnected { .. })), expected);
+    }
 }

@@ -655,8 +655,8 @@ impl Supervisor {
             }
             let Claim { service, source, pool } = claim;
             let logs = self.services.get(service).is_some_and(|state| match redirected {
-                // What else is said of its end stands with its bytes.
-                Some(_) => state.policy_logs_end(),
+                // What else is said of its end stands with its bytes. Who left on the way to a target has no start.
+                Some(redirected) => redirected.target.is_some() && state.policy_logs_end(),
                 None => state.logs_end(&self.settings),
             });
             // One that is over as soon as it has begun has no end to speak of.
