@@ -173,6 +173,8 @@ fn what_stands_around_a_program_is_set() {
         ("rlimit_as = 99999999999999999999", "bad-resource-limit"),
         ("rlimit_as = 18446744073709551615", "bad-resource-limit"),
         ("rlimit_cpu = 20M", "bad-resource-limit"),
+        ("max_load = 0", "bad-load"),
+        ("max_load = 0.0", "bad-load"),
         ("env = NOTHING", "bad-variable"),
         ("env = =x", "bad-variable"),
     ] {

@@ -41,7 +41,7 @@ impl Checker<'_> {
         Some(Guard {
             peers: peers?,
             times: if let Some(times) = times { Some(times?) } else { None },
-            max_load: if let Some(max_load) = max_load { max_load? } else { None },
+            max_load: if let Some(max_load) = max_load { Some(max_load?) } else { None },
             id_only: self.id_only(attributes, kind, handover)?,
             sensor: sensor?,
         })
@@ -120,14 +120,9 @@ impl Checker<'_> {
         if is_good { Some(Times::new(intervals)) } else { None }
     }
 
-    /// Inner `None`: none that is ever reached, which is what 0 means to xinetd.
-    #[expect(clippy::option_option, reason = "no limit and a wrong one are different answers")]
-    fn max_load(&mut self, word: &Word) -> Option<Option<MaxLoad>> {
-        if word.value.iter().all(|byte| matches!(byte, b'0' | b'.')) && word.value.contains(&b'0') {
-            return Some(None);
-        }
+    fn max_load(&mut self, word: &Word) -> Option<MaxLoad> {
         match MaxLoad::parse(&word.value) {
-            Ok(load) => Some(Some(load)),
+            Ok(load) => Some(load),
             Err(why) => {
                 self.bad_word("bad-load", word, why);
                 None
