@@ -106,6 +106,8 @@ pub enum StartError {
     PidFile(PidFileError),
     /// There is no control socket.
     Control(String, Refused),
+    /// The file for the daemon's own lines cannot be written.
+    LogFile(String, std::io::Error),
     /// The first load failed, or what it found cannot be served.
     Refused(Failure),
 }
@@ -116,6 +118,7 @@ impl std::fmt::Display for StartError {
             StartError::System(call, _) => write!(f, "{call}"),
             StartError::PidFile(error) => write!(f, "{error}"),
             StartError::Control(path, (call, _)) => write!(f, "control socket {path}: {call}"),
+            StartError::LogFile(path, _) => write!(f, "cannot open the log file {path}"),
             StartError::Refused(Failure::Configuration(why) | Failure::NotPermitted(why)) => {
                 write!(f, "{why}")
             }
@@ -126,7 +129,7 @@ impl std::fmt::Display for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            StartError::System(_, error) => Some(error),
+            StartError::System(_, error) | StartError::LogFile(_, error) => Some(error),
             StartError::Control(_, (_, error)) => Some(error),
             StartError::PidFile(_) | StartError::Refused(_) => None,
         }
@@ -137,7 +140,7 @@ impl StartError {
     /// How the program ends.
     pub fn exit(&self) -> Exit {
         match self {
-            StartError::System(..) | StartError::Control(..) => Exit::System,
+            StartError::System(..) | StartError::Control(..) | StartError::LogFile(..) => Exit::System,
             StartError::PidFile(PidFileError::Held(_)) => Exit::Running,
             StartError::PidFile(PidFileError::Refused(..)) => Exit::System,
             StartError::Refused(Failure::Configuration(_)) => Exit::Config,
@@ -175,6 +178,10 @@ pub fn serve(options: Options) -> Result<(), StartError> {
         // As the original: a daemon without one is better than no daemon.
         Err(error @ PidFileError::Refused(..)) => (None, Some(error)),
     };
+    // Whoever starts a daemon that nobody would hear is to know.
+    if let Speech::XinetdFile(path) = &speech {
+        OwnFile::probe(path).map_err(|error| StartError::LogFile(path.clone(), error.into()))?;
+    }
     let launcher = match background {
         Background::Foreground => None,
         Background::Detached => Some(detach()?),

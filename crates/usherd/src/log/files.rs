@@ -69,16 +69,20 @@ impl Files {
     }
 }
 
+/// Opens a file that lines are added to, and makes it where there is none.
+pub(super) fn open_to_add(path: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::WRONLY
+        | OFlags::APPEND
+        | OFlags::CREATE
+        | OFlags::NONBLOCK
+        | OFlags::NOCTTY
+        | OFlags::CLOEXEC;
+    open(path, flags, Mode::from_raw_mode(0o644))
+}
+
 impl File {
     fn open(file: &LogFile) -> Option<Self> {
-        let flags = OFlags::WRONLY
-            | OFlags::APPEND
-            | OFlags::CREATE
-            | OFlags::NONBLOCK
-            | OFlags::NOCTTY
-            | OFlags::CLOEXEC;
-        let path = OsStr::from_bytes(&file.path);
-        let fd = open(path, flags, Mode::from_raw_mode(0o644)).ok()?;
+        let fd = open_to_add(OsStr::from_bytes(&file.path)).ok()?;
         let size = fstat(&fd).map_or(0, |found| u64::try_from(found.st_size).unwrap_or_default());
         let is_full = file.hard.is_some_and(|most| size > most);
         let is_large = file.soft.is_some_and(|most| size > most);

@@ -11,7 +11,7 @@ use rustix::net::{
 
 use usherd_model::policy::LogFile;
 
-use super::files::{Files, Outcome, stamp};
+use super::files::{Files, Outcome, open_to_add, stamp};
 use super::{Level, Line, Speaker, XINETD};
 use crate::clock;
 
@@ -139,6 +139,11 @@ impl OwnFile {
     pub fn new(path: &str) -> Self {
         let file = LogFile { path: path.as_bytes().into(), soft: None, hard: None };
         Self { files: Files::default(), file, pid: std::process::id() }
+    }
+
+    /// Whether it can be opened.
+    pub fn probe(path: &str) -> Result<(), Errno> {
+        open_to_add(path).map(drop)
     }
 
     fn write(&mut self, line: &Line) -> Written {

@@ -290,6 +290,19 @@ fn an_inetd_conf_is_read_too_when_that_is_asked_for() {
 }
 
 #[test]
+fn a_log_file_that_cannot_be_opened_is_said_and_ends_it() {
+    sandbox::run(|| {
+        fs::write(CONFIG, service("it", 2001, "say well", "")).expect("write");
+        let mut command = Command::new("/run/e2e/xinetd");
+        command.args(["-filelog", "/run/missing/xinetd.log"]);
+        let (status, said) = said_by(command);
+        assert_eq!(status, Some(1));
+        assert!(said.contains("/run/missing/xinetd.log"), "{said}");
+        assert!(is_refused(at(2001)));
+    });
+}
+
+#[test]
 fn without_services_it_ends_unless_it_is_told_to_stay() {
     sandbox::run(|| {
         fs::write(CONFIG, "defaults\n{\n}\n").expect("write");
