@@ -291,3 +291,13 @@ fn who_leaves_before_the_target_answers_has_neither_a_start_nor_an_end() {
         assert_eq!(world.logged(|log| matches!(log, Log::Disconnected { .. })), expected);
     }
 }
+
+#[test]
+fn a_datagram_to_a_built_in_that_is_refused_has_a_line() {
+    let text = "service echo\n{\n type = INTERNAL UNLISTED\n port = 9000\n socket_type = dgram\n wait = yes\n \
+                bind = 127.0.0.1\n only_from = 10.0.0.0\n log_on_failure = HOST\n}\n";
+    let mut world = world(text);
+    let (listener, source) = (world.listener("echo"), "127.0.0.1:4000".parse().expect("an address"));
+    world.report(Event::DatagramsDenied(listener, 3, source));
+    assert_eq!(reasons(&world), [Reason::Address]);
+}

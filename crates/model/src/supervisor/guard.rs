@@ -65,9 +65,19 @@ impl Supervisor {
     /// Whether a built-in may answer a datagram from here, as far as lists, times and load say. Nothing is looked up for
     /// one.
     pub fn admits_datagram(&self, id: ListenerId, source: SocketAddr, now: Tick) -> bool {
+        self.reason_against_datagram(id, source, now).is_none()
+    }
+
+    pub(super) fn reason_against_datagram(
+        &self,
+        id: ListenerId,
+        source: SocketAddr,
+        now: Tick,
+    ) -> Option<Reason> {
         let peers = self.guard(id).and_then(|guard| guard.peers.as_ref());
-        self.reason_against(id, Some(source), now).is_none()
-            && peers.is_none_or(|peers| peers.admits(source.ip()) == Admits::Yes)
+        self.reason_against(id, Some(source), now).or_else(|| {
+            peers.is_some_and(|peers| peers.admits(source.ip()) != Admits::Yes).then_some(Reason::Address)
+        })
     }
 
     pub(super) fn guard(&self, id: ListenerId) -> Option<&Guard> {

@@ -230,6 +230,8 @@ impl Supervisor {
                 if let Some((_, state)) = self.both(listener) {
                     state.counters.denied += u64::from(count);
                 }
+                let reason = self.reason_against_datagram(listener, source, now).unwrap_or(Reason::Tables);
+                self.log_failure(listener, reason, Some(source), actions);
                 self.hold_back(listener, Holding::refused(Limit::Tables, count, Some(source)), now, actions);
             }
             Event::NotOpened(listener, error) => self.not_opened(listener, error, now, actions),

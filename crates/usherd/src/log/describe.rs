@@ -492,7 +492,7 @@ fn limit_words(
             (Level::Warning, format!("refusing calls{from}: limit on {}", limit.word()))
         }
         Limit::Bounce => (Level::Warning, format!("refusing calls{from}: they come from the ftp data port")),
-        Limit::Tables => (Level::Warning, format!("dropping datagrams{from} that hosts.deny refuses")),
+        Limit::Tables => (Level::Warning, format!("dropping datagrams{from}, who may not call")),
         Limit::Loop => (Level::Warning, format!("dropping datagrams{from} that could go in circles")),
         Limit::Resources => {
             let what = errno.map_or_else(|| "too many programs are on their way".to_owned(), errno::words);
