@@ -277,7 +277,7 @@ fn a_source_route_is_turned_away_at_once_and_gives_back_what_it_was_granted_and_
 
 #[test]
 fn who_leaves_before_the_target_answers_has_neither_a_start_nor_an_end() {
-    let text = service("it", 9000, "redirect = 192.0.2.1 80\n log_on_success = HOST EXIT");
+    let text = service("it", 9000, "redirect = 192.0.2.1 80\n log_on_success = HOST EXIT TRAFFIC");
     let mut world = world(&text.replace(" server = /bin/cat\n", ""));
     for (is_reached, expected) in [(false, 0), (true, 1)] {
         world.logs.clear();
@@ -288,6 +288,7 @@ fn who_leaves_before_the_target_answers_has_neither_a_start_nor_an_end() {
         let traffic = Traffic { received: 0, sent: 0 };
         world.report(Event::RedirectEnded(session, traffic, Ending::Complete));
         assert_eq!(world.logged(|log| matches!(log, Log::Redirected { .. })), expected);
+        assert_eq!(world.logged(|log| matches!(log, Log::RedirectEnded { .. })), expected);
         assert_eq!(world.logged(|log| matches!(log, Log::Disconnected { .. })), expected);
     }
 }

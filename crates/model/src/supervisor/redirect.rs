@@ -92,7 +92,9 @@ impl Supervisor {
         let Some(&Session { claim, peer, began, redirected, .. }) = self.sessions.get(id) else { return };
         let Some(Redirected { target, .. }) = redirected else { return };
         let (service, lasted) = (claim.service, now.since(began));
-        if self.services.get(service).is_some_and(|state| state.logs_traffic(&self.settings)) {
+        let logs = self.services.get(service).is_some_and(|state| state.logs_traffic(&self.settings));
+        // Who left on the way to a target has no start.
+        if logs && target.is_some() {
             let ended = Log::RedirectEnded { service, peer, target, traffic, ending, lasted };
             actions.push(Action::Log(ended));
         }
