@@ -92,9 +92,12 @@ impl Supervisor {
         let Some(&Session { claim, peer, began, redirected, .. }) = self.sessions.get(id) else { return };
         let Some(Redirected { target, .. }) = redirected else { return };
         let (service, lasted) = (claim.service, now.since(began));
-        let logs = self.services.get(service).is_some_and(|state| state.logs_traffic(&self.settings));
-        // Who left on the way to a target has no start.
-        if logs && target.is_some() {
+        let logs = self.services.get(service).is_some_and(|state| {
+            // Who left on the way to a target has no START, and xinetd's TRAFFIC is never without one.
+            let is_told = target.is_some() || state.service.policy.is_none();
+            is_told && state.logs_traffic(&self.settings)
+        });
+        if logs {
             let ended = Log::RedirectEnded { service, peer, target, traffic, ending, lasted };
             actions.push(Action::Log(ended));
         }
