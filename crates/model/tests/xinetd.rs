@@ -278,6 +278,12 @@ fn two_of_one_name_are_told_apart() {
     let (config, _) = read(&(with("") + &with("").replace("9000", "9001")));
     let names: Vec<String> = config.services.iter().map(Service::display_name).collect();
     assert_eq!(names, ["it-stream-9000", "it-stream-9001"]);
+    let (config, _) = read(&(with("bind = 127.0.0.1") + &with("bind = 127.0.0.2")));
+    let names: Vec<String> = config.services.iter().map(Service::display_name).collect();
+    assert_eq!(names, ["it-stream-9000-127.0.0.1", "it-stream-9000-127.0.0.2"]);
+    let (config, _) = read(&(with("flags = IPv4") + &with("flags = IPv6\n v6only = yes")));
+    let names: Vec<String> = config.services.iter().map(Service::display_name).collect();
+    assert_eq!(names, ["it-stream-9000-IPv4", "it-stream-9000-IPv6"]);
     let twice = with("id = one") + &with("id = one").replace("9000", "9001");
     assert_eq!((read(&twice).0.services.len(), codes(&twice)), (1, vec!["duplicate-id"]));
 }

@@ -26,7 +26,7 @@ use self::attribute::Attribute;
 use self::blocks::{Block, Blocks, Kind, Piece};
 use self::settings::Settings;
 use super::includes::{Includes, included};
-use super::syntax::{Entry, Tree, Word};
+use super::syntax::{Entry, Families, Transport, Tree, Word};
 use crate::diagnostic::{Diagnostic, Place, printable};
 use crate::source::{FileId, Sources, Spanned, Text};
 
@@ -168,14 +168,21 @@ impl<'a> Choice<'a> {
 }
 
 /// Gives each service an id of its own. Those of one name that say none are told apart by their socket types, as xinetd
-/// does, and then by their ports; of two that say the same one the first is followed.
+/// does, then by their ports, their addresses and their families; of two that say the same one the first is followed.
 fn tell_apart(entries: &mut Vec<Entry>, diagnostics: &mut Vec<Diagnostic>) {
     let kind = |entry: &Entry| entry.socket_type.value.clone();
     let port = |entry: &Entry| {
         entry.attributes.as_ref().and_then(|attributes| Some(attributes.port.as_ref()?.value.clone()))
     };
+    let family = |entry: &Entry| match entry.transport {
+        Some(Transport::Inet { families: Families::V4(_), .. }) => Some(Text::from(b"IPv4".as_slice())),
+        Some(Transport::Inet { .. }) => Some(Text::from(b"IPv6".as_slice())),
+        _ => None,
+    };
     add_to_ids(entries, |entry| Some(kind(entry)));
     add_to_ids(entries, port);
+    add_to_ids(entries, |entry| Some(entry.hosts.first()?.value.clone()));
+    add_to_ids(entries, family);
     let mut known: HashSet<Text> = HashSet::new();
     entries.retain(|entry| {
         let id = entry.id();
