@@ -312,14 +312,13 @@ impl<'a> Shell<'a> {
                 if builtin.is_momentary() || leaves || self.fate.below(8) == 0 {
                     self.events.push_back(Event::SessionEnded(session));
                 } else if builtin == Builtin::Tcpmux && self.fate.below(2) == 0 {
-                    let (connection, peer) = (self.connect(), self.fate.peer());
-                    self.last_source = peer.map(|peer| peer.ip());
+                    let connection = self.connect();
                     let request = match self.fate.below(8) {
                         0 => Request::Help,
                         1 => Request::Unreadable,
                         name => Request::Service([b'a' + name % 3].into()),
                     };
-                    self.events.push_back(Event::Asked { session, connection, peer, request });
+                    self.events.push_back(Event::Asked { session, connection, request });
                 } else {
                     self.check_sessions();
                     self.sessions.push((session, service, source));
