@@ -150,7 +150,7 @@ fn a_port_is_written_or_listed() {
 #[test]
 fn what_stands_around_a_program_is_set() {
     let service = one(&with(
-        "nice = -5\n umask = 077\n rlimit_as = 8M\n rlimit_cpu = 20\n rlimit_files = UNLIMITED\n env = A=1 B=x=y\n \
+        "nice = -5\n umask = 077\n rlimit_as = 8M\n rlimit_cpu = 20\n rlimit_files = 2K\n env = A=1 B=x=y\n \
          env += A=2\n passenv =",
     ));
     let process = service.program().and_then(|program| program.process.clone()).expect("settings");
@@ -162,7 +162,7 @@ fn what_stands_around_a_program_is_set() {
         [
             limit(Resource::AddressSpace, Some(8 << 20)),
             limit(Resource::Cpu, Some(20)),
-            limit(Resource::Descriptors, None)
+            limit(Resource::Descriptors, Some(2048))
         ]
     );
     assert_eq!(*environment.set, [Box::from(b"A=2".as_slice()), Box::from(b"B=x=y".as_slice())]);
@@ -175,6 +175,7 @@ fn what_stands_around_a_program_is_set() {
         ("rlimit_cpu = 20M", "bad-resource-limit"),
         ("max_load = 0", "bad-load"),
         ("max_load = 0.0", "bad-load"),
+        ("rlimit_files = 20G", "bad-resource-limit"),
         ("env = NOTHING", "bad-variable"),
         ("env = =x", "bad-variable"),
     ] {
@@ -345,6 +346,8 @@ fn wrong_words_cost_the_service() {
     for (line, code) in [
         ("instances = many", "bad-max"),
         ("cps = 10", "value-count"),
+        ("max_load = 0", "bad-load"),
+        ("max_load = 0.0", "bad-load"),
         ("cps = 10 x", "bad-number"),
         ("flags = FAST", "bad-flag"),
         ("flags = IPv4 IPv6", "bad-flag"),
@@ -559,4 +562,67 @@ fn a_hundred_thousand_lines_that_are_nothing() {
         assert_eq!(config.services.len(), 0, "{line:?}");
         assert!(!diagnostics.is_empty(), "{line:?}");
     }
+}
+
+#[test]
+fn a_service_that_is_meant_to_be_off_is_not_on() {
+    for line in ["disable = yes # for now", "disable = YES #", "disable=yes # for now"] {
+        let (config, diagnostics) = read(&with(line));
+        assert_eq!((config.services.len(), config.broken.len()), (0, 0), "{line}: {diagnostics:?}");
+    }
+    for line in ["disabled = yes", "disabeld = yes", "dissable = yes"] {
+        let (config, diagnostics) = read(&with(line));
+        assert_eq!((config.services.len(), config.broken.len()), (0, 1), "{line}");
+        assert!(diagnostics[0].hint.contains("did you mean disable?"), "{line}: {diagnostics:?}");
+    }
+    assert_eq!(one(&with("disable = no # it is wanted")).limits.children, None);
+}
+
+#[test]
+fn defaults_that_are_misspelt_or_broken_stop_all_services() {
+    for defaults in [
+        "default\n{\n only_from = 10.0.0.0\n}\n",
+        "Defaults{\n only_from = 10.0.0.0\n}\n",
+        "defualts\n{\n only_from = 10.0.0.0\n}\n",
+        "defaults\n{\n id = other\n only_from 10.0.0.0\n}\n",
+    ] {
+        let (config, diagnostics) = read(&format!("{defaults}{}", with("")));
+        assert_eq!((config.services.len(), config.broken.len()), (0, 1), "{defaults:?} {diagnostics:?}");
+    }
+    // That is a service's name.
+    let (config, _) = read(&format!("service defaults\n{{\n nonsense\n}}\n{}", with("")));
+    assert_eq!((config.services.len(), config.broken.len()), (1, 1));
+}
+
+#[test]
+fn what_is_expected_is_said_in_the_words_of_the_language() {
+    let expected = |text: &str| read(text).1[0].expected.clone();
+    assert_eq!(expected(&with("instances = many")), "a number, or UNLIMITED");
+    let rpc = with("rpc_number = 300019").replace("UNLISTED\n port = 9000", "RPC UNLISTED");
+    assert!(expected(&rpc).starts_with("rpc_version = 1"), "{}", expected(&rpc));
+    let mux = with("").replace("UNLISTED\n port = 9000", "UNLISTED TCPMUX");
+    assert!(read(&mux).1[0].hint.contains("INTERNAL"), "{:?}", read(&mux).1);
+}
+
+#[test]
+fn nobody_has_the_number_that_changes_nothing() {
+    for lines in ["user = 4294967295", "user = root\n group = 4294967295"] {
+        let (config, diagnostics) = read(&with(lines).replace(" user = nobody\n", ""));
+        let program = config.services[0].program().expect("a program");
+        assert!(matches!(program.identity, Identity::Unavailable(_)), "{lines}: {diagnostics:?}");
+    }
+}
+
+#[test]
+fn long_lists_take_no_long_time() {
+    const MANY: usize = 20_000;
+    let list = |letter: char| (0..MANY).map(|at| format!(" {letter}{at}")).collect::<String>();
+    let text = with(&format!("passenv ={}\n passenv -={} A0 a1", list('a'), list('b')));
+    let (config, diagnostics) = read(&text);
+    assert_eq!((config.services.len(), diagnostics.len()), (1, MANY));
+    let blocks: String = (0..MANY / 4)
+        .map(|at| format!("service b{at}\n{{\n socket_type = stream\n wait = no\n type = INTERNAL\n}}\n"))
+        .collect();
+    let text = format!("defaults\n{{\n disabled ={}\n enabled ={}\n}}\n{blocks}", list('a'), list('c'));
+    assert_eq!(read(&text).0.services.len(), 0);
 }

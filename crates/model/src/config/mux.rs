@@ -68,13 +68,17 @@ pub(super) fn complete(
     } else if let Some(entry) =
         tree.entries.iter().find(|entry| good.is_some() && name(&entry.name).is_some())
     {
+        let hint = match entry.attributes {
+            Some(_) => "add a service tcpmux: type = INTERNAL, socket_type = stream, wait = no",
+            None => "add a line: tcpmux stream tcp nowait root internal",
+        };
         diagnostics.push(
             Diagnostic::warning(
                 "no-tcpmux",
                 Place::Text(entry.name.span),
                 "there is no tcpmux to reach it by",
             )
-            .hint("add a line: tcpmux stream tcp nowait root internal"),
+            .hint(hint),
         );
     }
 }

@@ -82,7 +82,12 @@ impl Checker<'_> {
             (Some(count @ 1..), _) => Some(count),
             (None, _) if limit.refuses => {
                 let message = format!("{} is not a limit", quoted(&limit.word));
-                self.error("bad-max", &limit.word, message).expected = "a number; 0 for no limit".to_owned();
+                let expected = match limit.zero {
+                    Zero::Unlimited => "a number; 0 for no limit",
+                    _ if entry.attributes.is_some() => "a number, or UNLIMITED",
+                    Zero::Wrong | Zero::Default | Zero::Never => "a number",
+                };
+                self.error("bad-max", &limit.word, message).expected = expected.to_owned();
                 return None;
             }
             (Some(0), Zero::Wrong) | (None, _) => {

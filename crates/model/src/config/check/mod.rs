@@ -80,7 +80,8 @@ fn say_once(diagnostics: &mut Vec<Diagnostic>) {
 fn garbled(sources: &Sources, tree: &Tree) -> Vec<String> {
     let mut broken: Vec<FileId> = tree.broken.iter().map(|word| word.span.file).collect();
     broken.dedup();
-    broken.retain(|file| tree.entries.iter().all(|entry| entry.span.file != *file));
+    let read: HashSet<FileId> = tree.entries.iter().map(|entry| entry.span.file).collect();
+    broken.retain(|file| !read.contains(file));
     broken.iter().map(|file| sources.path(*file).to_owned()).collect()
 }
 

@@ -53,7 +53,7 @@ impl Checker<'_> {
         if word.value.eq_ignore_ascii_case(b"unlimited") {
             return Some(ResourceLimit { resource, most: None });
         }
-        let takes_units = !matches!(resource, Resource::Cpu | Resource::Descriptors);
+        let takes_units = resource != Resource::Cpu;
         let (digits, factor) = match word.value.as_slice() {
             [digits @ .., b'k' | b'K'] if takes_units => (digits, 1 << 10),
             [digits @ .., b'm' | b'M'] if takes_units => (digits, 1 << 20),

@@ -285,7 +285,10 @@ impl Checker<'_> {
         let expected = format!("a version or lowest-highest, from 1 on, at most {}", Versions::MOST);
         let Some(word) = &entry.versions else {
             let diagnostic = self.error("no-rpc-version", &entry.name, "the RPC service has no version");
-            diagnostic.expected = format!("{}/1, or /1-3 for a range", printable(&entry.name.value));
+            diagnostic.expected = match entry.attributes {
+                Some(_) => "rpc_version = 1, or 1-3 for a range".to_owned(),
+                None => format!("{}/1, or /1-3 for a range", printable(&entry.name.value)),
+            };
             diagnostic.original = format!("{}: no rpc version", printable(&entry.name.value));
             return None;
         };

@@ -190,7 +190,11 @@ impl Checker<'_> {
         }
         let text = |word: &Word| printable(&word.value);
         // xinetd.conf can have numbers for both.
-        let numbered = |name: &str| attributes.and_then(|_| numeral::number(name.as_bytes(), 10));
+        let numbered = |name: &str| {
+            let number = attributes.and_then(|_| numeral::number(name.as_bytes(), 10));
+            // -1 is nobody's.
+            number.filter(|number| *number != u32::MAX)
+        };
         let mut known = None;
         for account in accounts {
             let Ok(name) = std::str::from_utf8(&account.user.value) else { continue };

@@ -173,11 +173,17 @@ pub(super) fn form(name: &[u8]) -> Option<&'static Form> {
     FORMS.iter().find(|form| name.eq_ignore_ascii_case(form.name.as_bytes()))
 }
 
-/// The attribute whose name is the most like this one, if one is like it at all.
-pub(super) fn nearest(name: &[u8]) -> Option<&'static Form> {
-    let distance = |form: &&Form| edits(&name.to_ascii_lowercase(), form.name.as_bytes());
-    let nearest = FORMS.iter().min_by_key(distance)?;
-    Some(nearest).filter(|form| distance(form) <= nearest.name.len().div_ceil(4).min(2))
+/// The attribute in such blocks whose name is the most like this one, if one is like it at all.
+pub(super) fn nearest(name: &[u8], place: Place) -> Option<&'static Form> {
+    let name = name.to_ascii_lowercase();
+    let forms = FORMS.iter().filter(|form| form.can_stand_in(place) && is_like(&name, form.name));
+    // What restricts is what must not be missed.
+    forms.min_by_key(|form| (edits(&name, form.name.as_bytes()), !form.restricts))
+}
+
+/// Whether a word in lower case is another, but for a letter or two.
+pub(super) fn is_like(word: &[u8], other: &str) -> bool {
+    edits(word, other.as_bytes()) <= other.len().div_ceil(4).min(2)
 }
 
 /// Letters to change, add, take away or swap with the next to make one word of the other; no more than matters.
@@ -216,10 +222,13 @@ mod tests {
             ("per_sorce", Some("per_source")),
             ("instance", Some("instances")),
             ("wiat", Some("wait")),
+            ("disabled", Some("disable")),
+            ("disabeld", Some("disable")),
             ("colour", None),
             ("x", None),
         ] {
-            assert_eq!(nearest(written.as_bytes()).map(|form| form.name), meant, "{written}");
+            let found = nearest(written.as_bytes(), Place::Service);
+            assert_eq!(found.map(|form| form.name), meant, "{written}");
         }
     }
 

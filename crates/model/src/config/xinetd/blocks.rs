@@ -10,6 +10,7 @@
 //! Braces stand alone on their lines, `#` begins a comment as the first letter of a line only, and nothing is quoted. What
 //! xinetd refuses but can mean one thing only is read and said: a brace behind the name, an operator without a blank.
 
+use super::attribute::is_like;
 use crate::config::includes::Naming;
 use crate::config::syntax::Word;
 use crate::diagnostic::{Diagnostic, Place, printable};
@@ -19,8 +20,8 @@ use crate::source::{FileId, Sources, Span, Spanned, Text, offset};
 pub(super) enum Piece {
     /// A service, or what holds for all of them.
     Block(Block),
-    /// A service that cannot be read, by its name.
-    Broken(Word),
+    /// A block that cannot be read, by the service's name.
+    Broken(Kind, Word),
     /// Files that are meant.
     Include(Naming, Word),
 }
@@ -141,6 +142,10 @@ impl Blocks {
                             .hint("all up to the next of these is left out"),
                     );
                     self.skip();
+                    // Without what holds for all of them the services would not be what is meant.
+                    if is_like(&first.value.to_ascii_lowercase(), "defaults") {
+                        return Some(Piece::Broken(Kind::Defaults, first.clone()));
+                    }
                 }
             }
         }
@@ -157,7 +162,7 @@ impl Blocks {
     ) -> Piece {
         if !self.opens(head, behind, diagnostics) {
             self.skip();
-            return Piece::Broken(head.clone());
+            return Piece::Broken(kind, head.clone());
         }
         let mut lines = Vec::new();
         let mut is_broken = false;
@@ -165,7 +170,7 @@ impl Blocks {
             let before = self.at;
             let Some(words) = self.line(diagnostics) else {
                 diagnostics.push(error("unclosed", head, "the block does not end").expected(CLOSING));
-                return Piece::Broken(known_as(head, &lines));
+                return Piece::Broken(kind, known_as(head, &lines));
             };
             let Some((first, rest)) = words.split_first() else {
                 is_broken = true;
@@ -181,7 +186,7 @@ impl Blocks {
                 }
                 let span = start.to(first.span);
                 return match is_broken {
-                    true => Piece::Broken(known_as(head, &lines)),
+                    true => Piece::Broken(kind, known_as(head, &lines)),
                     false => Piece::Block(Block { head: head.clone(), kind, span, lines }),
                 };
             }
@@ -189,7 +194,7 @@ impl Blocks {
                 let message = "the block does not end before the next one begins";
                 diagnostics.push(error("unclosed", head, message).expected(CLOSING));
                 self.at = before;
-                return Piece::Broken(known_as(head, &lines));
+                return Piece::Broken(kind, known_as(head, &lines));
             }
             match attribute_line(first, rest, diagnostics) {
                 Some(line) => lines.push(line),

@@ -24,7 +24,7 @@ use std::collections::{HashMap, HashSet};
 
 use self::attribute::Attribute;
 use self::blocks::{Block, Blocks, Kind, Piece};
-use self::settings::Settings;
+use self::settings::{Settings, without_comment};
 use super::includes::{Includes, included};
 use super::syntax::{Entry, Families, Transport, Tree, Word};
 use crate::diagnostic::{Diagnostic, Place, printable};
@@ -144,26 +144,28 @@ impl Reading {
 /// Whether a block says `disable = yes`, before anything else does.
 fn is_off(block: &Block) -> bool {
     let disable = block.lines.iter().find(|line| line.name.value.eq_ignore_ascii_case(b"disable"));
-    disable.is_some_and(
-        |line| matches!(line.values.as_slice(), [word] if word.value.eq_ignore_ascii_case(b"yes")),
-    )
+    let values = disable.map(|line| without_comment(line, 1).0);
+    matches!(values, Some([word]) if word.value.eq_ignore_ascii_case(b"yes"))
 }
 
 /// Which services the defaults switch on and off, by their ids.
 struct Choice<'a> {
-    disabled: &'a [Word],
-    enabled: Option<&'a [Word]>,
+    disabled: HashSet<&'a Text>,
+    enabled: Option<HashSet<&'a Text>>,
 }
 
 impl<'a> Choice<'a> {
     fn new(defaults: &'a Settings<'_>) -> Self {
-        let list = |attribute| defaults.get(attribute).map(|setting| &*setting.values);
+        let list = |attribute| {
+            let setting = defaults.get(attribute)?;
+            Some(setting.values.iter().map(|word| &word.value).collect())
+        };
         Self { disabled: list(Attribute::Disabled).unwrap_or_default(), enabled: list(Attribute::Enabled) }
     }
 
     fn is_on(&self, id: &Word) -> bool {
-        let names = |list: &[Word]| list.iter().any(|word| word.value == id.value);
-        !names(self.disabled) && self.enabled.is_none_or(names)
+        let is_enabled = self.enabled.as_ref().is_none_or(|ids| ids.contains(&id.value));
+        is_enabled && !self.disabled.contains(&id.value)
     }
 }
 
@@ -245,10 +247,8 @@ impl Reader<'_> {
                     has_defaults = true;
                     self.reading.defaults.push(block);
                 }
-                Piece::Broken(word) if word.value.eq_ignore_ascii_case(b"defaults") => {
-                    self.reading.defaults_are_wrong = true;
-                }
-                Piece::Broken(word) => self.reading.broken.push(word),
+                Piece::Broken(Kind::Defaults, _) => self.reading.defaults_are_wrong = true,
+                Piece::Broken(Kind::Service, name) => self.reading.broken.push(name),
                 Piece::Include(naming, word) => {
                     let files =
                         included(self.includes, &word, naming, &self.chain, self.sources, self.diagnostics);

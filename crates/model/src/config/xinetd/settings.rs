@@ -1,6 +1,7 @@
 //! Attribute lines → what is set for one service, with what the defaults say.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::attribute::{self, Attribute, Form, Operators, Place, Values};
 use super::blocks::{Block, Kind, Line, Operator};
@@ -106,8 +107,17 @@ impl<'a> Settings<'a> {
             return false;
         }
         let values = match form.values {
-            Values::Exactly(count) => without_comment(line, count, diagnostics),
-            Values::Any => &line.values,
+            Values::Exactly(count) => {
+                let (values, comment) = without_comment(line, count);
+                if let Some(comment) = comment {
+                    let message = "a comment begins a line, in xinetd";
+                    let hint =
+                        "what stands in front of it is followed all the same; xinetd leaves the line out";
+                    diagnostics.push(warning("comment-behind", comment, message).hint(hint));
+                }
+                values
+            }
+            Values::Any => line.values.as_slice(),
         };
         if let Values::Exactly(count) = form.values
             && count != values.len()
@@ -142,28 +152,23 @@ impl<'a> Settings<'a> {
 
     fn remove(&mut self, line: &Line, form: &Form, diagnostics: &mut Vec<Diagnostic>) {
         let Some(setting) = self.find(form.attribute) else { return };
-        for value in &line.values {
-            let before = setting.values.len();
-            setting.values.to_mut().retain(|other| !other.value.eq_ignore_ascii_case(&value.value));
-            if setting.values.len() == before {
-                let message = format!("{:?} is not in the list", printable(&value.value));
-                diagnostics.push(warning("removes-nothing", value, message));
-            }
+        let in_lower_case = |word: &Word| word.value.to_ascii_lowercase();
+        let there: HashSet<Vec<u8>> = setting.values.iter().map(in_lower_case).collect();
+        let gone: HashSet<Vec<u8>> = line.values.iter().map(in_lower_case).collect();
+        setting.values.to_mut().retain(|value| !gone.contains(&in_lower_case(value)));
+        for value in line.values.iter().filter(|value| !there.contains(&in_lower_case(value))) {
+            let message = format!("{:?} is not in the list", printable(&value.value));
+            diagnostics.push(warning("removes-nothing", value, message));
         }
     }
 }
 
-/// The values up to a word that begins as a comment, where there are enough. xinetd leaves such a line out, which is often a
-/// limit, and nobody means that.
-fn without_comment<'a>(line: &'a Line, count: usize, diagnostics: &mut Vec<Diagnostic>) -> &'a [Word] {
+/// The values up to a word that begins as a comment, where there are enough, and that word. xinetd leaves such a line out,
+/// which is often a limit, and nobody means that.
+pub(super) fn without_comment(line: &Line, count: usize) -> (&[Word], Option<&Word>) {
     match line.values.get(count).filter(|word| word.value.starts_with(b"#")) {
-        Some(comment) => {
-            let message = "a comment begins a line, in xinetd";
-            let hint = "what stands in front of it is followed all the same; xinetd leaves the line out";
-            diagnostics.push(warning("comment-behind", comment, message).hint(hint));
-            &line.values[..count]
-        }
-        None => &line.values,
+        Some(comment) => (&line.values[..count], Some(comment)),
+        None => (&line.values, None),
     }
 }
 
@@ -175,28 +180,30 @@ fn is_cumulative(form: &Form) -> bool {
 /// An attribute that there is not, or not here, and whether that can be left at a warning, as xinetd does.
 fn unknown(line: &Line, place: Place) -> (Diagnostic, bool) {
     let name = printable(&line.name.value);
-    if let Some(form) = attribute::form(&line.name.value) {
-        let message = match place {
-            Place::Defaults => format!("{name} cannot stand in defaults"),
-            Place::Service | Place::Both => format!("{name} stands in defaults only"),
-        };
-        if form.restricts && place == Place::Defaults {
-            let hint = "without it services would be more open than is meant: write it for each of them";
-            return (error("misplaced", &line.name, message).hint(hint), false);
+    let (code, message) = match attribute::form(&line.name.value) {
+        Some(form) => {
+            let message = match place {
+                Place::Defaults => format!("{name} cannot stand in defaults"),
+                Place::Service | Place::Both => format!("{name} stands in defaults only"),
+            };
+            if form.restricts && place == Place::Defaults {
+                let hint = "without it services would be more open than is meant: write it for each of them";
+                return (error("misplaced", &line.name, message).hint(hint), false);
+            }
+            ("misplaced", message)
         }
-        return (warning("misplaced", &line.name, message).hint("the line is left out"), true);
-    }
-    let message = format!("there is no attribute {name:?}");
-    match attribute::nearest(&line.name.value).filter(|form| form.can_stand_in(place)) {
+        None => ("unknown-attribute", format!("there is no attribute {name:?}")),
+    };
+    match attribute::nearest(&line.name.value, place) {
         Some(form) if form.restricts => {
             let hint = format!("did you mean {}? Without it the service would be open", form.name);
-            (error("unknown-attribute", &line.name, message).hint(hint), false)
+            (error(code, &line.name, message).hint(hint), false)
         }
         Some(form) => {
             let hint = format!("did you mean {}? The line is left out", form.name);
-            (warning("unknown-attribute", &line.name, message).hint(hint), true)
+            (warning(code, &line.name, message).hint(hint), true)
         }
-        None => (warning("unknown-attribute", &line.name, message).hint("the line is left out"), true),
+        None => (warning(code, &line.name, message).hint("the line is left out"), true),
     }
 }
 
