@@ -4,9 +4,10 @@
 mod world;
 
 use proptest::prelude::*;
+use usherd_model::config::NoIncludes;
 use usherd_model::config::convert::{Leniency, Piece, Subject, Target, Weight, convert};
 use usherd_model::config::inetd::DialectName;
-use usherd_model::config::xinetd::Switch;
+use usherd_model::config::xinetd::{Reading, Switch};
 use usherd_model::source::Sources;
 use world::{Files, Table, other_language, parse_as, parse_xinetd};
 
@@ -230,6 +231,17 @@ fn what_is_no_service_there_is_cited() {
     let (text, piece) = one(to_xinetd("/run/x.sock stream unix nowait root /bin/cat cat\n", Lossy));
     assert_eq!(piece.switch, Switch::Off);
     assert!(text.ends_with("#     /run/x.sock stream unix nowait root /bin/cat cat\n"), "{text}");
+}
+
+#[test]
+fn a_program_without_its_path_is_said() {
+    let (text, piece) = one(to_xinetd("ftp stream tcp nowait root bin/ftpd ftpd\n", Strict));
+    assert_eq!(
+        (piece.losses[0].weight, piece.losses[0].subject),
+        (Weight::Whole, Subject::Command),
+        "{text}"
+    );
+    assert!(text.contains("bin/ftpd: a program of xinetd.conf has its whole path"), "{text}");
 }
 
 #[test]
@@ -554,5 +566,19 @@ proptest! {
     fn no_text_is_too_odd_for_either(text in "[a-z0-9:/,.\"#=+ \n\t{}]{0,120}") {
         let (tree, _, sources) = parse_as(DialectName::Union, text.as_bytes(), &mut Files(Vec::new()));
         other_language::assert_same(&tree, &sources, DialectName::Union);
+    }
+}
+
+#[test]
+fn what_is_off_and_cannot_be_read_is_said() {
+    for lines in ["disable = yes\n no operator", "disable = yes\n nice = 1 2", "disable = yes\n user += x"] {
+        let mut sources = Sources::default();
+        let file = sources.add("/etc/xinetd.conf", (block(lines) + &block("disable = yes")).into_bytes());
+        let (mut reading, mut diagnostics) = (Reading::default(), Vec::new());
+        reading.read(&mut sources, file, &mut NoIncludes, &mut diagnostics);
+        assert_eq!(diagnostics, []);
+        assert_eq!(reading.off(&mut diagnostics).len(), 1, "{lines}");
+        let codes: Vec<&str> = diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
+        assert_eq!(codes, ["off-and-broken"], "{lines}");
     }
 }

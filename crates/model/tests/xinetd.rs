@@ -575,6 +575,13 @@ fn a_service_that_is_meant_to_be_off_is_not_on() {
         assert_eq!((config.services.len(), config.broken.len()), (0, 1), "{line}");
         assert!(diagnostics[0].hint.contains("did you mean disable?"), "{line}: {diagnostics:?}");
     }
+    // As with xinetd, which stops reading there: a reload switches it off, whatever else stands in it.
+    for lines in
+        [" disable = yes\n no operator", " no operator\n disable = yes", " disable = yes\n inst\0ances = 1"]
+    {
+        let (config, diagnostics) = read(&with(lines));
+        assert_eq!((config.services.len(), config.broken.len(), diagnostics), (0, 0, vec![]), "{lines:?}");
+    }
     assert_eq!(one(&with("disable = no # it is wanted")).limits.children, None);
 }
 

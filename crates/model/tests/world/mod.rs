@@ -232,7 +232,7 @@ pub fn parse_xinetd(text: &[u8], files: &mut Files) -> (Tree, Vec<Diagnostic>, S
     let mut reading = xinetd::Reading::default();
     reading.read(&mut sources, file, files, &mut diagnostics);
     reading.finish(&mut tree, &mut diagnostics);
-    tree.off.extend(reading.off());
+    tree.off.extend(reading.off(&mut Vec::new()));
     (tree, diagnostics, sources)
 }
 

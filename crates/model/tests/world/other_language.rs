@@ -202,7 +202,7 @@ fn parsed(text: &[u8], target: Target) -> (Tree, Sources, Vec<Diagnostic>) {
             let mut reading = xinetd::Reading::default();
             reading.read(&mut sources, file, &mut NoIncludes, &mut diagnostics);
             reading.finish(&mut tree, &mut diagnostics);
-            tree.off.extend(reading.off());
+            tree.off.extend(reading.off(&mut Vec::new()));
         }
         Target::Inetd(dialect) => {
             let dialect = dialect.dialect();

@@ -36,7 +36,10 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     };
     let leniency = if matches.get_flag("lossy") { Leniency::Lossy } else { Leniency::Strict };
     let Texts { sources, mut tree, mut diagnostics, xinetd, .. } = load::read(&specs, dialect);
-    tree.off.extend(xinetd.off());
+    let mut unread = Vec::new();
+    tree.off.extend(xinetd.off(&mut unread));
+    let is_all_read = unread.is_empty();
+    diagnostics.append(&mut unread);
     load::sort(&mut diagnostics, &sources);
     for diagnostic in &diagnostics {
         complain(&diagnostic.report(&sources).line());
@@ -44,7 +47,8 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     let pieces = convert(&tree, &sources, target, leniency, &mut Machine::default());
     pieces.iter().flat_map(|piece| piece.lines(&sources)).for_each(|line| complain(&line));
     let is_wrong = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    let exit = match (is_wrong, pieces.iter().all(|piece| piece.losses.is_empty())) {
+    let is_lossless = is_all_read && pieces.iter().all(|piece| piece.losses.is_empty());
+    let exit = match (is_wrong, is_lossless) {
         (true, _) => Exit::Config,
         (false, false) => Exit::Failure,
         (false, true) => Exit::Success,

@@ -39,6 +39,11 @@ pub(super) fn convert(entry: &Entry, facts: &mut dyn Facts) -> Converted {
     }
     let (name, arguments, mut attributes) = identity(entry, &mut losses);
     let is_internal = entry.program.value == b"internal";
+    if !is_internal && !entry.program.value.starts_with(b"/") {
+        let why = "a program of xinetd.conf has its whole path";
+        losses.add(&entry.program, Subject::Command, Weight::Whole, why);
+        return Converted { entries: Vec::new(), losses: losses.0 };
+    }
     attributes.has_groups = !is_internal || matches!(name.value.as_slice(), b"auth" | b"ident");
     attributes.flags = Flags { no_libwrap: true, ..Flags::default() };
     let limits = limits(entry, &mut losses);

@@ -35,6 +35,17 @@ pub(super) struct Block {
     /// From the first word to the closing brace.
     pub(super) span: Span,
     pub(super) lines: Vec<Line>,
+    /// Whether all of its lines could be read; others are taken only when they are switched off.
+    pub(super) is_whole: bool,
+}
+
+impl Block {
+    /// Whether it says `disable = yes`, before anything else does.
+    pub(super) fn is_off(&self) -> bool {
+        let disable = self.lines.iter().find(|line| line.name.value.eq_ignore_ascii_case(b"disable"));
+        let values = disable.map(|line| line.without_comment(1).0);
+        matches!(values, Some([word]) if word.value.eq_ignore_ascii_case(b"yes"))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +60,17 @@ pub(super) struct Line {
     pub(super) name: Word,
     pub(super) operator: Operator,
     pub(super) values: Vec<Word>,
+}
+
+impl Line {
+    /// The values up to a word that begins as a comment, where there are enough, and that word. xinetd leaves such a line
+    /// out, which is often a limit, and nobody means that.
+    pub(super) fn without_comment(&self, count: usize) -> (&[Word], Option<&Word>) {
+        match self.values.get(count).filter(|word| word.value.starts_with(b"#")) {
+            Some(comment) => (&self.values[..count], Some(comment)),
+            None => (&self.values, None),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +187,8 @@ impl Blocks {
             return Piece::Broken(kind, head.clone());
         }
         let mut lines = Vec::new();
-        let mut is_broken = false;
+        let mut is_whole = true;
+        let before_lines = diagnostics.len();
         loop {
             let before = self.at;
             let Some(words) = self.line(diagnostics) else {
@@ -173,7 +196,7 @@ impl Blocks {
                 return Piece::Broken(kind, known_as(head, &lines));
             };
             let Some((first, rest)) = words.split_first() else {
-                is_broken = true;
+                is_whole = false;
                 continue;
             };
             if first.value == b"}" {
@@ -185,10 +208,14 @@ impl Blocks {
                     ));
                 }
                 let span = start.to(first.span);
-                return match is_broken {
-                    true => Piece::Broken(kind, known_as(head, &lines)),
-                    false => Piece::Block(Block { head: head.clone(), kind, span, lines }),
-                };
+                let block = Block { head: head.clone(), kind, span, lines, is_whole };
+                // Of what is switched off nothing else is looked at.
+                if kind == Kind::Service && block.is_off() {
+                    diagnostics.truncate(before_lines);
+                } else if !is_whole {
+                    return Piece::Broken(kind, known_as(head, &block.lines));
+                }
+                return Piece::Block(block);
             }
             if begins_another(&words) {
                 let message = "the block does not end before the next one begins";
@@ -198,7 +225,7 @@ impl Blocks {
             }
             match attribute_line(first, rest, diagnostics) {
                 Some(line) => lines.push(line),
-                None => is_broken = true,
+                None => is_whole = false,
             }
         }
     }

@@ -31,7 +31,7 @@ pub(super) fn entry(
 /// Makes an entry of inetd.conf one of these: the defaults hold for it, and it has an id of name and type.
 pub(super) fn of_inetd(entry: &mut Entry, defaults: &Settings<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let (head, span) = (entry.name.clone(), entry.span);
-    let block = Block { head, kind: Kind::Service, span, lines: Vec::new() };
+    let block = Block { head, kind: Kind::Service, span, lines: Vec::new(), is_whole: true };
     let mut reader = Reader { block: &block, settings: defaults, diagnostics, is_good: true };
     let flags = Flags { no_libwrap: true, ..Flags::default() };
     let attributes = reader.attributes(Types::default(), flags);

@@ -22,9 +22,9 @@ pub use print::{Switch, print};
 
 use std::collections::{HashMap, HashSet};
 
-use self::attribute::Attribute;
+use self::attribute::{Attribute, is_like};
 use self::blocks::{Block, Blocks, Kind, Piece};
-use self::settings::{Settings, without_comment};
+use self::settings::Settings;
 use super::includes::{Includes, included};
 use super::syntax::{Entry, Families, Transport, Tree, Word};
 use crate::diagnostic::{Diagnostic, Place, printable};
@@ -53,13 +53,17 @@ pub fn is_written_in(text: &[u8]) -> bool {
     });
     let first = words.find(|(first, ..)| first.is_some_and(|word| !word.starts_with(b"#")));
     let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+    // A line of an inetd.conf has neither as its second or third column.
+    let is_behind = |word: &[u8]| word == b"{" || word.starts_with(b"#");
     match first {
-        Some((Some(word), None, _)) => is(word, "defaults"),
-        Some((Some(word), Some(brace), None)) if is(word, "defaults") => brace == b"{",
+        Some((Some(word), None, _)) => is_like(&word.to_ascii_lowercase(), "defaults"),
+        Some((Some(word), Some(behind), _)) if is_like(&word.to_ascii_lowercase(), "defaults") => {
+            is_behind(behind)
+        }
         Some((Some(word), Some(_), None)) => {
             is(word, "service") || is(word, "include") || is(word, "includedir")
         }
-        Some((Some(word), Some(_), Some(brace))) => is(word, "service") && brace == b"{",
+        Some((Some(word), Some(_), Some(behind))) => is(word, "service") && is_behind(behind),
         Some((None, ..)) | None => false,
     }
 }
@@ -94,7 +98,7 @@ impl Reading {
         let choice = Choice::new(&defaults);
         let mut entries: Vec<Entry> = Vec::with_capacity(self.services.len());
         // Of what is switched off nothing else is looked at.
-        for block in self.services.iter().filter(|block| !is_off(block)) {
+        for block in self.services.iter().filter(|block| !block.is_off()) {
             let settings = Settings::of_service(block, &defaults, diagnostics);
             let entry = settings.as_ref().and_then(|settings| entry::entry(block, settings, diagnostics));
             let id =
@@ -121,31 +125,37 @@ impl Reading {
         tree.entries.append(&mut entries);
     }
 
-    /// Services that are switched off, as far as they can be read. What is wrong with the others is nobody's concern.
-    pub fn off(&self) -> Vec<Entry> {
-        let mut unheard = Vec::new();
+    /// Services that are switched off. Those that cannot be read are said; what else is wrong with them is nobody's
+    /// concern.
+    pub fn off(&self, diagnostics: &mut Vec<Diagnostic>) -> Vec<Entry> {
         let mut defaults = Settings::default();
         for block in &self.defaults {
-            defaults.add_defaults(block, &mut unheard);
+            defaults.add_defaults(block, &mut Vec::new());
         }
         let choice = Choice::new(&defaults);
         let mut entries = Vec::new();
         for block in &self.services {
-            let Some(settings) = Settings::of_service(block, &defaults, &mut unheard) else { continue };
-            let id = settings.word(Attribute::Id).unwrap_or(&block.head);
-            if is_off(block) || !choice.is_on(id) {
-                entries.extend(entry::entry(block, &settings, &mut unheard));
+            let mut unheard = Vec::new();
+            let settings = Settings::of_service(block, &defaults, &mut unheard);
+            let id = settings.as_ref().and_then(|settings| settings.word(Attribute::Id));
+            if !block.is_off() && choice.is_on(id.unwrap_or(&block.head)) {
+                continue;
+            }
+            let settings = settings.filter(|_| block.is_whole);
+            match settings.and_then(|settings| entry::entry(block, &settings, &mut unheard)) {
+                Some(entry) => entries.push(entry),
+                None => diagnostics.push(
+                    Diagnostic::warning(
+                        "off-and-broken",
+                        Place::Text(block.head.span),
+                        "the service is switched off, and cannot be read",
+                    )
+                    .hint("it is left out here; usherd check says what is wrong once it is switched on"),
+                ),
             }
         }
         entries
     }
-}
-
-/// Whether a block says `disable = yes`, before anything else does.
-fn is_off(block: &Block) -> bool {
-    let disable = block.lines.iter().find(|line| line.name.value.eq_ignore_ascii_case(b"disable"));
-    let values = disable.map(|line| without_comment(line, 1).0);
-    matches!(values, Some([word]) if word.value.eq_ignore_ascii_case(b"yes"))
 }
 
 /// Which services the defaults switch on and off, by their ids.

@@ -108,7 +108,7 @@ impl<'a> Settings<'a> {
         }
         let values = match form.values {
             Values::Exactly(count) => {
-                let (values, comment) = without_comment(line, count);
+                let (values, comment) = line.without_comment(count);
                 if let Some(comment) = comment {
                     let message = "a comment begins a line, in xinetd";
                     let hint =
@@ -160,15 +160,6 @@ impl<'a> Settings<'a> {
             let message = format!("{:?} is not in the list", printable(&value.value));
             diagnostics.push(warning("removes-nothing", value, message));
         }
-    }
-}
-
-/// The values up to a word that begins as a comment, where there are enough, and that word. xinetd leaves such a line out,
-/// which is often a limit, and nobody means that.
-pub(super) fn without_comment(line: &Line, count: usize) -> (&[Word], Option<&Word>) {
-    match line.values.get(count).filter(|word| word.value.starts_with(b"#")) {
-        Some(comment) => (&line.values[..count], Some(comment)),
-        None => (&line.values, None),
     }
 }
 
