@@ -30,7 +30,7 @@ pub fn read_xinetd(path: &str, text: &[u8]) -> Read {
     let mut reading = xinetd::Reading::default();
     reading.read(&mut sources, file, &mut Itself, &mut diagnostics);
     reading.finish(&mut tree, &mut diagnostics);
-    tree.off.extend(reading.off());
+    tree.off.extend(reading.off(&mut Vec::new()));
     Read { sources, file, tree, diagnostics }
 }
 

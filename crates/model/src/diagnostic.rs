@@ -94,13 +94,13 @@ impl Diagnostic {
     /// The finding with its text cited, so that it can be shown without the sources.
     pub fn report(&self, sources: &Sources) -> Report {
         let (path, excerpt) = match &self.place {
-            Place::File(path) => (path.clone(), None),
-            Place::Text(span) => (sources.path(span.file).to_owned(), Some(Excerpt::new(sources, *span))),
+            Place::File(path) => (path.as_str(), None),
+            Place::Text(span) => (sources.path(span.file), Some(Excerpt::new(sources, *span))),
         };
         Report {
             code: self.code.to_owned(),
             severity: self.severity,
-            path,
+            path: printable(path.as_bytes()),
             excerpt,
             message: self.message.clone(),
             expected: self.expected.clone(),
@@ -219,6 +219,26 @@ pub fn printable(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_one_line() {
+        let mut sources = Sources::default();
+        let file = sources.add("/etc/xinetd.d/a\nb", b"x".to_vec());
+        let place = Place::Text(Span { file, start: 0, end: 1 });
+        let report = Diagnostic::error("x", place, "m").report(&sources);
+        assert_eq!(report.line(), "/etc/xinetd.d/a\u{fffd}b:1:1: error: m");
+    }
+
+    #[test]
+    fn a_hundred_thousand_places_in_one_line_take_no_long_time() {
+        let mut sources = Sources::default();
+        let file = sources.add("f", b"a ".repeat(100_000));
+        for start in (0..200_000).step_by(2) {
+            let place = Place::Text(Span { file, start, end: start + 1 });
+            let excerpt = Diagnostic::error("x", place, "m").report(&sources).excerpt.expect("an excerpt");
+            assert_eq!((excerpt.line, excerpt.column), (1, start + 1));
+        }
+    }
 
     #[test]
     fn a_long_line_is_cited_around_the_mark() {

@@ -183,9 +183,9 @@ impl Sources {
         let file = self.file(span.file);
         let line = file.lines.partition_point(|start| *start <= span.start).max(1);
         let start = file.lines[line - 1];
-        let rest = file.text.get(start as usize..).unwrap_or_default();
-        let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
-        Location { path: &file.path, line: offset(line), column: span.start - start + 1, text: &rest[..end] }
+        let end = file.lines.get(line).map_or(file.text.len(), |next| *next as usize - 1);
+        let text = file.text.get(start as usize..end).unwrap_or_default();
+        Location { path: &file.path, line: offset(line), column: span.start - start + 1, text }
     }
 
     fn file(&self, file: FileId) -> &Source {

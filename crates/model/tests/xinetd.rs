@@ -4,6 +4,7 @@ mod world;
 
 use std::time::Duration;
 
+use usherd_model::config::xinetd::is_written_in;
 use usherd_model::diagnostic::{Diagnostic, Severity};
 use usherd_model::process_settings::{ProcessSettings, Resource, ResourceLimit};
 use usherd_model::service::{
@@ -317,6 +318,10 @@ fn what_can_mean_one_thing_only_is_read() {
     assert_eq!((addresses(&one(&blank)).len(), codes(&blank)), (1, vec!["no-blank"]));
     let windows = with("").replace('\n', "\r\n");
     assert_eq!((addresses(&one(&windows)).len(), codes(&windows)), (1, vec![]));
+    // Only there: elsewhere it is a part of a word, as other odd bytes are.
+    let odd = one(&with(" \u{b}\u{c}server_args = a\rb c\u{c}d e\r"));
+    let arguments: Vec<&[u8]> = odd.program().expect("a program").command.arguments().collect();
+    assert_eq!(arguments, [b"cat".as_slice(), b"a\rb", b"c\x0cd", b"e"]);
     let shouting = with("").replace("port", "PORT").replace("service it", "SERVICE it");
     assert_eq!(codes(&shouting), [""; 0]);
     assert_eq!(codes(&with("server = /bin/other")), ["set-twice"]);
@@ -632,4 +637,25 @@ fn long_lists_take_no_long_time() {
         .collect();
     let text = format!("defaults\n{{\n disabled ={}\n enabled ={}\n}}\n{blocks}", list('a'), list('c'));
     assert_eq!(read(&text).0.services.len(), 0);
+}
+
+#[test]
+fn a_file_is_known_by_its_first_words() {
+    for text in [
+        "service it # comment\n{\n",
+        "# c\n\nservice\n{\n",
+        "default\n{\n",
+        "defaults{\n",
+        "DEFAULTS # all\n{",
+    ] {
+        assert!(is_written_in(text.as_bytes()), "{text:?}");
+    }
+    for text in [
+        "",
+        "# service it\n",
+        "service stream tcp nowait root /bin/x\n",
+        "defaults stream tcp nowait root /bin/x\n",
+    ] {
+        assert!(!is_written_in(text.as_bytes()), "{text:?}");
+    }
 }

@@ -282,9 +282,13 @@ impl Blocks {
             let end = self.text[start..].iter().position(|byte| *byte == b'\n');
             let end = end.map_or(self.text.len(), |end| start + end);
             self.at = (end + 1).min(self.text.len());
+            // As the original passes over what a line begins with; and the end of a line as Windows writes it.
+            let begins = |byte: &u8| !byte.is_ascii_whitespace() && *byte != VERTICAL_TAB;
+            let Some(begin) = self.text[start..end].iter().position(begins) else { continue };
+            let start = start + begin;
+            let end = if self.text[start..end].ends_with(b"\r") { end - 1 } else { end };
             let line = &self.text[start..end];
-            let first = line.iter().find(|byte| !is_blank(**byte));
-            if matches!(first, None | Some(b'#')) {
+            if line.starts_with(b"#") {
                 continue;
             }
             if line.contains(&0) {
@@ -372,10 +376,12 @@ fn part(word: &Word, start: usize) -> Word {
     Spanned::new(word.value.part(start, word.value.len()), span)
 }
 
-/// As the original, and the end of a line as Windows writes it.
+/// What stands between words: no more than with the original.
 fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r')
+    matches!(byte, b' ' | b'\t')
 }
+
+const VERTICAL_TAB: u8 = 0x0b;
 
 const CLOSING: &str = "} alone on a line";
 

@@ -56,7 +56,7 @@ pub fn is_written_in(text: &[u8]) -> bool {
     // A line of an inetd.conf has neither as its second or third column.
     let is_behind = |word: &[u8]| word == b"{" || word.starts_with(b"#");
     match first {
-        Some((Some(word), None, _)) => is_like(&word.to_ascii_lowercase(), "defaults"),
+        Some((Some(word), None, _)) => is(word, "service") || is_like(&word.to_ascii_lowercase(), "defaults"),
         Some((Some(word), Some(behind), _)) if is_like(&word.to_ascii_lowercase(), "defaults") => {
             is_behind(behind)
         }
