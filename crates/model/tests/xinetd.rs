@@ -118,6 +118,8 @@ fn services_are_switched_off_and_on_by_id() {
     assert_eq!(names("disabled = first"), ["b"]);
     assert_eq!(names("enabled = first b\n disabled = b"), ["first"]);
     assert_eq!(names("enabled ="), [""; 0]);
+    assert_eq!(names("disabled = FIRST"), ["b"]);
+    assert_eq!(names("enabled = First"), ["first"]);
 }
 
 #[test]

@@ -190,11 +190,7 @@ impl Checker<'_> {
         }
         let text = |word: &Word| printable(&word.value);
         // xinetd.conf can have numbers for both.
-        let numbered = |name: &str| {
-            let number = attributes.and_then(|_| numeral::number(name.as_bytes(), 10));
-            // -1 is nobody's.
-            number.filter(|number| *number != u32::MAX)
-        };
+        let numbered = |name: &str| attributes.and_then(|_| id_of_digits(name));
         let mut known = None;
         for account in accounts {
             let Ok(name) = std::str::from_utf8(&account.user.value) else { continue };
@@ -292,6 +288,11 @@ pub(super) fn look_names_up(service: &mut Service) {
         let command = CommandLine::new(OURSELVES, words.into_iter().chain(program.command.arguments()));
         program.command = command;
     }
+}
+
+/// A user or group by its number; -1 is nobody's.
+fn id_of_digits(digits: &str) -> Option<u32> {
+    numeral::number(digits.as_bytes(), 10).filter(|number| *number != u32::MAX)
 }
 
 /// What `internal` can mean.

@@ -158,24 +158,24 @@ impl Reading {
     }
 }
 
-/// Which services the defaults switch on and off, by their ids.
-struct Choice<'a> {
-    disabled: HashSet<&'a Text>,
-    enabled: Option<HashSet<&'a Text>>,
+/// Which services the defaults switch on and off, by their ids in letters of either case.
+struct Choice {
+    disabled: HashSet<Vec<u8>>,
+    enabled: Option<HashSet<Vec<u8>>>,
 }
 
-impl<'a> Choice<'a> {
-    fn new(defaults: &'a Settings<'_>) -> Self {
+impl Choice {
+    fn new(defaults: &Settings<'_>) -> Self {
         let list = |attribute| {
             let setting = defaults.get(attribute)?;
-            Some(setting.values.iter().map(|word| &word.value).collect())
+            Some(setting.values.iter().map(|word| word.value.to_ascii_lowercase()).collect())
         };
         Self { disabled: list(Attribute::Disabled).unwrap_or_default(), enabled: list(Attribute::Enabled) }
     }
 
     fn is_on(&self, id: &Word) -> bool {
-        let is_enabled = self.enabled.as_ref().is_none_or(|ids| ids.contains(&id.value));
-        is_enabled && !self.disabled.contains(&id.value)
+        let id = id.value.to_ascii_lowercase();
+        self.enabled.as_ref().is_none_or(|ids| ids.contains(&id)) && !self.disabled.contains(&id)
     }
 }
 
