@@ -661,3 +661,13 @@ fn a_file_is_known_by_its_first_words() {
         assert!(!is_written_in(text.as_bytes()), "{text:?}");
     }
 }
+
+#[test]
+fn a_net_is_taken_from_a_list_however_it_is_written() {
+    for (list, net) in [("10.0.0.0/8 192.0.2.1", "10.0.0.0"), ("192.0.2.1 2001:DB8::/32", "2001:db8:0::0/32")]
+    {
+        let service = one(&with(&format!("only_from = {list}\n only_from -= {net}")));
+        assert_eq!(service.policy, one(&with("only_from = 192.0.2.1")).policy, "{list}");
+    }
+    assert_eq!(codes(&with("only_from = 10.0.0.0\n only_from -= 10.0.0.1")), ["removes-nothing"]);
+}

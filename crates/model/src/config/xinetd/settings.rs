@@ -7,6 +7,7 @@ use super::attribute::{self, Attribute, Form, Operators, Place, Values};
 use super::blocks::{Block, Kind, Line, Operator};
 use crate::config::syntax::Word;
 use crate::diagnostic::{Diagnostic, Place as Shown, printable};
+use crate::guard::Pattern;
 
 /// What is set. There are few of them, so they are looked for one after the other.
 #[derive(Clone, Debug, Default)]
@@ -152,14 +153,24 @@ impl<'a> Settings<'a> {
 
     fn remove(&mut self, line: &Line, form: &Form, diagnostics: &mut Vec<Diagnostic>) {
         let Some(setting) = self.find(form.attribute) else { return };
-        let in_lower_case = |word: &Word| word.value.to_ascii_lowercase();
-        let there: HashSet<Vec<u8>> = setting.values.iter().map(in_lower_case).collect();
-        let gone: HashSet<Vec<u8>> = line.values.iter().map(in_lower_case).collect();
-        setting.values.to_mut().retain(|value| !gone.contains(&in_lower_case(value)));
-        for value in line.values.iter().filter(|value| !there.contains(&in_lower_case(value))) {
+        let key = |word: &Word| meaning(word, form.attribute);
+        let there: HashSet<Vec<u8>> = setting.values.iter().map(key).collect();
+        let gone: HashSet<Vec<u8>> = line.values.iter().map(key).collect();
+        setting.values.to_mut().retain(|value| !gone.contains(&key(value)));
+        for value in line.values.iter().filter(|value| !there.contains(&key(value))) {
             let message = format!("{:?} is not in the list", printable(&value.value));
             diagnostics.push(warning("removes-nothing", value, message));
         }
+    }
+}
+
+/// What is the same for two values that mean the same: a net may be written `10.0.0.0` and `10.0.0.0/8`.
+fn meaning(word: &Word, attribute: Attribute) -> Vec<u8> {
+    let is_of_callers = matches!(attribute, Attribute::OnlyFrom | Attribute::NoAccess);
+    let patterns = if is_of_callers { Pattern::parse(&word.value).ok() } else { None };
+    match patterns.as_deref() {
+        Some([Pattern::Net(net)]) => net.to_string().into_bytes(),
+        Some(_) | None => word.value.to_ascii_lowercase(),
     }
 }
 
