@@ -589,6 +589,8 @@ fn a_service_that_is_meant_to_be_off_is_not_on() {
         let (config, diagnostics) = read(&with(lines));
         assert_eq!((config.services.len(), config.broken.len(), diagnostics), (0, 0, vec![]), "{lines:?}");
     }
+    let broken = format!("defaults\n{{\n disabled = it\n}}\n{}", with("no operator"));
+    assert_eq!(read(&broken).0.broken.len(), 0);
     assert_eq!(one(&with("disable = no # it is wanted")).limits.children, None);
 }
 

@@ -88,7 +88,6 @@ impl Reading {
 
     /// Makes entries of all that was read.
     pub fn finish(&mut self, tree: &mut Tree, diagnostics: &mut Vec<Diagnostic>) {
-        tree.broken.append(&mut self.broken);
         tree.broken.append(&mut self.of_inetd.broken);
         let mut defaults = Settings::default();
         let mut defaults_are_wrong = self.defaults_are_wrong;
@@ -96,6 +95,7 @@ impl Reading {
             defaults_are_wrong |= !defaults.add_defaults(block, diagnostics);
         }
         let choice = Choice::new(&defaults);
+        tree.broken.extend(self.broken.drain(..).filter(|id| choice.is_on(id)));
         let mut entries: Vec<Entry> = Vec::with_capacity(self.services.len());
         // Of what is switched off nothing else is looked at.
         for block in self.services.iter().filter(|block| !block.is_off()) {
