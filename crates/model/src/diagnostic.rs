@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::source::{Sources, Span};
+use crate::source::{Sources, Span, Spanned, Text};
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -214,6 +214,31 @@ pub fn printable(bytes: &[u8]) -> String {
         }
     };
     String::from_utf8_lossy(bytes).chars().map(shown).collect()
+}
+
+/// A word in one line, shortened when somebody wrote a novel.
+pub fn shown(word: &[u8]) -> String {
+    let (text, more) = beginning(word);
+    text + more
+}
+
+/// The same in quotes.
+pub fn quoted(word: &Spanned<Text>) -> String {
+    let (text, more) = beginning(&word.value);
+    format!("{text:?}{more}")
+}
+
+/// As much of a word as is shown, and what is said of the rest.
+fn beginning(word: &[u8]) -> (String, &'static str) {
+    const SHOWN: usize = 60;
+    let mut text = printable(word);
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => {
+            text.truncate(end);
+            (text, " and more")
+        }
+        None => (text, ""),
+    }
 }
 
 #[cfg(test)]

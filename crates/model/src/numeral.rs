@@ -9,6 +9,15 @@ pub fn c_number(digits: &[u8]) -> Option<u32> {
     }
 }
 
+/// Digits, and what they count: ones, or what K or M behind them says.
+pub fn counted(text: &[u8]) -> (&[u8], u64) {
+    match text {
+        [digits @ .., b'k' | b'K'] => (digits, 1 << 10),
+        [digits @ .., b'm' | b'M'] => (digits, 1 << 20),
+        digits => (digits, 1),
+    }
+}
+
 /// With this radix, from 2 to 16.
 pub fn number(digits: &[u8], radix: u32) -> Option<u32> {
     // A sign is no digit, which from_str_radix would take.

@@ -552,7 +552,7 @@ impl Builtin {
         [Builtin::Echo, Builtin::Discard, Builtin::Chargen, Builtin::Daytime, Builtin::Time, Builtin::Tcpmux];
 
     /// Those that xinetd alone had, until 2.3.12.
-    pub const XINETD_ALONE: [Builtin; 3] = [Builtin::Services, Builtin::Servers, Builtin::Xadmin];
+    const XINETD_ALONE: [Builtin; 3] = [Builtin::Services, Builtin::Servers, Builtin::Xadmin];
 
     /// Its name, in /etc/services where that has it.
     pub fn name(self) -> &'static str {

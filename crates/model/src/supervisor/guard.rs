@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use super::{ListenerId, Supervisor};
 use crate::event::{Action, Handed, Log, Reason, Start};
-use crate::guard::{Admits, Guard, Noted};
+use crate::guard::{Admits, Guard, Noted, Peers};
+use crate::policy::Policy;
 use crate::time::Tick;
 
 impl Supervisor {
@@ -28,7 +29,7 @@ impl Supervisor {
 
     /// Whether it depends on a caller's host name whether it may call.
     pub(super) fn needs_name(&self, start: &Start) -> bool {
-        let peers = self.guard(start.listener).and_then(|guard| guard.peers.as_ref());
+        let peers = self.peers(start.listener);
         match (peers, start.source()) {
             (Some(peers), Some(source)) => peers.admits(source) == Admits::NeedsName,
             (None, _) | (_, None) => false,
@@ -37,7 +38,7 @@ impl Supervisor {
 
     /// Whether a caller may call who has this host name; `None` when that could not be found out.
     pub(super) fn admits_name(&self, start: &Start, name: Option<&[u8]>) -> bool {
-        let peers = self.guard(start.listener).and_then(|guard| guard.peers.as_ref());
+        let peers = self.peers(start.listener);
         match (peers, start.source()) {
             (Some(peers), Some(source)) => peers.admits_name(source, name),
             (None, _) => true,
@@ -47,7 +48,7 @@ impl Supervisor {
 
     /// Whether a caller's machine is asked who calls before it is served.
     pub(super) fn needs_user(&self, start: &Start) -> bool {
-        let policy = self.service_of(start.listener).and_then(|service| service.policy.as_deref());
+        let policy = self.policy(start.listener);
         matches!(start.handed, Handed::Connection(_))
             && policy.is_some_and(|policy| policy.guard.id_only || policy.log.success.user)
     }
@@ -74,14 +75,23 @@ impl Supervisor {
         source: SocketAddr,
         now: Tick,
     ) -> Option<Reason> {
-        let peers = self.guard(id).and_then(|guard| guard.peers.as_ref());
+        let peers = self.peers(id);
         self.reason_against(id, Some(source), now).or_else(|| {
             peers.is_some_and(|peers| peers.admits(source.ip()) != Admits::Yes).then_some(Reason::Address)
         })
     }
 
     pub(super) fn guard(&self, id: ListenerId) -> Option<&Guard> {
-        self.service_of(id)?.policy.as_ref().map(|policy| &policy.guard)
+        self.policy(id).map(|policy| &policy.guard)
+    }
+
+    pub(super) fn policy(&self, id: ListenerId) -> Option<&Policy> {
+        self.service_of(id)?.policy.as_deref()
+    }
+
+    /// Whom its lists let call.
+    fn peers(&self, id: ListenerId) -> Option<&Peers> {
+        self.guard(id)?.peers.as_ref()
     }
 
     fn reason_against(&self, id: ListenerId, peer: Option<SocketAddr>, now: Tick) -> Option<Reason> {

@@ -184,7 +184,7 @@ impl Supervisor {
         peer: Option<SocketAddr>,
         actions: &mut Vec<Action>,
     ) {
-        let policy = self.service_of(id).and_then(|service| service.policy.as_deref());
+        let policy = self.policy(id);
         let banner = policy.and_then(|policy| policy.banners.failure.as_ref());
         self.say_banner(banner, handed, actions);
         self.log_failure(id, reason, peer, actions);
@@ -209,7 +209,7 @@ impl Supervisor {
         peer: Option<SocketAddr>,
         actions: &mut Vec<Action>,
     ) {
-        let policy = self.service_of(listener).and_then(|service| service.policy.as_deref());
+        let policy = self.policy(listener);
         if policy.is_some_and(|policy| policy.log.failure.attempt) {
             actions.push(Action::Log(Log::Failed { listener, reason, peer }));
         }

@@ -99,27 +99,15 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
                 .service_log(log.target)
         }
         Log::Failed { listener, reason, peer } => {
-            let (label, name, log) =
-                (names.listener(*listener), names.name_of(*listener), names.log_of(*listener));
+            let (name, log) = (names.name_of(*listener), names.log_of(*listener));
             let line = xinetd::fail(&name, log.failure, *reason, *peer);
-            Record::new(Level::Info, "refused", format!("{label}: {line}"))
-                .field("service", name)
-                .field("listener", label)
-                .field("peer", peer.map_or_else(String::new, |peer| peer.to_string()))
-                .xinetd(line)
-                .service_log(log.target)
+            of_caller("refused", names.listener(*listener), name, *peer, line).service_log(log.target)
         }
         Log::Identified { listener, peer, said } => {
-            let (label, name, log) =
-                (names.listener(*listener), names.name_of(*listener), names.log_of(*listener));
+            let (name, log) = (names.name_of(*listener), names.log_of(*listener));
             let user = said.as_ref().map(|user| printable(user));
             let line = xinetd::identified(&name, *peer, user.as_deref().map_err(|why| why.as_str()));
-            Record::new(Level::Info, "identified", format!("{label}: {line}"))
-                .field("service", name)
-                .field("listener", label)
-                .field("peer", peer.map_or_else(String::new, |peer| peer.to_string()))
-                .xinetd(line)
-                .service_log(log.target)
+            of_caller("identified", names.listener(*listener), name, *peer, line).service_log(log.target)
         }
         Log::Sensed { listener, source, time } => {
             let label = names.listener(*listener);
@@ -285,6 +273,21 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
             Record::new(Level::Warning, "kept", text).field("service", service.clone())
         }
     }
+}
+
+/// What is said of one who calls, in xinetd's words.
+fn of_caller(
+    event: &'static str,
+    label: String,
+    service: String,
+    peer: Option<SocketAddr>,
+    line: String,
+) -> Record {
+    Record::new(Level::Info, event, format!("{label}: {line}"))
+        .field("service", service)
+        .field("listener", label)
+        .field("peer", peer.map_or_else(String::new, |peer| peer.to_string()))
+        .xinetd(line)
 }
 
 fn plural(count: u32) -> &'static str {

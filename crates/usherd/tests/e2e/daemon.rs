@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use serde_json::Value;
 
 use crate::probe::PROBE;
@@ -156,6 +156,13 @@ impl Daemon {
     pub fn descriptors(&self) -> usize {
         self.status();
         fs::read_dir(format!("/proc/{}/fd", self.pid)).expect("it runs").count()
+    }
+
+    /// Sets how many descriptors it may have; those that it has stay. Returns how many it might have before.
+    pub fn limit_descriptors(&self, soft: Option<u64>) -> Option<u64> {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit { current: soft, maximum };
+        prlimit(Pid::from_raw(self.pid), Resource::Nofile, limit).expect("prlimit").current
     }
 
     /// Whether it has no child at all, not even a dead one.

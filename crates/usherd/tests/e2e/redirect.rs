@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
+use rustix::process::Signal;
 
 use crate::client::{at, connect, echoes, listen, rest};
 use crate::daemon::{self, Daemon, log_count, wait_for_log};
@@ -129,18 +129,13 @@ fn without_descriptors_one_caller_is_lost() {
         echoes(&mut session, "before");
         let before = daemon.descriptors();
         // Room for a caller, and none for its target.
-        let pid = Pid::from_raw(daemon.pid());
-        let limit = |soft: Option<u64>| {
-            let maximum = getrlimit(Resource::Nofile).maximum;
-            prlimit(pid, Resource::Nofile, Rlimit { current: soft, maximum }).expect("prlimit")
-        };
         let free = (3..)
             .find(|number| !std::path::Path::new(&format!("/proc/{}/fd/{number}", daemon.pid())).exists());
-        let own = limit(Some(free.expect("a number") + 1));
+        let own = daemon.limit_descriptors(Some(free.expect("a number") + 1));
         assert_eq!(listen(at(2001)), "");
         wait_for_log("event=limit-began service=r2001 limit=resources Too many open files");
         echoes(&mut session, "meanwhile");
-        limit(own.current);
+        daemon.limit_descriptors(own);
         wait::until("it recovers", || daemon.state("r2001") == "listening");
         let mut caller = connect(at(2001));
         says(&mut accept(&back), &mut caller, "well");

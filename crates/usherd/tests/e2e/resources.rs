@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::client::{at, connect, echoes, line, listen, rest};
 use crate::daemon::{self, CONTROL, Daemon, configure, log_count, usherd, wait_for_log};
@@ -24,18 +24,13 @@ fn without_descriptors_callers_wait_and_are_served_later() {
         let before = daemon.descriptors();
 
         // From now on it gets no descriptor any more; those that it has stay.
-        let pid = Pid::from_raw(daemon.pid());
-        let limit = |soft: Option<u64>| {
-            let maximum = getrlimit(Resource::Nofile).maximum;
-            prlimit(pid, Resource::Nofile, Rlimit { current: soft, maximum }).expect("prlimit")
-        };
-        let own = limit(Some(3));
+        let own = daemon.limit_descriptors(Some(3));
         let mut waiting = [connect(at(2007)), connect(at(2001))];
         wait_for_log("event=limit-began listener=2007/tcp4 limit=resources Too many open files");
         wait_for_log("event=limit-began listener=2001/tcp4 limit=resources Too many open files");
         echoes(&mut session, "meanwhile");
 
-        limit(own.current);
+        daemon.limit_descriptors(own);
         echoes(&mut waiting[0], "at last");
         assert_eq!(rest(&mut waiting[1]), "well");
         assert_eq!(log_count("event=limit-began"), 2, "said once");
@@ -57,9 +52,7 @@ fn programs_that_go_on_take_no_descriptor_from_others() {
         .concat();
         let daemon = Daemon::run(&config);
         let before = daemon.descriptors();
-        let maximum = getrlimit(Resource::Nofile).maximum;
-        let few = Rlimit { current: Some(40), maximum };
-        prlimit(Pid::from_raw(daemon.pid()), Resource::Nofile, few).expect("prlimit");
+        daemon.limit_descriptors(Some(40));
         let mut held: Vec<_> = (0..100).map(|_| connect(at(2001))).collect();
         held.iter_mut().for_each(|caller| assert!(line(caller).starts_with("it ")));
         for _ in 0..10 {
@@ -83,12 +76,10 @@ fn a_reload_without_descriptors_fails_and_the_next_one_does_not() {
     sandbox::run(|| {
         let daemon = Daemon::run(&daemon::line("2001", "stream tcp4", "nowait", "say old"));
         let before = daemon.descriptors();
-        let pid = Pid::from_raw(daemon.pid());
-        let maximum = getrlimit(Resource::Nofile).maximum;
-        let own = prlimit(pid, Resource::Nofile, Rlimit { current: Some(3), maximum }).expect("prlimit");
+        let own = daemon.limit_descriptors(Some(3));
         daemon.reload(&daemon::line("2001", "stream tcp4", "nowait", "say new"));
         wait_for_log("event=load-failed Too many open files");
-        prlimit(pid, Resource::Nofile, own).expect("prlimit");
+        daemon.limit_descriptors(own);
         assert_eq!(listen(at(2001)), "old");
         daemon.reread();
         assert_eq!(listen(at(2001)), "new");

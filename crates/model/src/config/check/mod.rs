@@ -20,7 +20,7 @@ use self::task::look_names_up;
 use super::facts::Facts;
 use super::syntax::{Entry, Tree, Word};
 use super::{Defaults, lints, mux};
-use crate::diagnostic::{Diagnostic, Place, printable};
+use crate::diagnostic::{Diagnostic, Place, quoted};
 use crate::service::{Broken, Config, Handover, ListenerKey, Origin, Service, SocketKind, Task};
 use crate::source::{FileId, Sources, Span};
 
@@ -193,15 +193,5 @@ impl Checker<'_> {
     fn push(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
         self.diagnostics.push(diagnostic);
         self.diagnostics.last_mut().expect("one was just pushed")
-    }
-}
-
-/// A word in quotes, shortened when somebody wrote a novel.
-fn quoted(word: &Word) -> String {
-    const SHOWN: usize = 60;
-    let text = printable(&word.value);
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{:?} and more", &text[..end]),
-        None => format!("{text:?}"),
     }
 }

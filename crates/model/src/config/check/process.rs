@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Checker, quoted};
 use crate::config::syntax::{Attributes, Word};
+use crate::numeral;
 use crate::process_settings::{Environment, ProcessSettings, Resource, ResourceLimit};
 
 impl Checker<'_> {
@@ -54,11 +55,7 @@ impl Checker<'_> {
             return Some(ResourceLimit { resource, most: None });
         }
         let takes_units = resource != Resource::Cpu;
-        let (digits, factor) = match word.value.as_slice() {
-            [digits @ .., b'k' | b'K'] if takes_units => (digits, 1 << 10),
-            [digits @ .., b'm' | b'M'] if takes_units => (digits, 1 << 20),
-            digits => (digits, 1_u64),
-        };
+        let (digits, factor) = if takes_units { numeral::counted(&word.value) } else { (&*word.value, 1) };
         let digits = std::str::from_utf8(digits).ok();
         let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
         let number = digits.and_then(|digits| digits.parse::<u64>().ok());

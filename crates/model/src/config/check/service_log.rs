@@ -86,11 +86,7 @@ impl Checker<'_> {
 
     /// A number of bytes, with K or M behind it.
     fn bytes(&mut self, word: &Word) -> Option<u64> {
-        let (digits, factor) = match word.value.as_slice() {
-            [digits @ .., b'k' | b'K'] => (digits, 1 << 10),
-            [digits @ .., b'm' | b'M'] => (digits, 1 << 20),
-            digits => (digits, 1_u64),
-        };
+        let (digits, factor) = numeral::counted(&word.value);
         let bytes = numeral::number(digits, 10).map(|number| u64::from(number) * factor);
         if bytes.is_none() {
             let message = format!("{} is no size", quoted(word));

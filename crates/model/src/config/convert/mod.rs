@@ -19,7 +19,7 @@ use super::inetd::{self, DialectName};
 use super::mux;
 use super::syntax::{Entry, LimitWord, Tree, Word, Zero};
 use super::xinetd::{self, Switch};
-use crate::diagnostic::printable;
+use crate::diagnostic::{printable, shown};
 use crate::source::{Sources, Span};
 
 /// What is written.
@@ -188,16 +188,6 @@ fn reason(loss: &Loss) -> String {
 fn place(sources: &Sources, span: Span) -> String {
     let location = sources.locate(span);
     format!("{}:{}:{}", printable(location.path.as_bytes()), location.line, location.column)
-}
-
-/// A word in one line, shortened when somebody wrote a novel.
-fn shown(word: &[u8]) -> String {
-    const SHOWN: usize = 60;
-    let text = printable(word);
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{} and more", &text[..end]),
-        None => text,
-    }
 }
 
 /// The lines of a service as comments.

@@ -33,7 +33,7 @@ pub(super) fn convert(
         return Converted { entries: Vec::new(), losses: losses.0 };
     }
     let own = mux::name(&entry.name).map_or(entry.name.value.as_slice(), |(name, _)| name);
-    if is_internal && Builtin::XINETD_ALONE.iter().any(|builtin| builtin.name().as_bytes() == own) {
+    if is_internal && Builtin::by_name_of_xinetd(own).is_some_and(Builtin::shows_the_daemon) {
         losses.add(&entry.name, Subject::Service, Weight::Whole, "no inetd has such an internal service");
         return Converted { entries: Vec::new(), losses: losses.0 };
     }

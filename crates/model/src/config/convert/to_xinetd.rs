@@ -135,7 +135,7 @@ fn identity(entry: &Entry, losses: &mut Losses) -> (Word, Vec<Word>, Attributes)
     let own = behind.as_ref().unwrap_or(&entry.name);
     let named = entry.arguments.first().filter(|first| !is_internal(own) && is_internal(first));
     let meant = named.unwrap_or(own);
-    if Builtin::XINETD_ALONE.iter().any(|builtin| builtin.name().as_bytes() == meant.value.as_slice()) {
+    if Builtin::by_name_of_xinetd(&meant.value).is_some_and(Builtin::shows_the_daemon) {
         losses.add(
             meant,
             Subject::Service,

@@ -385,10 +385,10 @@ const VERTICAL_TAB: u8 = 0x0b;
 
 const CLOSING: &str = "} alone on a line";
 
-fn error(code: &'static str, word: &Word, message: impl Into<String>) -> Diagnostic {
+pub(super) fn error(code: &'static str, word: &Word, message: impl Into<String>) -> Diagnostic {
     Diagnostic::error(code, Place::Text(word.span), message)
 }
 
-fn warning(code: &'static str, word: &Word, message: impl Into<String>) -> Diagnostic {
+pub(super) fn warning(code: &'static str, word: &Word, message: impl Into<String>) -> Diagnostic {
     Diagnostic::warning(code, Place::Text(word.span), message)
 }

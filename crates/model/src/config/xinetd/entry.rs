@@ -10,7 +10,7 @@ use crate::config::syntax::{
     Account, Attributes, Entry, Families, FileWords, Flags, LimitWord, LimitWords, Numeral, Transport,
     WaitMeaning, Word, Words, Zero, base,
 };
-use crate::diagnostic::{Diagnostic, Place, printable};
+use crate::diagnostic::{Diagnostic, Place, quoted};
 use crate::process_settings::Resource;
 use crate::service::{Handover, Protocol};
 use crate::source::{Spanned, Text};
@@ -424,8 +424,4 @@ impl<'a> Reader<'a> {
 
 fn words(setting: &Setting<'_>) -> Words {
     Words { name: setting.name.clone(), values: setting.values.to_vec() }
-}
-
-fn quoted(word: &Word) -> String {
-    format!("{:?}", printable(&word.value))
 }

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::attribute::{self, Attribute, Form, Operators, Place, Values};
-use super::blocks::{Block, Kind, Line, Operator};
+use super::blocks::{Block, Kind, Line, Operator, error, warning};
 use crate::config::syntax::Word;
-use crate::diagnostic::{Diagnostic, Place as Shown, printable};
+use crate::diagnostic::{Diagnostic, printable};
 use crate::guard::Pattern;
 
 /// What is set. There are few of them, so they are looked for one after the other.
@@ -207,12 +207,4 @@ fn unknown(line: &Line, place: Place) -> (Diagnostic, bool) {
         }
         None => (warning(code, &line.name, message).hint("the line is left out"), true),
     }
-}
-
-fn error(code: &'static str, word: &Word, message: impl Into<String>) -> Diagnostic {
-    Diagnostic::error(code, Shown::Text(word.span), message)
-}
-
-fn warning(code: &'static str, word: &Word, message: impl Into<String>) -> Diagnostic {
-    Diagnostic::warning(code, Shown::Text(word.span), message)
 }
