@@ -282,11 +282,13 @@ def sample(server, svc, args, cpus):
     return best
 
 
-def sample_once(server, svc, args, cpus):
+def sample_once(server, svc, args, cpus, crowd=None):
+    """`crowd`: the generator of what else the server has to do meanwhile; its CPU is in the books too"""
     base = len(server.pids())
     t, busy, cpu, own = time.monotonic(), machine_busy(), server.cpu(), server.own_cpu()
     s = json.loads(generator(server, svc, args, cpus).communicate(timeout=130)[0])
-    ours = server.cpu() - cpu + s["client_s"] + 0.01
+    clients = s["client_s"] + (json.loads(crowd.communicate(timeout=130)[0])["client_s"] if crowd else 0)
+    ours = server.cpu() - cpu + clients + 0.01
     s["noise"] = max(0.0, (machine_busy() - busy - ours) / (time.monotonic() - t) / os.cpu_count())
     server.settle(base)
     answers = max(s["ok"], 1)

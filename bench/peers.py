@@ -3,11 +3,14 @@
 A new one is one more entry in `known()`.
 """
 import collections
+import copy
+import functools
 import glob
 import os
 import pathlib
 import platform
 import pwd
+import re
 import shutil
 import subprocess
 
@@ -87,8 +90,11 @@ def inetd_conf(services):
     return "".join(lines)
 
 
-def xinetd_conf(services):
-    text = ["defaults\n{\n instances = UNLIMITED\n per_source = UNLIMITED\n cps = 0 0\n}\n"]
+UNLIMITED = "defaults\n{\n instances = UNLIMITED\n per_source = UNLIMITED\n cps = 0 0\n}\n"
+
+
+def xinetd_conf(services, defaults=UNLIMITED):
+    text = [defaults]
     for i, s in enumerate(services):
         if s.target:
             what = " type = UNLISTED\n port = %d\n redirect = 127.0.0.1 %d\n" % (s.port, s.target)
@@ -127,6 +133,14 @@ class Peer:
         self.name, self.program, self.command, self.conf, self.family = name, str(program), command, conf, family
         self.builtins, self.most, self.udp_addr, self.wraps, self.redirects = builtins, most, udp_addr, wraps, redirects
         self.users = self.reloads = family == "inetd"
+
+    def limited(self):
+        """the same with the limits that hold where nothing is said of them"""
+        other = copy.copy(self)
+        other.command = re.sub(r" -[Rcb] \d+", "", self.command)
+        if self.conf is xinetd_conf:
+            other.conf = functools.partial(xinetd_conf, defaults="")
+        return other
 
     def there(self):
         return os.access(self.program, os.X_OK)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from lab import BIN, WORK, Noise, Room, Server, generator, sample, tables
+from lab import BIN, WORK, Noise, Room, Server, generator, sample, sample_once, tables
 from peers import HOSTS_ALLOW, HOSTS_DENY, REFUSED, SERVED, Svc
 
 TINY = str(WORK / "tiny")
@@ -55,13 +55,18 @@ WRAPPED = [n for n in VISITS if SERVICES[VISITS[n][1]].wrapped]
 MANY = {"G%d" % n: n for n in (1, 100, 1000, 9000)}     # so many services in one server
 RELOADS = 50
 HELD = 5000                                             # I: idle children of the server
-NAMES = [*VISITS, *MANY, "I"]
+FLOOD = 100                                             # H: callers at a time
+OTHERS = {
+    "H": "50/s, beside a flood of another service, own limits",
+    "I": "as A, beside %d idle children" % HELD,
+}
+NAMES = [*VISITS, *MANY, *OTHERS]
 
 
 def title(name):
     if name in VISITS:
         return VISITS[name][0]
-    return "%d services" % MANY[name] if name in MANY else "as A, beside %d idle children" % HELD
+    return "%d services" % MANY[name] if name in MANY else OTHERS[name]
 
 
 def splits():
@@ -118,6 +123,8 @@ class Run:
         for n in MANY:
             if n in names:
                 self.many(n, MANY[n])
+        if "H" in names:
+            self.flood()
         if "I" in names:
             self.held()
         return self.results
@@ -194,6 +201,24 @@ class Run:
                 time.sleep(0.002)
         server.settle(len(server.procs), 1.0)
         return (server.cpu() - before) * 1e3 / RELOADS
+
+    def flood(self):
+        """More callers of one service than its limits let in, and what those of another notice of it."""
+        flooded, other = SERVICES["tiny"], Svc(20004, [TINY])
+        flood = ["conn", "-c", str(FLOOD), *HELLO, "-d", "1.2"]
+        for _ in range(self.repeat):
+            for p in random.sample(self.peers, len(self.peers)):
+                server = p.can(other) and self.start(p.limited(), [flooded, other])
+                if not server:
+                    continue
+                try:
+                    crowd = generator(server, flooded, flood, self.client_cpus)
+                    time.sleep(0.15)           # until the limit is met
+                    calls = ["conn", "-r", "50", *HELLO, "-d", "0.8"]
+                    self.put("H", p, sample_once(server, other, calls, self.client_cpus, crowd))
+                finally:
+                    server.stop()
+        self.say("H done")
 
     def held(self):
         tiny, hold = SERVICES["tiny"], SERVICES["hold"]
