@@ -43,6 +43,7 @@ pub const CASES: &[Case] = &[
     )
     .ignored(&[(Xinetd, "who is on both lists is refused")]),
     case("lists_of_defaults", "only_from and no_access take +=, -= and, in defaults, add up", lists_of_defaults),
+    case("part_of_a_list_in_braces_is_removed", "an address in braces is one of several", part_of_braces),
     case("only_from_on_ipv4_callers_of_both", "addr.c: IPv4 callers of an IPv6 socket are IPv4 callers", only_from_on_both),
     case("refused_datagrams", "the sender of the first packet is looked at", refused_datagrams),
     case("refusal_is_logged", "xinetd.log(5): \"FAIL: service-id reason [from=%d.%d.%d.%d]\": address", refusal_is_logged),
@@ -192,6 +193,11 @@ fn lists_of_defaults(lab: &mut Lab) {
     assert_verdicts(&[("127.0.0.2", true), ("127.0.0.3", false), ("127.0.0.4", true), ("127.0.0.5", false)]);
     let plain = |source: &str| tcp_from(source, "127.0.0.1:2002").text().contains(crate::report::END);
     assert!(plain("127.0.0.3:0") && !plain("127.0.0.4:0"));
+}
+
+fn part_of_braces(lab: &mut Lab) {
+    start(lab, "only_from = 127.0.0.{2,3} 127.0.0.4 127.0.0.5\nonly_from -= 127.0.0.2 127.0.0.{4,6}");
+    assert_verdicts(&[("127.0.0.2", false), ("127.0.0.3", true), ("127.0.0.4", false), ("127.0.0.5", true)]);
 }
 
 fn only_from_on_both(lab: &mut Lab) {

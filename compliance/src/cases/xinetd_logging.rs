@@ -6,7 +6,7 @@ use std::net::TcpListener;
 
 use crate::cases::xinetd_conf::{defaults, service, service_without};
 use crate::cases::{Case, case};
-use crate::client::{ask, tcp, udp};
+use crate::client::{ask, tcp, tcp_from, udp};
 use crate::deadline;
 use crate::lab::Lab;
 use crate::server::Server::{UsherdXinetd, Xinetd};
@@ -25,6 +25,11 @@ pub const CASES: &[Case] = &[
         "exit_without_start",
         "EXIT alone: the START line has the id only, SVC_LOGS_ON_SUCCESS()",
         exit_only,
+    ),
+    case(
+        "two_services_of_one_name",
+        "\"By default the service id is the same as the service name\": in the lines of both",
+        two_services_of_one_name,
     ),
     case("duration_counts_seconds", "\"logs the duration of a service session\"", duration),
     case("fail_without_host", "ATTEMPT: \"logs the fact that a failed attempt was made\"", fail_without_host),
@@ -159,6 +164,21 @@ fn duration(lab: &mut Lab) {
     assert!(
         ["EXIT: probed duration=1(sec)", "EXIT: probed duration=2(sec)"].contains(&message.text.as_str())
     );
+}
+
+fn two_services_of_one_name(lab: &mut Lab) {
+    let log =
+        "log_type = SYSLOG daemon\nlog_on_success = HOST\nlog_on_failure = HOST\nno_access = 127.0.0.2\n";
+    let datagrams = format!("{log}socket_type = dgram\nprotocol = udp\nwait = yes\nserver_args = do=obey");
+    lab.start(&[service("probed", 2001, log), service("probed", 2001, &datagrams)].concat());
+    ask(PLACE);
+    lab.syslog.expect("START: probed from=127.0.0.1");
+    assert_eq!(tcp_from("127.0.0.2:0", PLACE).text(), "");
+    lab.syslog.expect("FAIL: probed address from=127.0.0.2");
+    udp(PLACE).send("exit 0");
+    lab.syslog.expect_where("the second start", |message| {
+        message.text == "START: probed from=127.0.0.1" || message.text == "START: probed from=<no address>"
+    });
 }
 
 fn fail_without_host(lab: &mut Lab) {

@@ -51,6 +51,11 @@ pub const CASES: &[Case] = &[
         "\"If the groups attribute is set to \"yes\", then the server is executed with access to the groups that the server's effective UID has access to\"",
         groups,
     ),
+    case(
+        "groups_with_another_group",
+        "set_credentials(): initgroups(3) with the user's own group, whatever group says",
+        groups_with_another_group,
+    ),
     case("umask", "\"Sets the inherited umask for the service. Expects an octal value\"", umask),
     case("usual_umask", "\"xinetd sets its own umask to the previous umask OR'd with 022\"", usual_umask),
     case("nice", "\"determines the server priority\"", nice),
@@ -189,6 +194,11 @@ fn root_has_no_groups_either(lab: &mut Lab) {
 fn groups(lab: &mut Lab) {
     start(lab, "user = alice\ngroups = yes");
     assert_eq!(ids_of(&ask(PLACE)), ("1501 1501 1501 1501", "1501 1501 1501 1501", "1501 1601 1602"));
+}
+
+fn groups_with_another_group(lab: &mut Lab) {
+    start(lab, "user = alice\ngroup = other\ngroups = yes");
+    assert_eq!(ids_of(&ask(PLACE)), ("1501 1501 1501 1501", "1603 1603 1603 1603", "1501 1601 1602"));
 }
 
 fn umask(lab: &mut Lab) {

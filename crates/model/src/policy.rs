@@ -21,6 +21,8 @@ pub struct Policy {
 /// What is logged of a service's callers, in the lines of xinetd.log(5).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceLog {
+    /// The name in the lines, where several services have it and their own are longer.
+    pub name: Option<Arc<str>>,
     /// Where the lines go.
     pub target: LogTarget,
     /// Of those who are served.

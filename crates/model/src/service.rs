@@ -152,6 +152,12 @@ impl Service {
         printable(&self.name)
     }
 
+    /// The name in the lines of xinetd.log(5).
+    pub fn logged_name(&self) -> String {
+        let shared = self.policy.as_ref().and_then(|policy| policy.log.name.as_deref());
+        shared.map_or_else(|| self.display_name(), str::to_owned)
+    }
+
     /// Name and protocol of one of its listeners, as the originals log them: `ftp/tcp6`.
     pub fn label(&self, listener: &Listener) -> String {
         let rpc = if listener.extras().versions.is_some() { "rpc/" } else { "" };

@@ -45,7 +45,7 @@ fn line_as(dialect: DialectName, lines: &str) -> String {
 /// A service on port 9000 that loses nothing.
 fn block(lines: &str) -> String {
     format!(
-        "service it\n{{\n type = UNLISTED\n port = 9000\n socket_type = stream\n wait = no\n user = nobody\n \
+        "service 9000\n{{\n type = UNLISTED\n port = 9000\n socket_type = stream\n wait = no\n user = nobody\n \
          groups = yes\n flags = NOLIBWRAP\n server = /bin/cat\n{lines}\n}}\n"
     )
 }
@@ -75,6 +75,7 @@ fn a_line_is_a_block() {
     assert_eq!(
         text,
         "# ftp, from /etc/inetd.conf:1:1\n\
+         # left out: /etc/inetd.conf:1:38: tty: with groups = yes xinetd keeps the user's own group beside this one\n\
          service ftp\n\
          {\n\
          \tflags           = NAMEINARGS NOLIBWRAP\n\
@@ -90,7 +91,10 @@ fn a_line_is_a_block() {
          \tper_source      = 2\n\
          }\n"
     );
-    assert_eq!((piece.losses, piece.id.as_str()), (vec![], "ftp"));
+    let [loss] = &*piece.losses else { panic!("one loss, not {:?}", piece.losses) };
+    assert_eq!((loss.subject, loss.weight, piece.id.as_str()), (Subject::Groups, Weight::Aside, "ftp"));
+    // The user's own group is no other one.
+    assert_eq!(lost(to_xinetd("ftp stream tcp nowait www-data:www-data /bin/ftpd ftpd\n", Strict)), []);
 }
 
 #[test]
@@ -201,6 +205,11 @@ fn what_nobody_who_calls_would_see_is_left_out_aloud() {
     assert_eq!(
         lost(to_inetd(DialectName::Union, &groups, Strict)),
         [(Subject::Groups, Weight::Aside, "7:9".to_owned())]
+    );
+    let named = block("").replace("service 9000", "service it");
+    assert_eq!(
+        lost(to_inetd(DialectName::Union, &named, Strict)),
+        [(Subject::Name, Weight::Aside, "1:9".to_owned())]
     );
 }
 
@@ -329,11 +338,21 @@ fn what_is_switched_off_stays_off() {
     let (text, piece) = one(to_inetd(DialectName::Union, &off, Lossy));
     assert_eq!((piece.switch, piece.losses.len()), (Switch::Off, 0));
     assert!(text.contains("# it is switched off there\n#<off># 9000\t"), "{text}");
-    let disabled = format!("defaults\n{{\n disabled = it\n}}\n{}", block(""));
+    let disabled = format!("defaults\n{{\n disabled = 9000\n}}\n{}", block(""));
     assert_eq!(one(to_inetd(DialectName::Union, &disabled, Lossy)).1.switch, Switch::Off);
     let netbsd = "2000 off socktype = stream, wait = no, user = root, exec = /bin/x, args = x;\n";
     let (text, piece) = one(to_xinetd(netbsd, Lossy));
     assert!(piece.switch == Switch::Off && text.contains("disable         = yes"), "{text}");
+    // As update-inetd leaves it; what cannot be read behind its mark is a comment.
+    let debian = "#<off># ftp stream tcp nowait root /bin/x x\n#<off># a telnet daemon\n#<off>#\n# ftp too\n";
+    for dialect in DialectName::ORIGINALS.into_iter().chain([DialectName::Union]) {
+        let (tree, diagnostics, sources) = parse_as(dialect, debian.as_bytes(), &mut Files(Vec::new()));
+        assert_eq!((tree.entries.len(), tree.off.len(), diagnostics.len()), (0, 1, 0), "{}", dialect.word());
+        let [piece] = &*convert(&tree, &sources, Target::Xinetd, Strict, &mut Table::default()) else {
+            panic!("one service")
+        };
+        assert!(piece.switch == Switch::Off && piece.losses.is_empty(), "{:?}", piece.losses);
+    }
     // What is wrong behind the word is nobody's concern, as with xinetd.
     assert_eq!(to_inetd(DialectName::Union, "service x\n{\n disable = yes\n}\n", Lossy).0, []);
 }
@@ -346,7 +365,7 @@ fn defaults_are_resolved_into_each_service() {
     );
     let (pieces, sources) = to_inetd(DialectName::Union, &text, Strict);
     let lines: Vec<String> = pieces[0].lines(&sources).collect();
-    let expected = "/etc/xinetd.conf:4:2: it: only_from: inetd.conf cannot say who may call; hosts.allow can; it is \
+    let expected = "/etc/xinetd.conf:4:2: 9000: only_from: inetd.conf cannot say who may call; hosts.allow can; it is \
                     switched off";
     assert_eq!(lines, [expected]);
     let written = String::from_utf8_lossy(&pieces[0].text).into_owned();

@@ -197,7 +197,7 @@ fn user_and_group_can_be_numbers() {
         }
     };
     assert_eq!(identity("user = 12"), (12, 12, vec![]));
-    assert_eq!(identity("user = www-data\n group = 7\n groups = yes"), (33, 7, vec![7, 8]));
+    assert_eq!(identity("user = www-data\n group = 7\n groups = yes"), (33, 7, vec![33, 8]));
 }
 
 #[test]
@@ -672,4 +672,9 @@ fn a_net_is_taken_from_a_list_however_it_is_written() {
         assert_eq!(service.policy, one(&with("only_from = 192.0.2.1")).policy, "{list}");
     }
     assert_eq!(codes(&with("only_from = 10.0.0.0\n only_from -= 10.0.0.1")), ["removes-nothing"]);
+    let left = |lines: &str| one(&with(lines)).policy;
+    let two_go = left("only_from = 10.0.0.1 10.0.0.2 10.0.0.3\n only_from -= 10.0.0.{1,2}");
+    assert_eq!(two_go, left("only_from = 10.0.0.3"));
+    let one_goes = left("only_from = 10.0.0.{1,2,3}\n only_from -= 10.0.0.1 10.0.0.3");
+    assert_eq!(one_goes, left("only_from = 10.0.0.2"));
 }

@@ -23,7 +23,7 @@ impl Signal {
 
 /// Signals that stay as they are: those by which the kernel reports our own faults, and those of job control in a
 /// terminal, which stop and continue a child before its exec as they do us.
-const LEFT_ALONE: [c_int; 11] = [
+const LEFT_ALONE: [c_int; 9] = [
     libc::SIGSEGV,
     libc::SIGBUS,
     libc::SIGILL,
@@ -32,8 +32,6 @@ const LEFT_ALONE: [c_int; 11] = [
     libc::SIGSYS,
     libc::SIGABRT,
     libc::SIGTSTP,
-    libc::SIGTTIN,
-    libc::SIGTTOU,
     libc::SIGCONT,
 ];
 

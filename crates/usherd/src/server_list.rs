@@ -47,7 +47,7 @@ const HELP_WITH_SHOW: &str = "Relevant commands:\n\
 
 fn services(supervisor: &Supervisor) -> String {
     let line = |(state, id, spec): (&ServiceState, ListenerId, &Listener)| {
-        let name = state.service().display_name();
+        let name = state.service().logged_name();
         format!("{name} {} {}\n", protocol(spec), port(supervisor, id, spec))
     };
     let mut lines: Vec<String> = open(supervisor).into_iter().map(line).collect();
@@ -58,7 +58,7 @@ fn services(supervisor: &Supervisor) -> String {
 
 fn available(supervisor: &Supervisor) -> String {
     let line = |(state, id, spec): (&ServiceState, ListenerId, &Listener)| {
-        let name = state.service().display_name();
+        let name = state.service().logged_name();
         let (port, address) = (port(supervisor, id, spec), address(spec));
         format!("{name:<10} {port:<6} {address:<16} {}\n", user(&state.service().task))
     };
@@ -130,7 +130,7 @@ fn servers(supervisor: &Supervisor, now: Tick) -> String {
 
 fn server(supervisor: &Supervisor, pid: Pid, child: &Child, now: Tick) -> String {
     let service = supervisor.service(child.claim.service);
-    let name = service.map_or_else(String::new, |state| state.service().display_name());
+    let name = service.map_or_else(String::new, |state| state.service().logged_name());
     let peer = match child.peer() {
         Some(peer) => format!("{},{}", peer.ip(), peer.port()),
         None => "<no address>,0".to_owned(),

@@ -107,6 +107,8 @@ impl Entry {
 pub struct Attributes {
     /// The name in logs, where it is not the service's.
     pub id: Option<Word>,
+    /// The name in the lines of xinetd.log(5), where other services have it too and `id` was made longer.
+    pub shared_id: Option<Word>,
     /// The port, where it is written.
     pub port: Option<Word>,
     /// Whether the service is not to be looked for in /etc/services or /etc/rpc.
@@ -179,6 +181,7 @@ impl Attributes {
         let flags = &mut self.flags;
         let words = [
             &mut self.id,
+            &mut self.shared_id,
             &mut self.port,
             &mut self.max_load,
             &mut self.banner,

@@ -10,6 +10,7 @@ use usherd_model::config::syntax::{Entry, Tree};
 use usherd_model::config::xinetd::{self, Switch};
 use usherd_model::config::{Defaults, NoIncludes, check};
 use usherd_model::diagnostic::{Diagnostic, Severity};
+use usherd_model::policy::Policy;
 use usherd_model::service::{
     CallerVariables, Extras, Identity, InetAddress, ListenAddress, Origin, RpcAddress, Service, SocketKind,
     Task, Voice,
@@ -158,6 +159,11 @@ fn plain(mut service: Service, lost: &dyn Fn(Subject) -> bool) -> (Service, Vec<
     if lost(Subject::Tables) || lost(Subject::Command) {
         service.wrapped = None;
     }
+    // Whose name is that of others depends on the others.
+    if let Some(policy) = &mut service.policy {
+        policy.log.name = None;
+    }
+    service.policy = service.policy.filter(|policy| **policy != Policy::default());
     if lost(Subject::Talk) || lost(Subject::Callers) {
         service.policy = None;
     }

@@ -40,7 +40,7 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
                 .field("limit", limit.word())
                 .field("peer", peer.map_or_else(String::new, |peer| peer.to_string()))
                 .original(original)
-                .xinetd(xinetd::limit(&names.service(*service), *limit, *pause))
+                .xinetd(xinetd::limit(&names.logged(*service), *limit, *pause))
         }
         Log::LimitEnded { service, limit, lasted, refused } => {
             let name = names.service(*service);
@@ -88,7 +88,7 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
             let peer = start.peer.map_or_else(String::new, |peer| peer.to_string());
             let from = if peer.is_empty() { String::new() } else { format!(" from {peer}") };
             let log = names.log(start.service);
-            let line = xinetd::start(&name, log.success, *pid, start.peer);
+            let line = xinetd::start(&names.logged(start.service), log.success, *pid, start.peer);
             let process = pid.map_or_else(String::new, |pid| format!(", process {}", pid.0));
             Record::new(Level::Info, "connected", format!("{name}: connection{from}{process}"))
                 .field("service", name)
@@ -100,13 +100,17 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
         }
         Log::Failed { listener, reason, peer } => {
             let (name, log) = (names.name_of(*listener), names.log_of(*listener));
-            let line = xinetd::fail(&name, log.failure, *reason, *peer);
+            let line = xinetd::fail(&names.logged_of(*listener), log.failure, *reason, *peer);
             of_caller("refused", names.listener(*listener), name, *peer, line).service_log(log.target)
         }
         Log::Identified { listener, peer, said } => {
             let (name, log) = (names.name_of(*listener), names.log_of(*listener));
             let user = said.as_ref().map(|user| printable(user));
-            let line = xinetd::identified(&name, *peer, user.as_deref().map_err(|why| why.as_str()));
+            let line = xinetd::identified(
+                &names.logged_of(*listener),
+                *peer,
+                user.as_deref().map_err(|why| why.as_str()),
+            );
             of_caller("identified", names.listener(*listener), name, *peer, line).service_log(log.target)
         }
         Log::Sensed { listener, source, time } => {
@@ -128,8 +132,8 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
         Log::Resumed(service) => {
             let name = names.service(*service);
             Record::new(Level::Notice, "resumed", format!("{name}: callers are served again"))
-                .field("service", name.clone())
-                .xinetd(format!("Activating service {name}"))
+                .field("service", name)
+                .xinetd(format!("Activating service {}", names.logged(*service)))
         }
         Log::Disconnected { service, pid, source, exit, lasted } => {
             let name = names.service(*service);
@@ -139,7 +143,7 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
                 None => format!("{name}: session ended after {took}"),
             };
             let log = names.log(*service);
-            let line = xinetd::exit(&name, log.success, *exit, *pid, *lasted);
+            let line = xinetd::exit(&names.logged(*service), log.success, *exit, *pid, *lasted);
             Record::new(Level::Info, "disconnected", text)
                 .field("service", name)
                 .field("peer", source.as_ref().map_or_else(String::new, IpAddr::to_string))
@@ -154,7 +158,7 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
             let peer = caller.map_or_else(String::new, |peer| peer.to_string());
             let from = if peer.is_empty() { String::new() } else { format!(" from {peer}") };
             let log = names.log(*service);
-            let line = xinetd::start(&name, log.success, None, *caller);
+            let line = xinetd::start(&names.logged(*service), log.success, None, *caller);
             Record::new(Level::Info, "connected", format!("{name}: connection{from}, passed on to {target}"))
                 .field("service", name)
                 .field("listener", names.listener(*listener))
@@ -168,7 +172,7 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
             let took = format!("{:.3}s", lasted.as_secs_f64());
             let how = ending_words(*ending);
             let text = format!("{name}: {how} after {took}, in={received}(bytes) out={sent}(bytes)");
-            let line = xinetd::traffic(&name, *received, *sent);
+            let line = xinetd::traffic(&names.logged(*service), *received, *sent);
             Record::new(Level::Info, "disconnected", text)
                 .field("service", name)
                 .field("peer", peer.map_or_else(String::new, |peer| peer.to_string()))
@@ -346,7 +350,7 @@ fn judged(names: Names<'_>, judged: &Judged) -> Record {
             (String::new(), AUTH, line)
         }
         (Voice::Xinetd, Verdict::Allow | Verdict::Deny) => {
-            let name = names.name_of(*listener);
+            let name = names.logged_of(*listener);
             (
                 String::new(),
                 DAEMON,
@@ -440,6 +444,16 @@ impl Names<'_> {
 
     fn name_of(self, id: ListenerId) -> String {
         self.0.service_of(id).map_or_else(|| "?".to_owned(), Service::display_name)
+    }
+
+    /// The name in lines of xinetd's form.
+    fn logged(self, id: ServiceId) -> String {
+        self.0.service(id).map_or_else(|| "?".to_owned(), |state| state.service().logged_name())
+    }
+
+    /// The same of the service of a listener.
+    fn logged_of(self, id: ListenerId) -> String {
+        self.0.service_of(id).map_or_else(|| "?".to_owned(), Service::logged_name)
     }
 
     /// What is logged of a service's callers, and where.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Checker, quoted};
 use crate::config::syntax::{Attributes, Word, Words};
+use crate::diagnostic::printable;
 use crate::numeral;
 use crate::policy::{LogFile, LogOnFailure, LogOnSuccess, LogTarget, ServiceLog};
 
@@ -16,7 +17,8 @@ impl Checker<'_> {
         };
         let success = self.log_on_success(attributes, has_callers);
         let failure = self.log_on_failure(attributes, has_callers);
-        Some(ServiceLog { target: target?, success: success?, failure: failure? })
+        let name = attributes.shared_id.as_ref().map(|id| printable(&id.value).into());
+        Some(ServiceLog { name, target: target?, success: success?, failure: failure? })
     }
 
     fn log_target(&mut self, words: &Words) -> Option<LogTarget> {

@@ -233,8 +233,12 @@ impl Checker<'_> {
         match self.facts.unprivileged_as() {
             None if user.uid == RESOLVER => self.unavailable(owner, Unavailable::Reserved(user.name)),
             None => {
-                let has_groups = attributes.is_none_or(|attributes| attributes.has_groups);
-                let groups = if has_groups { self.facts.groups_of(&user.name, gid) } else { Vec::new() };
+                let groups = match attributes {
+                    None => self.facts.groups_of(&user.name, gid),
+                    // xinetd keeps the user's own group beside the one that is written.
+                    Some(attributes) if attributes.has_groups => self.facts.groups_of(&user.name, user.gid),
+                    Some(_) => Vec::new(),
+                };
                 Identity::User(Arc::new(Credentials { user: user.name, uid: user.uid, gid, groups }))
             }
             Some(own) if own.uid == user.uid && (group.is_none() || gid == own.gid) => Identity::Daemon,

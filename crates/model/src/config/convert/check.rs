@@ -83,6 +83,7 @@ fn said(entry: &Entry) -> Entry {
             words.name = Spanned::new(words.name.value.to_ascii_lowercase().as_slice().into(), span);
         }
         attributes.id = attributes.id.take().filter(|id| id.value != entry.name.value);
+        attributes.shared_id = None;
         let flags = &mut attributes.flags;
         let flags = [&mut flags.sensor, &mut flags.id_only, &mut flags.labeled];
         flags.into_iter().flatten().for_each(|flag| *flag = word(b""));

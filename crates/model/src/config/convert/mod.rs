@@ -17,7 +17,7 @@ pub use self::loss::{Loss, Subject, Weight};
 use super::facts::Facts;
 use super::inetd::{self, DialectName};
 use super::mux;
-use super::syntax::{Entry, LimitWord, Tree, Word, Zero};
+use super::syntax::{Account, Entry, LimitWord, Tree, Word, Zero};
 use super::xinetd::{self, Switch};
 use crate::diagnostic::{printable, shown};
 use crate::source::{Sources, Span};
@@ -213,6 +213,15 @@ fn switched(entry: &Entry, text: Vec<u8>, switch: Switch, target: Target) -> Vec
         // As update-inetd switches lines off, and on.
         (Switch::Off, Target::Inetd(_)) => [b"#<off># ".as_slice(), &text].concat(),
     }
+}
+
+/// The group that is written for a user whose own is another one.
+fn other_group<'a>(account: &'a Account, facts: &mut dyn Facts) -> Option<&'a Word> {
+    let group = account.group.as_ref()?;
+    let text = |word: &'a Word| std::str::from_utf8(&word.value).ok();
+    let own = facts.user(text(&account.user)?).ok()??.gid;
+    let written = facts.group(text(group)?).ok()??;
+    Some(group).filter(|_| own != written)
 }
 
 /// The number that a limit is; `None` when there is no limit, or what holds where nothing is said.

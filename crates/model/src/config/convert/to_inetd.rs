@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 use super::loss::{Losses, Subject, Weight};
-use super::{Converted, limit_number};
+use super::{Converted, limit_number, other_group};
 use crate::config::facts::Facts;
 use crate::config::inetd::Dialect;
 use crate::config::mux;
@@ -63,6 +63,10 @@ pub(super) fn convert(
         losses.add(&entry.owner, Subject::Groups, Weight::Aside, why);
     }
     let (owner, account) = owner(entry, facts, &mut losses);
+    if let Some(group) = other_group(&account, facts).filter(|_| attributes.has_groups) {
+        let why = "an inetd puts this group in the place of the user's own, which xinetd keeps too";
+        losses.add(group, Subject::Groups, Weight::Aside, why);
+    }
     let handover = match entry.handover {
         WaitMeaning::Known(handover) | WaitMeaning::TakenFor(handover) => handover,
         WaitMeaning::Unknown => Handover::Connection,
@@ -171,7 +175,13 @@ fn name(entry: &Entry, attributes: &Attributes, is_rpc: bool, losses: &mut Losse
             losses.add(port, Subject::Name, Weight::Aside, "a port is of no use here");
             (entry.name.clone(), None)
         }
-        Some(port) => (port.clone(), Some(entry.name.clone())),
+        Some(port) => {
+            if entry.program.value != b"internal" && says_id.is_none() && entry.name.value != port.value {
+                let why = "the line has the port in the name's place";
+                losses.add(&entry.name, Subject::Name, Weight::Aside, why);
+            }
+            (port.clone(), Some(entry.name.clone()))
+        }
         None => {
             if attributes.is_unlisted && !is_mux && !is_rpc {
                 let why = "an UNLISTED service without a port is none";

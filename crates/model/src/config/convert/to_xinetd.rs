@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::loss::{Losses, Subject, Weight};
-use super::{Converted, limit_number};
+use super::{Converted, limit_number, other_group};
 use crate::config::facts::{Facts, NoAnswer};
 use crate::config::mux;
 use crate::config::syntax::{
@@ -45,6 +45,10 @@ pub(super) fn convert(entry: &Entry, facts: &mut dyn Facts) -> Converted {
         return Converted { entries: Vec::new(), losses: losses.0 };
     }
     attributes.has_groups = !is_internal || matches!(name.value.as_slice(), b"auth" | b"ident");
+    if let Some(group) = other_group(&account, facts).filter(|_| attributes.has_groups) {
+        let why = "with groups = yes xinetd keeps the user's own group beside this one";
+        losses.add(group, Subject::Groups, Weight::Aside, why);
+    }
     attributes.flags = Flags { no_libwrap: true, ..Flags::default() };
     let limits = limits(entry, &mut losses);
     let is_rpc = matches!(entry.transport, Some(Transport::Rpc { .. }));

@@ -106,6 +106,15 @@ impl<'a> Columns<'a> {
         }
     }
 
+    /// Makes an entry of one that is switched off. What cannot be read is a comment.
+    pub(super) fn read_off(&mut self, line: Line, tree: &mut Tree) {
+        let mut own = Tree::default();
+        let hosts = self.default_hosts.clone();
+        self.read(line, &mut own, &mut Vec::new());
+        self.default_hosts = hosts;
+        tree.off.append(&mut own.entries);
+    }
+
     /// Makes an entry of a definition in NetBSD's second form.
     pub(super) fn read_definition(
         &self,

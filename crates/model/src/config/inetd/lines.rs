@@ -15,6 +15,8 @@ use crate::source::{FileId, Sources, Span, Spanned, Text, offset};
 pub(super) enum Piece {
     /// An entry in columns, or a default address.
     Line(Line),
+    /// An entry in columns that is switched off.
+    Off(Line),
     /// An entry in NetBSD's second form.
     Definition(Box<Definition>),
     /// One that cannot be read, by its name.
@@ -28,7 +30,11 @@ pub(super) enum Piece {
 /// The words of one entry, which may stand on several physical lines. Never empty.
 pub(super) struct Line {
     pub(super) words: Vec<Word>,
+    is_off: bool,
 }
+
+/// How update-inetd(8) begins a line that it switches off. To every original it is a comment.
+const OFF: &[u8] = b"#<off>#";
 
 /// A line of more words is meant as an entry.
 const MOST_OF_A_DIRECTIVE: usize = 3;
@@ -50,6 +56,8 @@ enum Physical {
     Blank,
     /// A comment that begins behind blanks, at this place.
     IndentedComment(usize),
+    /// An entry that is switched off, from its first word to its end.
+    Off(usize, usize),
     /// Words from here on.
     Words,
 }
@@ -74,6 +82,9 @@ impl<'a> Lines<'a> {
             Ok(line) => line,
             Err(name) => return Some(Piece::Broken(name)),
         };
+        if line.is_off {
+            return Some(Piece::Off(line));
+        }
         Some(match line.words.as_slice() {
             [_, state, ..] if self.dialect.netbsd_forms && keys::is_state(state) => {
                 let (definition, end) = keys::read(self.file, &self.text, start, diagnostics);
@@ -120,12 +131,20 @@ impl<'a> Lines<'a> {
                         diagnostics.push(indented_comment(self.span(at, end)));
                     }
                 }
+                Physical::Off(start, end) => {
+                    let mut words = Vec::new();
+                    self.read_words(start, end, &mut words);
+                    if !words.is_empty() {
+                        return Some(Ok(Line { words, is_off: true }));
+                    }
+                }
                 Physical::Words => {
                     if self.text[start..end].contains(&0) {
                         diagnostics.push(nul_byte(self.span(start, end)));
                         has_nul = true;
                     }
-                    let line = line.get_or_insert_with(|| Line { words: Vec::with_capacity(USUAL) });
+                    let line =
+                        line.get_or_insert_with(|| Line { words: Vec::with_capacity(USUAL), is_off: false });
                     self.read_words(start, end, &mut line.words);
                 }
             }
@@ -163,6 +182,10 @@ impl<'a> Lines<'a> {
 
     fn kind(&self, start: usize, end: usize) -> Physical {
         let body = &self.text[start..end];
+        if self.text[start..self.at].starts_with(OFF) {
+            let whole = self.text[start..self.at].trim_ascii_end();
+            return Physical::Off(start + OFF.len(), start + whole.len());
+        }
         match body.iter().position(|byte| !is_blank(byte)) {
             None => Physical::Blank,
             Some(0) if body[0] == b'#' => Physical::Blank,

@@ -263,6 +263,7 @@ impl Reader<'_> {
         while let Some(piece) = lines.piece(self.diagnostics) {
             match piece {
                 Piece::Line(line) => columns.read(line, self.tree, self.diagnostics),
+                Piece::Off(line) => columns.read_off(line, self.tree),
                 Piece::Definition(definition) => {
                     columns.read_definition(*definition, self.tree, self.diagnostics);
                 }

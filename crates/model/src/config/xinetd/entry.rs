@@ -10,7 +10,7 @@ use crate::config::syntax::{
     Account, Attributes, Entry, Families, FileWords, Flags, LimitWord, LimitWords, Numeral, Transport,
     WaitMeaning, Word, Words, Zero, base,
 };
-use crate::diagnostic::{Diagnostic, Place, quoted};
+use crate::diagnostic::{Diagnostic, Place, printable, quoted};
 use crate::process_settings::Resource;
 use crate::service::{Handover, Protocol};
 use crate::source::{Spanned, Text};
@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
         Some(Entry {
             span: self.block.span,
             name,
-            versions: self.settings.word(Attribute::RpcVersion).cloned(),
+            versions: self.settings.word(Attribute::RpcVersion).filter(|_| types.rpc).cloned(),
             hosts: bind.cloned().into_iter().collect(),
             file: FileWords { user: None, group: None, mode: None, default_mode: 0 },
             socket_type,
@@ -135,6 +135,13 @@ impl<'a> Reader<'a> {
         if types.rpc && types.mux {
             let word = self.values(Attribute::Type)[0].clone();
             self.error("bad-type", &word, "an RPC service cannot be behind tcpmux", "one of the two");
+        }
+        for attribute in [Attribute::RpcVersion, Attribute::RpcNumber] {
+            if let (false, Some(setting)) = (types.rpc, self.settings.get(attribute)) {
+                let name = setting.name;
+                let message = format!("{} is for RPC services", printable(&name.value));
+                self.warning("not-rpc", name, &message, "say type = RPC; the line is left out");
+            }
         }
         types
     }
@@ -342,6 +349,7 @@ impl<'a> Reader<'a> {
         Attributes {
             // What is behind tcpmux is known by its own name.
             id: word(Attribute::Id).or_else(|| Some(self.block.head.clone()).filter(|_| types.mux)),
+            shared_id: None,
             port: word(Attribute::Port),
             is_unlisted: types.unlisted,
             has_groups: has_groups.unwrap_or(false),

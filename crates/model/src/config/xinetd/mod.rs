@@ -224,6 +224,7 @@ fn add_to_ids(entries: &mut [Entry], addition: impl Fn(&Entry) -> Option<Text>) 
         {
             let longer = [&*id.value, b"-", &*addition].concat();
             attributes.id = Some(Spanned::new(Text::from(&*longer), entry.name.span));
+            attributes.shared_id.get_or_insert(id);
         }
     }
 }

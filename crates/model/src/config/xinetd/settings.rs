@@ -8,6 +8,7 @@ use super::blocks::{Block, Kind, Line, Operator, error, warning};
 use crate::config::syntax::Word;
 use crate::diagnostic::{Diagnostic, printable};
 use crate::guard::Pattern;
+use crate::source::{Spanned, Text};
 
 /// What is set. There are few of them, so they are looked for one after the other.
 #[derive(Clone, Debug, Default)]
@@ -153,25 +154,39 @@ impl<'a> Settings<'a> {
 
     fn remove(&mut self, line: &Line, form: &Form, diagnostics: &mut Vec<Diagnostic>) {
         let Some(setting) = self.find(form.attribute) else { return };
-        let key = |word: &Word| meaning(word, form.attribute);
-        let there: HashSet<Vec<u8>> = setting.values.iter().map(key).collect();
-        let gone: HashSet<Vec<u8>> = line.values.iter().map(key).collect();
-        setting.values.to_mut().retain(|value| !gone.contains(&key(value)));
-        for value in line.values.iter().filter(|value| !there.contains(&key(value))) {
+        let parts = |word: &Word| parts(word, form.attribute);
+        let there: HashSet<Vec<u8>> = setting.values.iter().flat_map(parts).collect();
+        let gone: HashSet<Vec<u8>> = line.values.iter().flat_map(parts).collect();
+        let mut kept = Vec::with_capacity(setting.values.len());
+        for value in setting.values.iter() {
+            let parts = parts(value);
+            let left: Vec<_> = parts.iter().filter(|part| !gone.contains(*part)).collect();
+            if left.len() == parts.len() {
+                kept.push(value.clone());
+            } else {
+                kept.extend(left.into_iter().map(|part| Spanned::new(Text::from(&**part), value.span)));
+            }
+        }
+        setting.values = Cow::Owned(kept);
+        for value in line.values.iter().filter(|value| parts(value).iter().all(|part| !there.contains(part)))
+        {
             let message = format!("{:?} is not in the list", printable(&value.value));
             diagnostics.push(warning("removes-nothing", value, message));
         }
     }
 }
 
-/// What is the same for two values that mean the same: a net may be written `10.0.0.0` and `10.0.0.0/8`.
-fn meaning(word: &Word, attribute: Attribute) -> Vec<u8> {
+/// What a value of a list stands for, each part as it could be written alone: a net may be written `10.0.0.0` and
+/// `10.0.0.0/8`, and `10.0.{1,2}` is two of them.
+fn parts(word: &Word, attribute: Attribute) -> Vec<Vec<u8>> {
     let is_of_callers = matches!(attribute, Attribute::OnlyFrom | Attribute::NoAccess);
     let patterns = if is_of_callers { Pattern::parse(&word.value).ok() } else { None };
-    match patterns.as_deref() {
-        Some([Pattern::Net(net)]) => net.to_string().into_bytes(),
-        Some(_) | None => word.value.to_ascii_lowercase(),
-    }
+    let net = |pattern: &Pattern| match pattern {
+        Pattern::Net(net) => Some(net.to_string().into_bytes()),
+        Pattern::Name(_) | Pattern::Domain(_) => None,
+    };
+    let nets = patterns.and_then(|patterns| patterns.iter().map(net).collect::<Option<Vec<_>>>());
+    nets.filter(|nets| !nets.is_empty()).unwrap_or_else(|| vec![word.value.to_ascii_lowercase()])
 }
 
 /// Whether each line in `defaults` adds to those before it, and the lines of a service to those.
