@@ -31,10 +31,11 @@ impl Span {
 }
 
 /// Bytes of a file's text, which they share with it, or bytes of their own. A load has some ten words a line: they
-/// cost no memory.
+/// cost no memory but their own.
 #[derive(Clone)]
 pub struct Text {
-    bytes: Rc<[u8]>,
+    /// A thin pointer: words are many, and what is their own is small.
+    bytes: Rc<Box<[u8]>>,
     start: u32,
     end: u32,
 }
@@ -66,7 +67,14 @@ impl Deref for Text {
 
 impl From<&[u8]> for Text {
     fn from(bytes: &[u8]) -> Self {
-        Text { bytes: bytes.into(), start: 0, end: offset(bytes.len()) }
+        Text::from(bytes.to_vec())
+    }
+}
+
+impl From<Vec<u8>> for Text {
+    fn from(bytes: Vec<u8>) -> Self {
+        let end = offset(bytes.len());
+        Text { bytes: Rc::new(bytes.into_boxed_slice()), start: 0, end }
     }
 }
 
@@ -149,7 +157,7 @@ impl Sources {
         let starts =
             text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| offset(at + 1));
         let lines = std::iter::once(0).chain(starts).collect();
-        self.files.push(Source { path: path.into(), text: text.as_slice().into(), lines });
+        self.files.push(Source { path: path.into(), text: text.into(), lines });
         FileId(offset(self.files.len() - 1))
     }
 

@@ -102,13 +102,13 @@ impl Entry {
     }
 }
 
-/// What xinetd.conf can say of a service and no inetd.conf can.
+/// What xinetd.conf can say of a service and no inetd.conf can. What few services say is boxed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     /// The name in logs, where it is not the service's.
     pub id: Option<Word>,
     /// The name in the lines of xinetd.log(5), where other services have it too and `id` was made longer.
-    pub shared_id: Option<Word>,
+    pub shared_id: Option<Box<Word>>,
     /// The port, where it is written.
     pub port: Option<Word>,
     /// Whether the service is not to be looked for in /etc/services or /etc/rpc.
@@ -116,43 +116,43 @@ pub struct Attributes {
     /// Whether the program has all of its user's groups.
     pub has_groups: bool,
     /// Whom the service is for.
-    pub only_from: Option<Words>,
+    pub only_from: Option<Box<Words>>,
     /// Whom it is not for.
-    pub no_access: Option<Words>,
+    pub no_access: Option<Box<Words>>,
     /// When it is there.
-    pub access_times: Option<Words>,
+    pub access_times: Option<Box<Words>>,
     /// The load of the machine from which on nobody is served.
-    pub max_load: Option<Word>,
+    pub max_load: Option<Box<Word>>,
     /// The file that every caller is sent.
-    pub banner: Option<Word>,
+    pub banner: Option<Box<Word>>,
     /// The file that those are sent who are served.
-    pub banner_success: Option<Word>,
+    pub banner_success: Option<Box<Word>>,
     /// The file that those are sent who are not.
-    pub banner_fail: Option<Word>,
+    pub banner_fail: Option<Box<Word>>,
     /// Where the lines about callers go.
-    pub log_type: Option<Words>,
+    pub log_type: Option<Box<Words>>,
     /// What they say of those who are served.
-    pub log_on_success: Option<Words>,
+    pub log_on_success: Option<Box<Words>>,
     /// What they say of those who are not.
-    pub log_on_failure: Option<Words>,
+    pub log_on_failure: Option<Box<Words>>,
     /// The program's priority.
-    pub nice: Option<Word>,
+    pub nice: Option<Box<Word>>,
     /// Its umask.
-    pub umask: Option<Word>,
+    pub umask: Option<Box<Word>>,
     /// Its limits.
     pub resources: Vec<(Resource, Word)>,
     /// Variables that it gets.
-    pub environment: Option<Words>,
+    pub environment: Option<Box<Words>>,
     /// The daemon's own variables that it gets; all of them when this is not written.
-    pub pass_environment: Option<Words>,
+    pub pass_environment: Option<Box<Words>>,
     /// The host and the port that callers are connected to.
-    pub redirect: Option<Words>,
+    pub redirect: Option<Box<Words>>,
     /// What is noted about its port.
     pub flags: Flags,
     /// The name by which hosts.allow and hosts.deny know it.
-    pub libwrap: Option<Word>,
+    pub libwrap: Option<Box<Word>>,
     /// For how long a caller of a sensor is kept out of everything.
-    pub deny_time: Option<Word>,
+    pub deny_time: Option<Box<Word>>,
 }
 
 impl Attributes {
@@ -171,6 +171,7 @@ impl Attributes {
         ]
         .into_iter()
         .flatten()
+        .map(|words| &mut **words)
     }
 
     fn each_word(&mut self, work: &mut dyn FnMut(&mut Word)) {
@@ -179,10 +180,9 @@ impl Attributes {
             words.values.iter_mut().for_each(&mut *work);
         }
         let flags = &mut self.flags;
+        [&mut self.id, &mut self.port].into_iter().flatten().for_each(&mut *work);
         let words = [
-            &mut self.id,
             &mut self.shared_id,
-            &mut self.port,
             &mut self.max_load,
             &mut self.banner,
             &mut self.banner_success,
@@ -195,7 +195,7 @@ impl Attributes {
             &mut flags.id_only,
             &mut flags.labeled,
         ];
-        words.into_iter().flatten().for_each(&mut *work);
+        words.into_iter().flatten().for_each(|word| work(word));
         self.resources.iter_mut().for_each(|(_, word)| work(word));
     }
 }
@@ -219,11 +219,11 @@ pub struct Flags {
     /// hosts.allow and hosts.deny are not asked.
     pub no_libwrap: bool,
     /// Whoever calls it is kept out of everything.
-    pub sensor: Option<Word>,
+    pub sensor: Option<Box<Word>>,
     /// Whoever has no ident answer is refused.
-    pub id_only: Option<Word>,
+    pub id_only: Option<Box<Word>>,
     /// The program gets the SELinux context of its caller.
-    pub labeled: Option<Word>,
+    pub labeled: Option<Box<Word>>,
 }
 
 /// What a protocol word means.

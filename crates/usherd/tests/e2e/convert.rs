@@ -72,6 +72,7 @@ fn what_cannot_be_said_is_said_and_switches_off() {
             errors,
             [
                 "/run/x.conf:3:2: guarded: log_type: inetd.conf cannot say where a service is logged; left out",
+                "/run/x.conf:5:9: guarded: guarded: the line has the port in the name's place; left out",
                 "/run/x.conf:15:2: guarded: only_from: inetd.conf cannot say who may call; hosts.allow can; it is \
                  switched off",
             ]
@@ -81,6 +82,7 @@ fn what_cannot_be_said_is_said_and_switches_off() {
             format!(
                 "# guarded, from /run/x.conf:5:1\n\
                  # left out: /run/x.conf:3:2: log_type: inetd.conf cannot say where a service is logged\n\
+                 # left out: /run/x.conf:5:9: guarded: the line has the port in the name's place\n\
                  # left out: /run/x.conf:15:2: only_from: inetd.conf cannot say who may call; hosts.allow can\n\
                  # and so it is switched off\n\
                  #<off># 2001\tstream\ttcp4\tnowait\t{user}\t/bin/date\tdate\n"

@@ -510,7 +510,7 @@ fn xadmin_reads_no_more_than_a_line_and_waits_for_nobody() {
         echoes(&mut connect(at(3000)), "meanwhile");
         let said = rest(&mut slow);
         assert_eq!(said.matches("Available services:").count(), TIMES);
-        assert_eq!(said.matches("echo-stream-3099").count(), TIMES);
+        assert_eq!(said.matches("echo       3099 ").count(), TIMES);
         daemon.comes_to_rest(before);
     });
 }

@@ -19,9 +19,9 @@ impl Checker<'_> {
         let Some(attributes) = entry.attributes.as_deref() else { return Some(None) };
         let has_callers = kind == Some(SocketKind::Stream) && handover == Some(Handover::Connection);
         let log = self.service_log(attributes, has_callers);
-        let always = self.banner(attributes.banner.as_ref());
-        let success = self.banner(attributes.banner_success.as_ref());
-        let failure = self.banner(attributes.banner_fail.as_ref());
+        let always = self.banner(attributes.banner.as_deref());
+        let success = self.banner(attributes.banner_success.as_deref());
+        let failure = self.banner(attributes.banner_fail.as_deref());
         let banners = Banners { always: always?, success: success?, failure: failure? };
         let guard = self.guard(entry, attributes, kind, handover);
         let policy = Policy { log: log?, banners, guard: guard? };

@@ -86,7 +86,7 @@ fn said(entry: &Entry) -> Entry {
         attributes.shared_id = None;
         let flags = &mut attributes.flags;
         let flags = [&mut flags.sensor, &mut flags.id_only, &mut flags.labeled];
-        flags.into_iter().flatten().for_each(|flag| *flag = word(b""));
+        flags.into_iter().flatten().for_each(|flag| **flag = word(b""));
     }
     entry
 }

@@ -90,28 +90,29 @@ pub(super) fn convert(
 
 fn lost_attributes(attributes: &Attributes, losses: &mut Losses) {
     use Weight::{Aside, Restriction, Whole};
-    let name = |words: &Option<Words>| words.as_ref().map(|words| words.name.clone());
+    let name = |words: &Option<Box<Words>>| words.as_ref().map(|words| words.name.clone());
+    let word = |word: &Option<Box<Word>>| word.as_deref().cloned();
     let flags = &attributes.flags;
     let lost = [
         (name(&attributes.only_from), Subject::Callers, Restriction, "who may call; hosts.allow can"),
         (name(&attributes.no_access), Subject::Callers, Restriction, "who may not call; hosts.deny can"),
         (name(&attributes.access_times), Subject::Callers, Restriction, "when there is a service"),
-        (attributes.max_load.clone(), Subject::Callers, Restriction, "under what load there is a service"),
-        (flags.id_only.clone(), Subject::Callers, Restriction, "that callers have to have an ident answer"),
-        (flags.labeled.clone(), Subject::Process, Restriction, "a context of SELinux"),
-        (attributes.nice.clone(), Subject::Process, Restriction, "a priority"),
-        (attributes.umask.clone(), Subject::Process, Restriction, "a umask"),
+        (word(&attributes.max_load), Subject::Callers, Restriction, "under what load there is a service"),
+        (word(&flags.id_only), Subject::Callers, Restriction, "that callers have to have an ident answer"),
+        (word(&flags.labeled), Subject::Process, Restriction, "a context of SELinux"),
+        (word(&attributes.nice), Subject::Process, Restriction, "a priority"),
+        (word(&attributes.umask), Subject::Process, Restriction, "a umask"),
         (name(&attributes.environment), Subject::Process, Restriction, "variables"),
         (name(&attributes.pass_environment), Subject::Process, Restriction, "which variables are passed on"),
-        (flags.sensor.clone(), Subject::Service, Whole, "a sensor"),
+        (word(&flags.sensor), Subject::Service, Whole, "a sensor"),
         (name(&attributes.redirect), Subject::Service, Whole, "a service of another host"),
-        (attributes.deny_time.clone(), Subject::Callers, Aside, "for how long a sensor keeps callers out"),
+        (word(&attributes.deny_time), Subject::Callers, Aside, "for how long a sensor keeps callers out"),
         (name(&attributes.log_type), Subject::Talk, Aside, "where a service is logged"),
         (name(&attributes.log_on_success), Subject::Talk, Aside, "what is logged of callers"),
         (name(&attributes.log_on_failure), Subject::Talk, Aside, "what is logged of those who are refused"),
-        (attributes.banner.clone(), Subject::Talk, Aside, "a banner"),
-        (attributes.banner_success.clone(), Subject::Talk, Aside, "a banner"),
-        (attributes.banner_fail.clone(), Subject::Talk, Aside, "a banner"),
+        (word(&attributes.banner), Subject::Talk, Aside, "a banner"),
+        (word(&attributes.banner_success), Subject::Talk, Aside, "a banner"),
+        (word(&attributes.banner_fail), Subject::Talk, Aside, "a banner"),
     ];
     for (word, subject, weight, what) in lost {
         losses.add_some(word.as_ref(), subject, weight, &format!("inetd.conf cannot say {what}"));

@@ -135,8 +135,9 @@ impl Blocks {
 
     /// The next piece of the file.
     pub(super) fn piece(&mut self, diagnostics: &mut Vec<Diagnostic>) -> Option<Piece> {
+        let mut words = Vec::new();
         loop {
-            let words = self.line(diagnostics)?;
+            self.line(&mut words, diagnostics)?;
             let [first, rest @ ..] = words.as_slice() else { continue };
             match (keyword(first), rest) {
                 (Some(Keyword::Includes(naming)), [path, ..]) => {
@@ -186,15 +187,16 @@ impl Blocks {
             self.skip();
             return Piece::Broken(kind, head.clone());
         }
-        let mut lines = Vec::new();
+        let mut lines = Vec::with_capacity(USUAL_LINES);
         let mut is_whole = true;
+        let mut words = Vec::new();
         let before_lines = diagnostics.len();
         loop {
             let before = self.at;
-            let Some(words) = self.line(diagnostics) else {
+            if self.line(&mut words, diagnostics).is_none() {
                 diagnostics.push(error("unclosed", head, "the block does not end").expected(CLOSING));
                 return Piece::Broken(kind, known_as(head, &lines));
-            };
+            }
             let Some((first, rest)) = words.split_first() else {
                 is_whole = false;
                 continue;
@@ -246,10 +248,12 @@ impl Blocks {
             }
         }
         let before = self.at;
-        match self.line(diagnostics).as_deref() {
-            Some([brace]) if brace.value == b"{" => true,
+        let mut words = Vec::new();
+        let _ = self.line(&mut words, diagnostics);
+        match words.as_slice() {
+            [brace] if brace.value == b"{" => true,
             found => {
-                let word = found.and_then(<[Word]>::first).unwrap_or(head);
+                let word = found.first().unwrap_or(head);
                 diagnostics.push(
                     error("no-brace", word, "the block does not begin").expected("{ alone on the next line"),
                 );
@@ -261,9 +265,12 @@ impl Blocks {
 
     /// Goes on behind the next closing brace, or where something begins before it.
     fn skip(&mut self) {
+        let mut words = Vec::new();
         loop {
             let before = self.at;
-            let Some(words) = self.line(&mut Vec::new()) else { return };
+            if self.line(&mut words, &mut Vec::new()).is_none() {
+                return;
+            }
             match words.as_slice() {
                 [brace, ..] if brace.value == b"}" => return,
                 words if begins_another(words) => {
@@ -275,8 +282,10 @@ impl Blocks {
         }
     }
 
-    /// The words of the next line that has some; none of one that holds a NUL, which is said.
-    fn line(&mut self, diagnostics: &mut Vec<Diagnostic>) -> Option<Vec<Word>> {
+    /// Reads the words of the next line that has some; none of one that holds a NUL, which is said. `None` when there
+    /// is no such line.
+    fn line(&mut self, words: &mut Vec<Word>, diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
+        words.clear();
         while self.at < self.text.len() {
             let start = self.at;
             let end = self.text[start..].iter().position(|byte| *byte == b'\n');
@@ -295,15 +304,15 @@ impl Blocks {
                 let word = self.word(start, end);
                 diagnostics
                     .push(error("nul-byte", &word, "the line holds a NUL byte").hint("it is left out"));
-                return Some(Vec::new());
+            } else {
+                self.words(start, end, words);
             }
-            return Some(self.words(start, end));
+            return Some(());
         }
         None
     }
 
-    fn words(&self, start: usize, end: usize) -> Vec<Word> {
-        let mut words = Vec::new();
+    fn words(&self, start: usize, end: usize, words: &mut Vec<Word>) {
         let mut at = start;
         while at < end {
             let rest = &self.text[at..end];
@@ -312,7 +321,6 @@ impl Blocks {
             words.push(self.word(at + begin, at + begin + length));
             at += begin + length;
         }
-        words
     }
 
     fn word(&self, start: usize, end: usize) -> Word {
@@ -354,9 +362,11 @@ fn attribute_line(first: &Word, rest: &[Word], diagnostics: &mut Vec<Diagnostic>
             (name, operator, part(first, at + operator.word().len()), values)
         }
     };
-    let values =
-        Some(value).filter(|value| !value.value.is_empty()).into_iter().chain(values.iter().cloned());
-    Some(Line { name, operator, values: values.collect() })
+    // As many as there are: they are kept for a whole load.
+    let mut all = Vec::with_capacity(usize::from(!value.value.is_empty()) + values.len());
+    all.extend(Some(value).filter(|value| !value.value.is_empty()));
+    all.extend_from_slice(values);
+    Some(Line { name, operator, values: all })
 }
 
 /// Where an operator stands in a word, behind a name.
@@ -380,6 +390,9 @@ fn part(word: &Word, start: usize) -> Word {
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
+
+/// Lines of most blocks.
+const USUAL_LINES: usize = 8;
 
 const VERTICAL_TAB: u8 = 0x0b;
 

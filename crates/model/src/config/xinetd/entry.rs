@@ -73,8 +73,8 @@ impl<'a> Reader<'a> {
         let sensor = flags.sensor.clone();
         let transport = self.transport(types);
         let (wait, handover) = self.wait();
-        let server = self.program(types, sensor.as_ref());
-        let owner = self.owner(types, sensor.as_ref());
+        let server = self.program(types, sensor.as_deref());
+        let owner = self.owner(types, sensor.as_deref());
         let limits = self.limits();
         let attributes = self.attributes(types, flags);
         let name = self.name(types);
@@ -154,9 +154,9 @@ impl<'a> Reader<'a> {
                 () if is("nodelay") => flags.no_delay = true,
                 () if is("keepalive") => flags.keep_alive = true,
                 () if is("nolibwrap") => flags.no_libwrap = true,
-                () if is("sensor") => flags.sensor = Some(word.clone()),
-                () if is("idonly") => flags.id_only = Some(word.clone()),
-                () if is("labeled") => flags.labeled = Some(word.clone()),
+                () if is("sensor") => flags.sensor = Some(Box::new(word.clone())),
+                () if is("idonly") => flags.id_only = Some(Box::new(word.clone())),
+                () if is("labeled") => flags.labeled = Some(Box::new(word.clone())),
                 // Looked at elsewhere; all listeners reuse their addresses; a start that fails for want of processes is
                 // not tried again, since the next caller is.
                 () if is("ipv4") || is("ipv6") || is("nameinargs") || is("reuse") || is("noretry") => {}
@@ -343,7 +343,8 @@ impl<'a> Reader<'a> {
             );
         }
         let word = |attribute| self.settings.word(attribute).cloned();
-        let words = |attribute| self.settings.get(attribute).map(words);
+        let rare = |attribute| word(attribute).map(Box::new);
+        let words = |attribute| self.settings.get(attribute).map(words).map(Box::new);
         let resources =
             RESOURCES.iter().filter_map(|(attribute, resource)| Some((*resource, word(*attribute)?)));
         Attributes {
@@ -356,22 +357,22 @@ impl<'a> Reader<'a> {
             only_from: words(Attribute::OnlyFrom),
             no_access: words(Attribute::NoAccess),
             access_times: words(Attribute::AccessTimes),
-            max_load: word(Attribute::MaxLoad),
-            banner: word(Attribute::Banner),
-            banner_success: word(Attribute::BannerSuccess),
-            banner_fail: word(Attribute::BannerFail),
+            max_load: rare(Attribute::MaxLoad),
+            banner: rare(Attribute::Banner),
+            banner_success: rare(Attribute::BannerSuccess),
+            banner_fail: rare(Attribute::BannerFail),
             log_type: words(Attribute::LogType),
             log_on_success: words(Attribute::LogOnSuccess),
             log_on_failure: words(Attribute::LogOnFailure),
-            nice: word(Attribute::Nice),
-            umask: word(Attribute::Umask),
+            nice: rare(Attribute::Nice),
+            umask: rare(Attribute::Umask),
             resources: resources.collect(),
             environment: words(Attribute::Env),
             pass_environment: words(Attribute::Passenv),
             redirect: words(Attribute::Redirect),
             flags,
-            libwrap: word(Attribute::Libwrap),
-            deny_time: word(Attribute::DenyTime),
+            libwrap: rare(Attribute::Libwrap),
+            deny_time: rare(Attribute::DenyTime),
         }
     }
 

@@ -109,8 +109,11 @@ impl Reading {
                 Some(_) | None => tree.broken.push(id.clone()),
             }
         }
-        let ids: HashSet<Text> = entries.iter().map(|entry| entry.id().value.clone()).collect();
-        for mut entry in std::mem::take(&mut self.of_inetd.entries) {
+        let of_inetd = std::mem::take(&mut self.of_inetd.entries);
+        // Mostly there are none.
+        let others = if of_inetd.is_empty() { &[] } else { entries.as_slice() };
+        let ids: HashSet<Text> = others.iter().map(|entry| entry.id().value.clone()).collect();
+        for mut entry in of_inetd {
             entry::of_inetd(&mut entry, &defaults, diagnostics);
             if !choice.is_on(entry.id()) || ids.contains(&entry.id().value) {
                 continue;
@@ -122,7 +125,11 @@ impl Reading {
             }
         }
         tell_apart(&mut entries, diagnostics);
-        tree.entries.append(&mut entries);
+        // They are large: where nothing is in front of them they stay where they are.
+        match tree.entries.is_empty() {
+            true => tree.entries = entries,
+            false => tree.entries.append(&mut entries),
+        }
     }
 
     /// Services that are switched off. Those that cannot be read are said; what else is wrong with them is nobody's
@@ -174,6 +181,9 @@ impl Choice {
     }
 
     fn is_on(&self, id: &Word) -> bool {
+        if self.disabled.is_empty() && self.enabled.is_none() {
+            return true;
+        }
         let id = id.value.to_ascii_lowercase();
         self.enabled.as_ref().is_none_or(|ids| ids.contains(&id)) && !self.disabled.contains(&id)
     }
@@ -182,6 +192,10 @@ impl Choice {
 /// Gives each service an id of its own. Those of one name that say none are told apart by their socket types, as xinetd
 /// does, then by their ports, their addresses and their families; of two that say the same one the first is followed.
 fn tell_apart(entries: &mut Vec<Entry>, diagnostics: &mut Vec<Diagnostic>) {
+    let mut ids = HashSet::with_capacity(entries.len());
+    if entries.iter().all(|entry| ids.insert(&entry.id().value)) {
+        return;
+    }
     let kind = |entry: &Entry| entry.socket_type.value.clone();
     let port = |entry: &Entry| {
         entry.attributes.as_ref().and_then(|attributes| Some(attributes.port.as_ref()?.value.clone()))
@@ -224,7 +238,7 @@ fn add_to_ids(entries: &mut [Entry], addition: impl Fn(&Entry) -> Option<Text>) 
         {
             let longer = [&*id.value, b"-", &*addition].concat();
             attributes.id = Some(Spanned::new(Text::from(&*longer), entry.name.span));
-            attributes.shared_id.get_or_insert(id);
+            attributes.shared_id.get_or_insert(Box::new(id));
         }
     }
 }

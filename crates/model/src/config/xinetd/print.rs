@@ -183,7 +183,7 @@ impl Block {
     }
 
     fn program(&mut self, entry: &Entry, attributes: &Attributes) {
-        self.words("redirect", attributes.redirect.as_ref());
+        self.words("redirect", attributes.redirect.as_deref());
         if entry.program.value == b"internal" {
             return;
         }
@@ -204,25 +204,25 @@ impl Block {
     }
 
     fn attributes(&mut self, attributes: &Attributes) {
-        self.words("only_from", attributes.only_from.as_ref());
-        self.words("no_access", attributes.no_access.as_ref());
-        self.words("access_times", attributes.access_times.as_ref());
-        self.some("max_load", attributes.max_load.as_ref());
-        self.some("deny_time", attributes.deny_time.as_ref());
-        self.some("libwrap", attributes.libwrap.as_ref());
-        self.words("log_type", attributes.log_type.as_ref());
-        self.words("log_on_success", attributes.log_on_success.as_ref());
-        self.words("log_on_failure", attributes.log_on_failure.as_ref());
-        self.some("banner", attributes.banner.as_ref());
-        self.some("banner_success", attributes.banner_success.as_ref());
-        self.some("banner_fail", attributes.banner_fail.as_ref());
-        self.some("nice", attributes.nice.as_ref());
-        self.some("umask", attributes.umask.as_ref());
+        self.words("only_from", attributes.only_from.as_deref());
+        self.words("no_access", attributes.no_access.as_deref());
+        self.words("access_times", attributes.access_times.as_deref());
+        self.some("max_load", attributes.max_load.as_deref());
+        self.some("deny_time", attributes.deny_time.as_deref());
+        self.some("libwrap", attributes.libwrap.as_deref());
+        self.words("log_type", attributes.log_type.as_deref());
+        self.words("log_on_success", attributes.log_on_success.as_deref());
+        self.words("log_on_failure", attributes.log_on_failure.as_deref());
+        self.some("banner", attributes.banner.as_deref());
+        self.some("banner_success", attributes.banner_success.as_deref());
+        self.some("banner_fail", attributes.banner_fail.as_deref());
+        self.some("nice", attributes.nice.as_deref());
+        self.some("umask", attributes.umask.as_deref());
         for (resource, most) in &attributes.resources {
             self.word(attribute(*resource), &most.value);
         }
-        self.words("env", attributes.environment.as_ref());
-        self.words("passenv", attributes.pass_environment.as_ref());
+        self.words("env", attributes.environment.as_deref());
+        self.words("passenv", attributes.pass_environment.as_deref());
     }
 }
 
