@@ -157,8 +157,9 @@ fn convert() -> Command {
         .long_about(
             "Write the services of inetd.conf as xinetd.conf, or the other way round. What the other language cannot say \
              is listed on standard error, with its place, and in comments above the service; a service that would be \
-             more open without it is written switched off. Files that are there are not written over. Ends with status 0 \
-             when nothing is lost, 1 when something is, 78 when a file has errors, which usherd check shows, and 74 when \
+             more open without it is written switched off. What is switched off there, by disable or by update-inetd \
+             (#<off>#), stays so. Files that are there are not written over. Ends with status 0 when nothing is lost, 1 \
+             when something is, 78 when a file has errors, which usherd check shows, and 74 when \
              the answer cannot be written.",
         )
         .arg(
