@@ -193,6 +193,8 @@ impl Sources {
         let start = file.lines[line - 1];
         let end = file.lines.get(line).map_or(file.text.len(), |next| *next as usize - 1);
         let text = file.text.get(start as usize..end).unwrap_or_default();
+        // As Windows ends lines.
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
         Location { path: &file.path, line: offset(line), column: span.start - start + 1, text }
     }
 

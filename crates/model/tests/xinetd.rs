@@ -616,6 +616,8 @@ fn what_is_expected_is_said_in_the_words_of_the_language() {
     assert_eq!(expected(&with("instances = many")), "a number, or UNLIMITED");
     let rpc = with("rpc_number = 300019").replace("UNLISTED\n port = 9000", "RPC UNLISTED");
     assert!(expected(&rpc).starts_with("rpc_version = 1"), "{}", expected(&rpc));
+    let listed = with("").replace("type = UNLISTED\n port = 9000", "");
+    assert!(read(&listed).1[0].hint.ends_with("port = NUMBER and type = UNLISTED"), "{:?}", read(&listed).1);
     let mux = with("").replace("UNLISTED\n port = 9000", "UNLISTED TCPMUX");
     assert!(read(&mux).1[0].hint.contains("INTERNAL"), "{:?}", read(&mux).1);
 }

@@ -127,7 +127,7 @@ fn amanda() {
     let service = one(kept!("amanda"), &[]);
     assert_eq!(address(&service), "*:10080");
     let command = "/usr/lib/amanda/amandad amandad -auth=bsdtcp amdump amindexd amidxtaped";
-    assert_eq!(runs(&service), (34, 6, vec![6], command.to_owned()));
+    assert_eq!(runs(&service), (34, 6, vec![34], command.to_owned()));
 }
 
 #[test]

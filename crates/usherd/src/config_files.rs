@@ -110,6 +110,12 @@ impl ConfigFiles {
                 None => return Some((text, identity)),
                 Some(why) => Problem::Content(why),
             },
+            // Paths are text; what is none has this letter in the place of its own.
+            Err(Problem::System(error))
+                if error.kind() == ErrorKind::NotFound && path.contains(char::REPLACEMENT_CHARACTER) =>
+            {
+                Problem::Content("its name is not in UTF-8; give it another")
+            }
             Err(problem) => problem,
         };
         self.refuse(path, &problem, diagnostics);

@@ -276,7 +276,12 @@ impl Checker<'_> {
         let message = format!("unknown RPC service {}", quoted(name));
         let diagnostic = self.error("unknown-rpc-service", name, message);
         diagnostic.expected = "a program number of 32 bits, or a name that /etc/rpc has".to_owned();
-        diagnostic.hint = "add the name to /etc/rpc, or write the number".to_owned();
+        diagnostic.hint = match entry.attributes {
+            Some(_) => {
+                "add the name to /etc/rpc, or say rpc_number = NUMBER and type = RPC UNLISTED".to_owned()
+            }
+            None => "add the name to /etc/rpc, or write the number".to_owned(),
+        };
         diagnostic.original = format!("{}: unknown rpc service", printable(&name.value));
         None
     }
@@ -398,7 +403,12 @@ impl Checker<'_> {
             let message = format!("unknown service {}", quoted(name));
             let diagnostic = self.error("unknown-service", name, message);
             diagnostic.expected = format!("a port number, or a name that /etc/services has for {protocol}");
-            diagnostic.hint = "add the name to /etc/services, or write the number".to_owned();
+            diagnostic.hint = match entry.attributes {
+                Some(_) => {
+                    "add the name to /etc/services, or say port = NUMBER and type = UNLISTED".to_owned()
+                }
+                None => "add the name to /etc/services, or write the number".to_owned(),
+            };
             diagnostic.original = original();
         }
         port

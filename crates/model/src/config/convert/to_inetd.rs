@@ -46,26 +46,10 @@ pub(super) fn convert(
         true => (entry.program.clone(), internal.into_iter().collect()),
         false => command(entry, attributes, &mut losses),
     };
-    for (flag, is_set) in [("KEEPALIVE", attributes.flags.keep_alive), ("NODELAY", attributes.flags.no_delay)]
-    {
-        if is_set {
-            let why = format!("inetd.conf has no {flag}");
-            losses.add(&entry.name, Subject::SocketOptions, Weight::Aside, why);
-        }
-    }
-    if is_internal && !attributes.flags.no_libwrap {
-        let why = "xinetd asks hosts.allow and hosts.deny for its internal services, an inetd with -W only";
-        losses.add(&entry.name, Subject::Tables, Weight::Restriction, why);
-    }
-    if !is_internal && !attributes.has_groups {
-        let why =
-            "an inetd gives programs all groups of their users, which xinetd does with groups = yes only";
-        losses.add(&entry.owner, Subject::Groups, Weight::Aside, why);
-    }
+    lost_flags(entry, attributes, &mut losses);
     let (owner, account) = owner(entry, facts, &mut losses);
-    if let Some(group) = other_group(&account, facts).filter(|_| attributes.has_groups) {
-        let why = "an inetd puts this group in the place of the user's own, which xinetd keeps too";
-        losses.add(group, Subject::Groups, Weight::Aside, why);
+    if !is_internal {
+        lost_groups(entry, attributes, other_group(&account, facts), &mut losses);
     }
     let handover = match entry.handover {
         WaitMeaning::Known(handover) | WaitMeaning::TakenFor(handover) => handover,
@@ -120,6 +104,32 @@ fn lost_attributes(attributes: &Attributes, losses: &mut Losses) {
     for (resource, most) in &attributes.resources {
         let why = format!("inetd.conf has no {}", xinetd::attribute_of(*resource));
         losses.add(most, Subject::Process, Restriction, why);
+    }
+}
+
+fn lost_flags(entry: &Entry, attributes: &Attributes, losses: &mut Losses) {
+    let flags = &attributes.flags;
+    for (flag, is_set) in [("KEEPALIVE", flags.keep_alive), ("NODELAY", flags.no_delay)] {
+        if is_set {
+            let why = format!("inetd.conf has no {flag}");
+            losses.add(&entry.name, Subject::SocketOptions, Weight::Aside, why);
+        }
+    }
+    if entry.program.value == b"internal" && !flags.no_libwrap {
+        let why = "xinetd asks hosts.allow and hosts.deny for its internal services, an inetd with -W only";
+        losses.add(&entry.name, Subject::Tables, Weight::Restriction, why);
+    }
+}
+
+/// `other`: the group that is written where the user's own is another one.
+fn lost_groups(entry: &Entry, attributes: &Attributes, other: Option<&Word>, losses: &mut Losses) {
+    if !attributes.has_groups {
+        let why =
+            "an inetd gives programs all groups of their users, which xinetd does with groups = yes only";
+        losses.add(&entry.owner, Subject::Groups, Weight::Aside, why);
+    } else if let Some(group) = other {
+        let why = "an inetd puts this group in the place of the user's own, which xinetd keeps too";
+        losses.add(group, Subject::Groups, Weight::Aside, why);
     }
 }
 
