@@ -532,13 +532,16 @@ impl Supervisor {
     }
 }
 
-/// Why a built-in cannot do what a rule wants: it has no process of the caller's own. What is left has no meaning without one.
+/// Why a service without a program cannot do what a rule wants: there is no process of the caller's own. What is left has no
+/// meaning without one.
 fn why_not(effect: &Effect) -> Option<&'static str> {
     match effect {
         Effect::Spawn(_) | Effect::Aclexec(_) | Effect::Twist(_) | Effect::Banners(_) => {
-            Some("a built-in runs no commands")
+            Some("a service without a program runs no commands")
         }
-        Effect::User(_) | Effect::Group(_) => Some("a built-in has no user that could be another"),
+        Effect::User(_) | Effect::Group(_) => {
+            Some("a service without a program has no user that could be another")
+        }
         Effect::Setenv(..) | Effect::KeepAlive | Effect::Linger(_) | Effect::Nice(_) | Effect::Umask(_) => {
             None
         }

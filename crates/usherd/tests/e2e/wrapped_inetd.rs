@@ -182,10 +182,11 @@ fn a_rule_that_a_built_in_cannot_follow_refuses() {
         let inetd = Inetd::start(&["-W"], config, &syslog);
         assert_eq!([1, 2, 3, 4].map(|last| is_echoed(2007, last)), [true, false, false, false]);
         assert!(!fs::exists("/run/spawned").expect("the folder is there"));
-        syslog.wait_for("error: /etc/hosts.allow, line 2: a built-in runs no commands");
+        syslog.wait_for("error: /etc/hosts.allow, line 2: a service without a program runs no commands");
         for line in [3, 4] {
-            let line =
-                format!("error: /etc/hosts.allow, line {line}: a built-in has no user that could be another");
+            let line = format!(
+                "error: /etc/hosts.allow, line {line}: a service without a program has no user that could be another"
+            );
             syslog.wait_for(&line);
         }
         assert_eq!(ask_by_datagram(at(2008), "hello"), "hello");
