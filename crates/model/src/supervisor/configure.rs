@@ -62,15 +62,14 @@ impl Supervisor {
             actions.push(Action::Discard(id));
             if let Some(state) = self.services.get_mut(id) {
                 state.listeners = Box::default();
-                if state.usage.running() == 0 {
-                    self.services.remove(id);
+                if state.is_over() {
+                    self.over.push(id);
                 }
             }
         }
         self.recount();
         self.behind_tcpmux = self.behind_tcpmux();
-        self.builtin_ports =
-            self.services.iter().flat_map(|(_, state)| builtin_ports(&state.service)).collect();
+        self.builtin_ports = self.services().flat_map(|(_, state)| builtin_ports(&state.service)).collect();
         actions.push(Action::Log(Log::Configured(changes)));
         actions.push(Action::Ready);
     }

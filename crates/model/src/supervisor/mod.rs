@@ -121,6 +121,8 @@ pub struct Supervisor {
     is_configured: bool,
     files: Vec<String>,
     services: Slots<ServiceState>,
+    /// Services that are over. They go with the next event: what was said of them with this one has their names.
+    over: Vec<ServiceId>,
     listeners: Slots<ListenerState>,
     /// Ports on which built-ins answer datagrams.
     builtin_ports: BTreeSet<u16>,
@@ -158,6 +160,7 @@ impl Supervisor {
             is_configured: false,
             files: Vec::new(),
             services: Slots::default(),
+            over: Vec::new(),
             listeners: Slots::default(),
             builtin_ports: BTreeSet::new(),
             behind_tcpmux: BTreeMap::new(),
@@ -180,6 +183,9 @@ impl Supervisor {
 
     /// Takes one event and adds what is to be done to `actions`.
     pub fn handle(&mut self, event: Event, now: Tick, actions: &mut Vec<Action>) {
+        while let Some(id) = self.over.pop() {
+            self.services.remove(id);
+        }
         self.take(event, now, actions);
         self.offer_room(actions);
     }
@@ -294,7 +300,7 @@ impl Supervisor {
 
     /// All services.
     pub fn services(&self) -> impl Iterator<Item = (ServiceId, &ServiceState)> {
-        self.services.iter()
+        self.services.iter().filter(|(_, state)| !state.is_over())
     }
 
     /// All listeners.
@@ -723,8 +729,8 @@ impl Supervisor {
         let id = claim.service;
         let Some(state) = self.services.get_mut(id) else { return };
         self.admission.end(claim, &state.service.limits, &mut state.usage);
-        if state.listeners.is_empty() && state.usage.running() == 0 {
-            self.services.remove(id);
+        if state.is_over() {
+            self.over.push(id);
         } else if state.troubles.as_mut().is_some_and(|troubles| std::mem::take(&mut troubles.waiting)) {
             self.resume_waiting(id, actions);
         }
@@ -894,6 +900,11 @@ impl ServiceState {
     /// Its listeners; none when it is configured no longer and only its programs are left.
     pub fn listeners(&self) -> &[ListenerId] {
         &self.listeners
+    }
+
+    /// Whether it is configured no longer, and nothing of it runs.
+    fn is_over(&self) -> bool {
+        self.listeners.is_empty() && self.usage.running() == 0
     }
 
     /// What it has in use.

@@ -28,7 +28,7 @@ use usherd_model::service::{
 };
 use usherd_model::slots::Key;
 use usherd_model::source::{FileId, Sources};
-use usherd_model::supervisor::{ListenerId, LookupId, Settings, Supervisor};
+use usherd_model::supervisor::{ListenerId, LookupId, ServiceId, Settings, Supervisor};
 use usherd_model::tcpmux::Request;
 use usherd_model::time::Tick;
 
@@ -669,9 +669,45 @@ impl World {
             Action::Load => self.loads += 1,
             Action::Register(tidings) => return self.register(tidings),
             Action::Exit => self.exited = true,
-            Action::Log(log) => self.logs.push(log),
+            Action::Log(log) => {
+                let service = service_of(&log);
+                assert!(service.is_none_or(|id| self.core.service(id).is_some()), "nobody's: {log:?}");
+                self.logs.push(log);
+            }
             Action::Adjust(_) | Action::Discard(_) | Action::Ready => {}
         }
         None
+    }
+}
+
+/// Whom an entry of the log speaks of: a name that is needed to say it.
+fn service_of(log: &Log) -> Option<ServiceId> {
+    match log {
+        Log::LimitBegan { service, .. }
+        | Log::LimitEnded { service, .. }
+        | Log::StartFailed { service, .. }
+        | Log::Disconnected { service, .. }
+        | Log::Redirected { service, .. }
+        | Log::RedirectEnded { service, .. } => Some(*service),
+        Log::StartRecovered(service) | Log::Resumed(service) | Log::WaitServerFailed(service, _) => {
+            Some(*service)
+        }
+        Log::Connected(start, _) => Some(start.service),
+        Log::Judged(_)
+        | Log::IpOptions { .. }
+        | Log::Remarked(_)
+        | Log::TablesNotRead(_)
+        | Log::Failed { .. }
+        | Log::Identified { .. }
+        | Log::Sensed { .. }
+        | Log::NotOpened(..)
+        | Log::OpenedAtLast(_)
+        | Log::NotRegistered(..)
+        | Log::RegisteredAtLast(_)
+        | Log::AcceptFailed(..)
+        | Log::Configured(_)
+        | Log::LoadFailed(_)
+        | Log::Kept { .. }
+        | Log::KeptAll { .. } => None,
     }
 }

@@ -124,6 +124,28 @@ fn starts_ends_and_failures_have_the_lines_of_the_original() {
 }
 
 #[test]
+fn what_a_service_that_is_gone_leaves_is_logged_when_it_ends() {
+    sandbox::run(|| {
+        let log = format!("\tlog_type = FILE {SERVICES}\n\tlog_on_success = HOST EXIT TRAFFIC\n");
+        let stays = service("stays", 2001, "echo", "");
+        let redirect = format!(
+            "service redirect\n{{\n\ttype = UNLISTED\n\tport = 2003\n\tsocket_type = stream\n\twait = no\n\
+             \tredirect = 127.0.0.1 2001\n{log}}}\n"
+        );
+        let daemon = start(&(stays.clone() + &service("goes", 2002, "echo", &log) + &redirect), &[]);
+        let mut sessions = [2002, 2003].map(|port| connect(at(port)));
+        sessions.iter_mut().for_each(|session| echoes(session, "hello"));
+        fs::write(CONFIG, stays).expect("write");
+        daemon.signal(Signal::HUP);
+        wait_for(LOG, "Reconfigured: new=0 old=1 dropped=2 (services)");
+        drop(sessions);
+        wait_for(SERVICES, "EXIT: goes status=");
+        wait_for(SERVICES, "TRAFFIC: redirect in=5(bytes) out=5(bytes)");
+        assert_eq!(lines().len(), 5, "{:?}", lines());
+    });
+}
+
+#[test]
 fn who_is_denied_behind_tcpmux_is_denied_after_a_reset_too() {
     sandbox::run(|| {
         let mux = "service tcpmux\n{\n\ttype = INTERNAL UNLISTED\n\tport = 2001\n\tsocket_type = stream\n\twait = no\n}\n";
