@@ -284,8 +284,8 @@ impl Supervisor {
         judgment.user = Some(said.is_ok());
         let Start { listener, peer, .. } = judgment.start;
         let is_insisted = self.guard(listener).is_some_and(|guard| guard.id_only);
-        // Who need not say it and does not is nothing to speak of.
-        if said.is_ok() || is_insisted {
+        // Who need not say it and does not is nothing to speak of; nor who has called what is gone by now.
+        if (said.is_ok() || is_insisted) && self.policy(listener).is_some() {
             actions.push(Action::Log(Log::Identified { listener, peer, said }));
         }
     }
