@@ -65,15 +65,23 @@ struct Types {
     mux_plus: bool,
 }
 
+/// What flags say besides those that stay flags.
+#[derive(Clone, Copy, Debug, Default)]
+struct Meant {
+    v4: bool,
+    v6: bool,
+    name_in_args: bool,
+}
+
 impl<'a> Reader<'a> {
     /// `None` when something is missing that an entry must have.
     fn entry(&mut self) -> Option<Entry> {
         let types = self.types();
-        let flags = self.flags();
+        let (flags, meant) = self.flags();
         let sensor = flags.sensor.clone();
-        let transport = self.transport(types);
+        let transport = self.transport(types, meant);
         let (wait, handover) = self.wait();
-        let server = self.program(types, sensor.as_deref());
+        let server = self.program(types, meant, sensor.as_deref());
         let owner = self.owner(types, sensor.as_deref());
         let limits = self.limits();
         let attributes = self.attributes(types, flags);
@@ -146,8 +154,8 @@ impl<'a> Reader<'a> {
         types
     }
 
-    fn flags(&mut self) -> Flags {
-        let mut flags = Flags::default();
+    fn flags(&mut self) -> (Flags, Meant) {
+        let (mut flags, mut meant) = (Flags::default(), Meant::default());
         for word in self.values(Attribute::Flags) {
             let is = |name: &str| word.value.eq_ignore_ascii_case(name.as_bytes());
             match () {
@@ -157,9 +165,12 @@ impl<'a> Reader<'a> {
                 () if is("sensor") => flags.sensor = Some(Box::new(word.clone())),
                 () if is("idonly") => flags.id_only = Some(Box::new(word.clone())),
                 () if is("labeled") => flags.labeled = Some(Box::new(word.clone())),
-                // Looked at elsewhere; all listeners reuse their addresses; a start that fails for want of processes is
-                // not tried again, since the next caller is.
-                () if is("ipv4") || is("ipv6") || is("nameinargs") || is("reuse") || is("noretry") => {}
+                () if is("ipv4") => meant.v4 = true,
+                () if is("ipv6") => meant.v6 = true,
+                () if is("nameinargs") => meant.name_in_args = true,
+                // All listeners reuse their addresses; a start that fails for want of processes is not tried again,
+                // since the next caller is.
+                () if is("reuse") || is("noretry") => {}
                 () if is("intercept") => self.warning(
                     "flag-intercept",
                     word,
@@ -174,18 +185,11 @@ impl<'a> Reader<'a> {
                 ),
             }
         }
-        flags
-    }
-
-    fn has_flag(&self, name: &str) -> bool {
-        let flags = self.settings.get(Attribute::Flags);
-        flags.is_some_and(|flags| {
-            flags.values.iter().any(|word| word.value.eq_ignore_ascii_case(name.as_bytes()))
-        })
+        (flags, meant)
     }
 
     /// Type and protocol; each of the two says what the other is.
-    fn transport(&mut self, types: Types) -> Option<(Word, Word, Transport)> {
+    fn transport(&mut self, types: Types, meant: Meant) -> Option<(Word, Word, Transport)> {
         let lower = |word: &Word| Spanned::new(Text::from(&*word.value.to_ascii_lowercase()), word.span);
         let socket_type = self.settings.word(Attribute::SocketType).map(lower);
         let protocol = self.settings.word(Attribute::Protocol).map(lower);
@@ -221,7 +225,7 @@ impl<'a> Reader<'a> {
             }
         };
         let word = if is_udp { "udp" } else { "tcp" };
-        let families = self.families(is_udp);
+        let families = self.families(is_udp, meant);
         let transport = if types.rpc {
             Transport::Rpc { protocol: word, families }
         } else {
@@ -231,10 +235,10 @@ impl<'a> Reader<'a> {
     }
 
     /// As xinetd does: both families on one socket, unless a flag or the address says otherwise.
-    fn families(&mut self, is_udp: bool) -> Families {
+    fn families(&mut self, is_udp: bool, meant: Meant) -> Families {
         let protocol = if is_udp { Protocol::Udp } else { Protocol::Tcp };
         let v6_only = self.flag_word(Attribute::V6only).unwrap_or(false);
-        match (self.has_flag("ipv4"), self.has_flag("ipv6")) {
+        match (meant.v4, meant.v6) {
             (true, true) => {
                 if let Some(word) = self.values(Attribute::Flags).first() {
                     self.error(
@@ -267,7 +271,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The program and its arguments.
-    fn program(&mut self, types: Types, sensor: Option<&Word>) -> Option<(Word, Vec<Word>)> {
+    fn program(&mut self, types: Types, meant: Meant, sensor: Option<&Word>) -> Option<(Word, Vec<Word>)> {
         let internal = |word: &Word| Spanned::new(Text::from(b"internal".as_slice()), word.span);
         if let Some(sensor) = sensor {
             let discard = Spanned::new(Text::from(b"discard".as_slice()), sensor.span);
@@ -285,7 +289,7 @@ impl<'a> Reader<'a> {
             return None;
         };
         let mut arguments = self.values(Attribute::ServerArgs).to_vec();
-        if !self.has_flag("nameinargs") {
+        if !meant.name_in_args {
             arguments.insert(0, Spanned::new(base(&server.value).into(), server.span));
         } else if arguments.is_empty() {
             let message =
