@@ -115,7 +115,7 @@ class Server:
         self.v1 = CGROUP_V1.is_dir()
         self.cgroup = (CGROUP_V1 if self.v1 else CGROUP_V2) / ("usherd-bench-%d-%d" % (os.getpid(), Server.count))
         self.cgroup.mkdir()
-        self.procs, self.mains = [], []
+        self.procs, self.mains, self.files = [], [], {}
 
         def child():
             (self.cgroup / "cgroup.procs").write_text("0")
@@ -139,9 +139,16 @@ class Server:
             raise
 
     def configure(self, services):
-        new = self.work / "conf.new"
-        new.write_text(self.peer.conf(services))
-        new.rename(self.work / "conf")
+        files = self.peer.files(services, self.work)
+        for name, text in files.items():
+            if self.files.get(name) != text:
+                (self.work / name).parent.mkdir(exist_ok=True)
+                new = self.work / (name + ".new")
+                new.write_text(text)
+                new.rename(self.work / name)
+        for name in self.files.keys() - files.keys():
+            (self.work / name).unlink()
+        self.files = files
 
     def pids(self):
         return [int(x) for x in (self.cgroup / "cgroup.procs").read_text().split()]

@@ -90,11 +90,24 @@ def inetd_conf(services):
     return "".join(lines)
 
 
+# So many services of xinetd have files of their own.
+MANY = 100
 UNLIMITED = "defaults\n{\n instances = UNLIMITED\n per_source = UNLIMITED\n cps = 0 0\n}\n"
 
 
 def xinetd_conf(services, defaults=UNLIMITED):
     text = [defaults]
+    return "".join(text + xinetd_blocks(services))
+
+
+def xinetd_files(services, work):
+    """as packages have it: a file for each service"""
+    files = {"xinetd.d/s%d" % i: block for i, block in enumerate(xinetd_blocks(services))}
+    return {"conf": "%sincludedir %s/xinetd.d\n" % (UNLIMITED, work), **files}
+
+
+def xinetd_blocks(services):
+    text = []
     for i, s in enumerate(services):
         if s.target:
             what = " type = UNLISTED\n port = %d\n redirect = 127.0.0.1 %d\n" % (s.port, s.target)
@@ -106,7 +119,7 @@ def xinetd_conf(services, defaults=UNLIMITED):
         text.append("service %s\n{\n id = s%d\n%s socket_type = %s\n protocol = %s\n wait = %s\n user = %s\n}\n" % (
             s.builtin or "s%d" % i, i, what, "dgram" if s.proto == "udp" else "stream", s.proto,
             "yes" if s.proto == "udp" else "no", s.user))
-    return "".join(text)
+    return text
 
 
 def rlinetd_conf(services):
@@ -141,6 +154,12 @@ class Peer:
         if self.conf is xinetd_conf:
             other.conf = functools.partial(xinetd_conf, defaults="")
         return other
+
+    def files(self, services, work):
+        """its configuration: texts by their names in `work`"""
+        if self.conf is xinetd_conf and len(services) >= MANY:
+            return xinetd_files(services, work)
+        return {"conf": self.conf(services)}
 
     def there(self):
         return os.access(self.program, os.X_OK)

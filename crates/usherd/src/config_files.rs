@@ -5,11 +5,10 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs::{DirEntry, File, metadata, read_dir};
+use std::fs::{DirEntry, File, read_dir};
 use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use glob::{MatchOptions, Pattern, glob_with};
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
@@ -25,10 +24,13 @@ use crate::errno;
 pub struct ConfigFiles {
     /// Files and folders that could not be read.
     pub unreadable: Vec<String>,
-    /// Device and inode of each file that was read: a file has many names.
-    identities: HashMap<FileId, (u64, u64)>,
+    /// Which file each of those is that were read.
+    identities: HashMap<FileId, Identity>,
     included: usize,
 }
+
+/// Device and inode: a file has many names.
+type Identity = (u64, u64);
 
 /// So many files can be included in one load. A pattern that means more is a mistake.
 const MOST_INCLUDED: usize = 10_000;
@@ -89,7 +91,17 @@ impl ConfigFiles {
         sources: &mut Sources,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<FileId> {
-        let (mut text, identity) = self.text_of(path, diagnostics)?;
+        let found = self.text_of(path, diagnostics)?;
+        Some(self.add(path, found, sources, diagnostics))
+    }
+
+    fn add(
+        &mut self,
+        path: &str,
+        (mut text, identity): (Vec<u8>, Identity),
+        sources: &mut Sources,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> FileId {
         if text.starts_with(BYTE_ORDER_MARK) {
             text.drain(..BYTE_ORDER_MARK.len());
             let message = "the file begins with a byte order mark";
@@ -101,25 +113,11 @@ impl ConfigFiles {
         }
         let file = sources.add(path, text);
         self.identities.insert(file, identity);
-        Some(file)
+        file
     }
 
-    fn text_of(&mut self, path: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<(Vec<u8>, (u64, u64))> {
-        let problem = match text_and_identity(Path::new(path)) {
-            Ok((text, identity)) => match not_text(&text) {
-                None => return Some((text, identity)),
-                Some(why) => Problem::Content(why),
-            },
-            // Paths are text; what is none has this letter in the place of its own.
-            Err(Problem::System(error))
-                if error.kind() == ErrorKind::NotFound && path.contains(char::REPLACEMENT_CHARACTER) =>
-            {
-                Problem::Content("its name is not in UTF-8; give it another")
-            }
-            Err(problem) => problem,
-        };
-        self.refuse(path, &problem, diagnostics);
-        None
+    fn text_of(&mut self, path: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<(Vec<u8>, Identity)> {
+        configuration(path).map_err(|problem| self.refuse(path, &problem, diagnostics)).ok()
     }
 
     fn refuse(&mut self, path: &str, problem: &Problem, diagnostics: &mut Vec<Diagnostic>) {
@@ -179,10 +177,11 @@ impl ConfigFiles {
                 return Vec::new();
             }
         };
-        let mut names: Vec<OsString> = entries.iter().map(DirEntry::file_name).collect();
-        names.sort();
+        let mut names: Vec<(OsString, DirEntry)> =
+            entries.into_iter().map(|entry| (entry.file_name(), entry)).collect();
+        names.sort_by(|(one, _), (other, _)| one.cmp(other));
         let mut left_out = Vec::new();
-        names.retain(|name| {
+        names.retain(|(name, _)| {
             let is_left_out = name.as_bytes().contains(&b'.') || name.as_bytes().ends_with(b"~");
             // Hidden files are not meant to be seen.
             if is_left_out && !name.as_bytes().starts_with(b".") && left_out.len() < SHOWN {
@@ -197,13 +196,14 @@ impl ConfigFiles {
                     .hint("rename those that are meant, as xinetd wants it"),
             );
         }
-        let paths = names.into_iter().map(|name| Path::new(folder).join(name));
-        // Folders are none of ours; what is gone by now was not there. A link to nowhere is there, and somebody meant it.
-        let is_file = |path: &PathBuf| match metadata(path) {
-            Ok(found) => !found.is_dir(),
-            Err(_) => path.symlink_metadata().is_ok(),
+        // Folders are none of ours. Mostly the entry says what it is, and needs no look.
+        let is_file = |(_, entry): &(OsString, DirEntry)| match entry.file_type() {
+            Ok(kind) if kind.is_file() => true,
+            Ok(kind) if kind.is_dir() => false,
+            Ok(_) | Err(_) => !entry.path().is_dir(),
         };
-        paths.filter(is_file).map(|path| path.to_string_lossy().into_owned()).collect()
+        let files = names.into_iter().filter(is_file);
+        files.map(|(_, entry)| entry.path().to_string_lossy().into_owned()).collect()
     }
 
     /// The paths that a pattern means, in the order of their names; a name without wildcards means itself.
@@ -248,15 +248,20 @@ impl Includes for ConfigFiles {
                 break;
             }
             self.included += 1;
-            let identity = metadata(&path).map(|found| (found.dev(), found.ino())).ok();
-            let is_read =
-                |file: &FileId| identity.is_some() && self.identities.get(file).copied() == identity;
-            if chain.iter().any(is_read) {
+            let found = match configuration(&path) {
+                Ok(found) => found,
+                Err(problem) if naming == Naming::Folder && problem.is_gone(&path) => continue,
+                Err(problem) => {
+                    self.refuse(&path, &problem, diagnostics);
+                    continue;
+                }
+            };
+            if chain.iter().any(|file| self.identities.get(file) == Some(&found.1)) {
                 let message = format!("{path} is being read already, and is left out here");
                 diagnostics.push(Diagnostic::warning("include-ring", place(), message));
                 continue;
             }
-            files.extend(self.read(&path, sources, diagnostics));
+            files.push(self.add(&path, found, sources, diagnostics));
         }
         files
     }
@@ -336,6 +341,15 @@ pub enum Problem {
 }
 
 impl Problem {
+    fn is_not_found(&self) -> bool {
+        matches!(self, Problem::System(error) if error.kind() == ErrorKind::NotFound)
+    }
+
+    /// Whether a file that was listed is not there any more. A link to nowhere is, and somebody meant it.
+    fn is_gone(&self, path: &str) -> bool {
+        self.is_not_found() && Path::new(path).symlink_metadata().is_err()
+    }
+
     /// For people.
     pub fn words(&self) -> String {
         match self {
@@ -355,8 +369,23 @@ pub fn text(path: &Path) -> Result<Vec<u8>, Problem> {
     text_and_identity(path).map(|(text, _)| text)
 }
 
+/// The text of a configuration file.
+fn configuration(path: &str) -> Result<(Vec<u8>, Identity), Problem> {
+    match text_and_identity(Path::new(path)) {
+        Ok((text, identity)) => match not_text(&text) {
+            None => Ok((text, identity)),
+            Some(why) => Err(Problem::Content(why)),
+        },
+        // Paths are text; what is none has this letter in the place of its own.
+        Err(problem) if problem.is_not_found() && path.contains(char::REPLACEMENT_CHARACTER) => {
+            Err(Problem::Content("its name is not in UTF-8; give it another"))
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
 /// A file's text, with its device and inode.
-fn text_and_identity(path: &Path) -> Result<(Vec<u8>, (u64, u64)), Problem> {
+fn text_and_identity(path: &Path) -> Result<(Vec<u8>, Identity), Problem> {
     // Without waiting for the other end of a pipe, and without making a terminal ours.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = open(path, flags, Mode::empty()).map_err(|error| Problem::System(error.into()))?;
@@ -368,7 +397,9 @@ fn text_and_identity(path: &Path) -> Result<(Vec<u8>, (u64, u64)), Problem> {
     if kind != FileType::RegularFile {
         return Err(Problem::Content("it is not a file but a device, a pipe or a socket"));
     }
-    let mut text = Vec::new();
+    // In one piece, and with room for the end of the file to be seen.
+    let size = usize::try_from(found.st_size).unwrap_or_default().min(MAX_TEXT);
+    let mut text = Vec::with_capacity(size + 1);
     let limit = u64::try_from(MAX_TEXT + 1).unwrap_or(u64::MAX);
     File::from(file).take(limit).read_to_end(&mut text).map_err(Problem::System)?;
     if text.len() > MAX_TEXT {
