@@ -93,6 +93,7 @@ pub const CASES: &[Case] = &[
     case("unclosed_block", "parse_entry(): \"incomplete entry\": the last block is left out", unclosed_block),
     case("a_program_that_is_not_there_yet", "the program is looked for when somebody calls", program_not_there)
         .ignored(&[(Xinetd, "a program that is missing when the file is read costs the service")]),
+    case("first_of_two_on_a_socket", "activate_service(): \"bind failed\": the second does not start", first_of_two),
     case("duplicate_ids", "\"This attribute is used to uniquely identify a service\": the second is left out", duplicate_ids)
         .ignored(&[(Xinetd, "both are served")]),
     case("limit_with_too_many_values", "a limit that cannot be read is no reason to serve without one", too_many_values)
@@ -449,6 +450,16 @@ fn program_not_there(lab: &mut Lab) {
     lab.start(&service("probed", 2001, "server = /srv/later/probe"));
     std::os::unix::fs::symlink("/srv", "/srv/later").expect("/srv is ours");
     ask(PLACE);
+}
+
+fn first_of_two(lab: &mut Lab) {
+    let guarded = service("guarded", 2001, "no_access = 127.0.0.1");
+    let open = service("open", 2001, "server_args = open");
+    lab.start(&format!("{guarded}{open}{}", other()));
+    ask(OTHER);
+    assert_eq!(tcp(PLACE).text(), "");
+    lab.reload(&format!("{open}{guarded}"));
+    deadline::wait_until("the first one is another", || tcp(PLACE).text().contains("open"));
 }
 
 fn duplicate_ids(lab: &mut Lab) {

@@ -76,6 +76,16 @@ pub const CASES: &[Case] = &[
         "inet.c: NOLIBWRAP: who wants it has tcpd in the line",
         inetd_compat_has_no_libwrap,
     ),
+    case(
+        "inetd_compat_and_a_service_of_both",
+        "inet.c: a service of that name and protocol is not added again",
+        inetd_compat_and_a_service_of_both,
+    ),
+    case(
+        "inetd_compat_without_a_file",
+        "no /etc/inetd.conf is nothing to speak of",
+        inetd_compat_without_a_file,
+    ),
     case("what_does_nothing_here", "-cc, -logprocs and -reuse are taken", what_does_nothing_here),
     case(
         "without_root",
@@ -315,6 +325,23 @@ fn inetd_compat_has_no_libwrap(lab: &mut Lab) {
     write_inetd_conf("labone stream tcp nowait alice /srv/probe name\n");
     start_with(lab, &["-inetd_compat"], "");
     ask("127.0.0.1:2101");
+}
+
+fn inetd_compat_and_a_service_of_both(lab: &mut Lab) {
+    write_inetd_conf("labone stream tcp nowait nobody /srv/probe name\n");
+    let guarded = service("labone", 2101, "no_access = 127.0.0.1");
+    start_with(lab, &["-inetd_compat"], &format!("{}{guarded}", probed()));
+    ask(PLACE);
+    assert_eq!(crate::client::tcp("127.0.0.1:2101").text(), "");
+    assert!(refuses("192.0.2.1:2101"));
+}
+
+fn inetd_compat_without_a_file(lab: &mut Lab) {
+    const WARNING: u8 = 4;
+    let _ = fs::remove_file("/etc/inetd.conf");
+    start_with(lab, &["-inetd_compat"], &probed());
+    ask(PLACE);
+    assert_eq!(lab.syslog.count(|message| message.severity <= WARNING), 0);
 }
 
 fn what_does_nothing_here(lab: &mut Lab) {

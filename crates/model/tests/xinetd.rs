@@ -293,6 +293,15 @@ fn two_of_one_name_are_told_apart() {
 }
 
 #[test]
+fn the_first_of_two_services_has_the_socket() {
+    let text = with("only_from = 10.0.0.1\n id = first") + &with("id = second");
+    let (config, _) = read(&text);
+    let names: Vec<String> = config.services.iter().map(Service::display_name).collect();
+    assert_eq!((names, codes(&text)), (vec!["first".to_owned()], vec!["socket-taken"]));
+    assert!(config.services[0].policy.is_some());
+}
+
+#[test]
 fn a_block_that_is_broken_costs_itself() {
     let good = with("").replace("service it", "service good").replace("9000", "9009");
     for (text, code) in [

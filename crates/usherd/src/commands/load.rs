@@ -72,6 +72,8 @@ pub(super) fn read(specs: &[SourceSpec], dialect: DialectName) -> Texts {
     let dialect = dialect.dialect();
     for spec in specs {
         let found = match spec {
+            // What is read besides need not be there.
+            SourceSpec::InetdForXinetd(path) if is_missing(path) => Vec::new(),
             SourceSpec::File(path) | SourceSpec::Xinetd(path) | SourceSpec::InetdForXinetd(path) => {
                 files.read_file(path, &mut sources, &mut diagnostics)
             }
@@ -96,6 +98,10 @@ pub(super) fn read(specs: &[SourceSpec], dialect: DialectName) -> Texts {
     }
     xinetd.finish(&mut tree, &mut diagnostics);
     Texts { sources, tree, diagnostics, xinetd, unreadable: files.unreadable }
+}
+
+fn is_missing(path: &str) -> bool {
+    std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// Loads all sources.

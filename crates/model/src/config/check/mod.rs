@@ -13,7 +13,7 @@ mod sockets;
 mod task;
 mod wrapped;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, hash_map};
 use std::sync::Arc;
 
 use self::task::look_names_up;
@@ -49,7 +49,7 @@ pub fn check(
         checker.defaults = if is_of_xinetd { &xinetd } else { defaults };
         match checker.service(entry) {
             Some(mut service) => {
-                checker.forget_duplicates(entry, &service, &mut config);
+                checker.forget_duplicates(entry, &mut service, &mut config);
                 lints::run(entry, &service, checker.facts, checker.diagnostics);
                 if checker.defaults.names {
                     look_names_up(&mut service);
@@ -85,13 +85,22 @@ fn garbled(sources: &Sources, tree: &Tree) -> Vec<String> {
     broken.iter().map(|file| sources.path(*file).to_owned()).collect()
 }
 
+/// Who has a socket, so far.
+#[derive(Clone, Copy)]
+struct Seen {
+    /// Its place among the services.
+    index: usize,
+    span: Span,
+    is_of_xinetd: bool,
+}
+
 struct Checker<'a> {
     sources: &'a Sources,
     defaults: &'a Defaults,
     facts: &'a mut dyn Facts,
     diagnostics: &'a mut Vec<Diagnostic>,
     /// Which service of the result, and which text, has a socket already.
-    seen: HashMap<ListenerKey, (usize, Span)>,
+    seen: HashMap<ListenerKey, Seen>,
 }
 
 impl Checker<'_> {
@@ -153,24 +162,46 @@ impl Checker<'_> {
         None
     }
 
-    /// An entry that stands twice: the last one wins, as with the originals.
-    fn forget_duplicates(&mut self, entry: &Entry, service: &Service, config: &mut Config) {
-        let index = config.services.len();
+    /// Sockets that stand twice. The last line of inetd.conf has them, as with the originals; with xinetd the first
+    /// service does, and may be there for few callers only.
+    fn forget_duplicates(&mut self, entry: &Entry, service: &mut Service, config: &mut Config) {
+        let own =
+            Seen { index: config.services.len(), span: entry.span, is_of_xinetd: entry.attributes.is_some() };
+        let mut taken: Vec<ListenerKey> = Vec::new();
         for listener in &service.listeners {
-            let Some((earlier, span)) = self.seen.insert(listener.key.clone(), (index, entry.span)) else {
-                continue;
+            let earlier = match self.seen.entry(listener.key.clone()) {
+                hash_map::Entry::Vacant(place) => {
+                    place.insert(own);
+                    continue;
+                }
+                hash_map::Entry::Occupied(place) if place.get().index == own.index => continue,
+                hash_map::Entry::Occupied(mut place) => {
+                    let earlier = *place.get();
+                    if !(own.is_of_xinetd || earlier.is_of_xinetd) {
+                        place.insert(own);
+                    }
+                    earlier
+                }
             };
-            if earlier == index {
-                continue;
+            let first = self.sources.locate(earlier.span);
+            let what = format!("{} on {}", service.label(listener), listener.key.address.display());
+            let place = Place::Text(entry.name.span);
+            if own.is_of_xinetd || earlier.is_of_xinetd {
+                taken.push(listener.key.clone());
+                let message = format!("{what} is another service's already");
+                let hint = format!("{}:{} has it, and is followed, as in xinetd", first.path, first.line);
+                self.diagnostics.push(Diagnostic::error("socket-taken", place, message).hint(hint));
+            } else {
+                let others = &mut config.services[earlier.index].listeners;
+                *others = others.iter().filter(|other| other.key != listener.key).cloned().collect();
+                let message = format!("{what} stands twice");
+                let hint = format!("this line is followed, not {}:{}", first.path, first.line);
+                self.diagnostics.push(Diagnostic::warning("duplicate", place, message).hint(hint));
             }
-            let others = &mut config.services[earlier].listeners;
-            *others = others.iter().filter(|other| other.key != listener.key).cloned().collect();
-            let first = self.sources.locate(span);
-            let message =
-                format!("{} on {} stands twice", service.label(listener), listener.key.address.display());
-            let hint = format!("this line is followed, not {}:{}", first.path, first.line);
-            self.diagnostics
-                .push(Diagnostic::warning("duplicate", Place::Text(entry.name.span), message).hint(hint));
+        }
+        if !taken.is_empty() {
+            let left = service.listeners.iter().filter(|listener| !taken.contains(&listener.key));
+            service.listeners = left.cloned().collect();
         }
     }
 

@@ -43,8 +43,9 @@ pub(super) fn of_inetd(entry: &mut Entry, defaults: &Settings<'_>, diagnostics: 
         entry.hosts.extend(defaults.word(Attribute::Bind).cloned());
     }
     let id = [&*entry.name.value, b"-", &*entry.socket_type.value].concat();
-    let id = Spanned::new(Text::from(&*id), entry.name.span);
-    entry.attributes = Some(Box::new(Attributes { id: Some(id), has_groups: true, ..attributes }));
+    let id = Some(Spanned::new(Text::from(id), entry.name.span));
+    let shared_id = Some(Box::new(entry.name.clone()));
+    entry.attributes = Some(Box::new(Attributes { id, shared_id, has_groups: true, ..attributes }));
 }
 
 struct Reader<'a> {

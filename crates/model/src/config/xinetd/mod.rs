@@ -112,10 +112,11 @@ impl Reading {
         let of_inetd = std::mem::take(&mut self.of_inetd.entries);
         // Mostly there are none.
         let others = if of_inetd.is_empty() { &[] } else { entries.as_slice() };
-        let ids: HashSet<Text> = others.iter().map(|entry| entry.id().value.clone()).collect();
+        let of = |entry: &Entry| (entry.name.value.clone(), entry.socket_type.value.clone());
+        let known: HashSet<(Text, Text)> = others.iter().map(of).collect();
         for mut entry in of_inetd {
             entry::of_inetd(&mut entry, &defaults, diagnostics);
-            if !choice.is_on(entry.id()) || ids.contains(&entry.id().value) {
+            if !choice.is_on(entry.id()) || known.contains(&of(&entry)) {
                 continue;
             }
             if defaults_are_wrong {
