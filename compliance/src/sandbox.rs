@@ -183,7 +183,7 @@ const ETC_FILES: &[(&str, &str)] = &[
     ),
     (
         "hosts",
-        "127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.0.5 labhost\n\
+        "127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.0.5 labhost\n2001:db8::1 lab6host\n\
          127.0.0.6 multihost\n127.0.0.7 multihost\n127.0.0.8 bothhost\n2001:db8::1 bothhost\n",
     ),
     ("host.conf", "multi on\n"),

@@ -20,6 +20,12 @@ pub const CASES: &[Case] = &[
     case("bind_a_host", "bind_parser(): a host name is looked up", bind_a_host),
     case("bind_an_ipv6_address", "service_fill(): the address says the family", bind_an_ipv6_address),
     case(
+        "bind_any_ipv6_address",
+        "a socket of IPv6 that v6only does not say to be one alone",
+        bind_any_ipv6_address,
+    ),
+    case("bind_a_host_of_ipv6", "bind_parser(): the family is what the host has", bind_a_host_of_ipv6),
+    case(
         "both_families",
         "service_fill(): \"try bind IPv6 by default\", which serves IPv4 too",
         both_families,
@@ -90,6 +96,18 @@ fn bind_an_ipv6_address(lab: &mut Lab) {
     lab.start(&service("probed", 2001, "bind = ::1"));
     assert_eq!(ask("[::1]:2001").get("local"), "[::1]:2001");
     assert!(refuses(PLACE) && refuses("[2001:db8::1]:2001"));
+}
+
+fn bind_any_ipv6_address(lab: &mut Lab) {
+    lab.start(&service("probed", 2001, "bind = ::"));
+    assert_eq!(ask("[::1]:2001").get("local"), "[::1]:2001");
+    assert_eq!(ask(PLACE).environment("REMOTE_HOST"), Some("::ffff:127.0.0.1"));
+}
+
+fn bind_a_host_of_ipv6(lab: &mut Lab) {
+    lab.start(&service("probed", 2001, "bind = lab6host"));
+    assert_eq!(ask("[2001:db8::1]:2001").get("local"), "[2001:db8::1]:2001");
+    assert!(refuses("[::1]:2001"));
 }
 
 fn both_families(lab: &mut Lab) {

@@ -309,9 +309,11 @@ fn addresses_are_bound() {
     assert_eq!(bound("127.0.0.1:2000 stream tcp"), expected(Some("127.0.0.1"), "", 0));
     assert_eq!(bound("[::1]:2000 stream tcp46"), expected(Some("::1"), "IPv6", 0));
     assert_eq!(bound("localhost:2000 stream tcp4"), expected(Some("localhost"), "IPv4", 0));
-    assert_eq!(bound("localhost:2000 stream tcp"), expected(Some("localhost"), "IPv4", 0));
-    let names = lost(to_xinetd("localhost:2000 stream tcp nowait root /bin/x x\n", Strict));
-    assert_eq!(names, [(Subject::Addresses, Weight::Aside, "1:1".to_owned())]);
+    assert_eq!(bound("localhost:2000 stream tcp"), expected(Some("localhost"), "", 0));
+    assert_eq!(lost(to_xinetd("localhost:2000 stream tcp nowait root /bin/x x\n", Strict)), []);
+    assert_eq!(bound("[::]:2000 stream tcp6"), expected(Some("::"), "IPv6", 1));
+    assert!(line("bind = localhost").starts_with("localhost:9000\tstream\ttcp\t"));
+    assert!(line("bind = ::").starts_with("[::]:9000\tstream\ttcp46\t"));
 }
 
 #[test]

@@ -132,7 +132,11 @@ fn families_and_addresses() {
     assert_eq!(address("v6only = no"), ["[::]:9000 (IPv4 too)"]);
     assert_eq!(address("bind = 127.0.0.1"), ["127.0.0.1:9000"]);
     assert_eq!(address("interface = ::1"), ["[::1]:9000"]);
-    assert_eq!(address("bind = localhost"), ["127.0.0.1:9000"]);
+    assert_eq!(address("bind = localhost"), ["127.0.0.1:9000", "[::1]:9000"]);
+    assert_eq!(address("bind = localhost\n flags = IPv4"), ["127.0.0.1:9000"]);
+    assert_eq!(address("bind = ::"), ["[::]:9000 (IPv4 too)"]);
+    assert_eq!(address("bind = ::\n v6only = yes"), ["[::]:9000"]);
+    assert_eq!(address("bind = ::ffff:127.0.0.1"), ["[::ffff:127.0.0.1]:9000 (IPv4 too)"]);
 }
 
 #[test]

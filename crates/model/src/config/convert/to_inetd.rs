@@ -1,7 +1,5 @@
 //! A service of xinetd.conf as inetd.conf has it.
 
-use std::net::Ipv6Addr;
-
 use super::loss::{Losses, Subject, Weight};
 use super::{Converted, limit_number, other_group};
 use crate::config::facts::Facts;
@@ -140,8 +138,6 @@ fn protocol(entry: &Entry, dialect: &Dialect, losses: &mut Losses) -> Option<(Wo
         Transport::Rpc { protocol, families } => ("rpc/", protocol, families, true),
         Transport::Unix => return None,
     };
-    let host = entry.hosts.first().and_then(|host| std::str::from_utf8(&host.value).ok());
-    let is_v6 = host.is_some_and(|host| host.parse::<Ipv6Addr>().is_ok());
     let find = |is: fn(&Families) -> bool| dialect.protocol_word(protocol, is);
     let v4 = || find(|families| matches!(families, Families::V4(_)));
     let v6 = || find(|families| matches!(families, Families::V6(_)));
@@ -152,9 +148,8 @@ fn protocol(entry: &Entry, dialect: &Dialect, losses: &mut Losses) -> Option<(Wo
     let found = match families {
         Families::V4(_) => v4(),
         Families::V6(_) => v6(),
-        Families::OfHost(_) if is_v6 => v6(),
-        Families::OfHost(_) => v4(),
-        Families::Both(..) | Families::Dual(_) | Families::Mapped(_) => dual(),
+        Families::Both(..) | Families::OfHost(_) => find(|families| matches!(families, Families::Both(..))),
+        Families::Dual(_) | Families::Mapped(_) => dual(),
     };
     let (word, families) = match found.or_else(dual).or_else(v4) {
         Some(known) => {

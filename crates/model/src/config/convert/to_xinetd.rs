@@ -202,17 +202,18 @@ fn places(
         match (families, literal(host)) {
             (Families::V4(_), _) => (hosts, Families::V4(protocol)),
             (Families::V6(_), _) => (hosts, Families::V6(protocol)),
-            (Families::Both(..) | Families::OfHost(_), Some(_)) => (hosts, Families::OfHost(protocol)),
+            (Families::Both(..) | Families::OfHost(_), Some(IpAddr::V4(_))) => {
+                (hosts, Families::V4(protocol))
+            }
+            (Families::Both(..) | Families::OfHost(_), Some(IpAddr::V6(_))) => {
+                (hosts, Families::V6(protocol))
+            }
             (Families::Mapped(_), Some(IpAddr::V4(address))) => {
                 let mapped = address.to_ipv6_mapped().to_string();
                 (vec![word(mapped.as_bytes(), host)], Families::Dual(protocol))
             }
             (Families::OfHost(_), None) if !has_v6 => (hosts, Families::V4(protocol)),
-            (Families::Both(..) | Families::OfHost(_), None) => {
-                let why = "xinetd binds to the IPv4 addresses of a name; write the IPv6 ones as they are";
-                losses.add(host, Subject::Addresses, Weight::Aside, why);
-                (hosts, Families::V4(protocol))
-            }
+            (Families::Both(..) | Families::OfHost(_), None) => (hosts, Families::Both(protocol, protocol)),
             (Families::Mapped(_), None) => {
                 let why = "xinetd binds to the IPv6 addresses of a name here, and to no others";
                 losses.add(host, Subject::Addresses, Weight::Aside, why);

@@ -3,6 +3,8 @@
 //! Words keep their places; what they mean in this language is put beside them. What needs the machine (users, ports,
 //! hosts) is left to the check.
 
+use std::net::IpAddr;
+
 use super::attribute::Attribute;
 use super::blocks::{Block, Kind};
 use super::settings::{Setting, Settings};
@@ -254,8 +256,7 @@ impl<'a> Reader<'a> {
             (true, false) => Families::V4(protocol),
             (false, _) if v6_only => Families::V6(protocol),
             (false, true) => Families::Dual(protocol),
-            (false, false) if self.settings.get(Attribute::Bind).is_some() => Families::OfHost(protocol),
-            (false, false) => Families::Dual(protocol),
+            (false, false) => families_of(self.settings.word(Attribute::Bind), protocol),
         }
     }
 
@@ -433,6 +434,23 @@ impl<'a> Reader<'a> {
 
     fn warning(&mut self, code: &'static str, word: &Word, message: impl Into<String>, hint: &str) {
         self.diagnostics.push(Diagnostic::warning(code, Place::Text(word.span), message).hint(hint));
+    }
+}
+
+/// What is opened where no flag says it: both families on one socket, or those of what `bind` names. xinetd itself takes
+/// one address of a name, the first that it is told.
+pub(super) fn families_of(bind: Option<&Word>, protocol: Protocol) -> Families {
+    let Some(bind) = bind else { return Families::Dual(protocol) };
+    let text = std::str::from_utf8(&bind.value).unwrap_or_default();
+    // A scope is behind IPv6 addresses only.
+    let address = text.split_once('%').map_or(text, |(address, _)| address);
+    match address.parse() {
+        Ok(IpAddr::V4(_)) => Families::V4(protocol),
+        Ok(IpAddr::V6(v6)) if v6.is_unspecified() || v6.to_ipv4_mapped().is_some() => {
+            Families::Dual(protocol)
+        }
+        Ok(IpAddr::V6(_)) => Families::V6(protocol),
+        Err(_) => Families::Both(protocol, protocol),
     }
 }
 

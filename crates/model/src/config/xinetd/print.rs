@@ -4,10 +4,11 @@
 //! language can hold: it has no quotes, so no word can be empty or have a blank in it. Whoever has made an entry of something
 //! else looks whether it does.
 
+use super::entry::families_of;
 use crate::config::mux;
 use crate::config::syntax::{Attributes, Entry, Families, Flags, Transport, WaitMeaning, Word, Words, base};
 use crate::process_settings::Resource;
-use crate::service::Handover;
+use crate::service::{Handover, Protocol};
 
 /// Whether a service is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +35,7 @@ pub fn print(entry: &Entry, switch: Switch) -> Vec<u8> {
     block.word("protocol", &entry.protocol.value);
     block.some("port", attributes.port.as_ref());
     block.some("bind", entry.hosts.first());
-    if let Some(Transport::Inet { families, .. } | Transport::Rpc { families, .. }) = entry.transport
-        && let Families::V6(_) = families
-    {
+    if matches!(said_families(entry), Some(Families::V6(_))) {
         block.word("v6only", b"yes");
     }
     block.some("rpc_version", entry.versions.as_ref());
@@ -101,17 +100,22 @@ fn head_and_types<'a>(entry: &'a Entry, attributes: &Attributes) -> (&'a [u8], T
     (head, Types(types))
 }
 
+/// The families, where the address does not say them.
+fn said_families(entry: &Entry) -> Option<Families> {
+    let Some(Transport::Inet { protocol, families } | Transport::Rpc { protocol, families }) =
+        entry.transport
+    else {
+        return None;
+    };
+    let protocol = if protocol == "udp" { Protocol::Udp } else { Protocol::Tcp };
+    Some(families).filter(|families| *families != families_of(entry.hosts.first(), protocol))
+}
+
 fn flags(entry: &Entry, attributes: &Attributes) -> Vec<&'static [u8]> {
     let Flags { no_delay, keep_alive, no_libwrap, sensor, id_only, labeled } = &attributes.flags;
-    let families = match entry.transport {
-        Some(Transport::Inet { families, .. } | Transport::Rpc { families, .. }) => Some(families),
-        Some(Transport::Unix) | None => None,
-    };
-    let (v4, v6) = match families {
+    let (v4, v6) = match said_families(entry) {
         Some(Families::V4(_)) => (true, false),
-        Some(Families::V6(_) | Families::Mapped(_)) => (false, true),
-        // Without a flag an address says which family is meant.
-        Some(Families::Dual(_)) => (false, !entry.hosts.is_empty()),
+        Some(Families::V6(_) | Families::Mapped(_) | Families::Dual(_)) => (false, true),
         Some(Families::Both(..) | Families::OfHost(_)) | None => (false, false),
     };
     [
