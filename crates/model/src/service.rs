@@ -667,7 +667,7 @@ impl fmt::Display for Redirect {
 
 /// Addresses that are tried in their order. At least one; each has a port. The core and the sessions share them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<SocketAddr>")]
+#[serde(try_from = "Vec<InetAddress>", into = "Vec<InetAddress>")]
 pub struct Targets(Arc<[SocketAddr]>);
 
 impl Targets {
@@ -701,11 +701,18 @@ impl Targets {
     }
 }
 
-impl TryFrom<Vec<SocketAddr>> for Targets {
+impl TryFrom<Vec<InetAddress>> for Targets {
     type Error = &'static str;
 
-    fn try_from(addresses: Vec<SocketAddr>) -> Result<Self, Self::Error> {
-        Self::new(addresses).ok_or("no address to connect to")
+    fn try_from(addresses: Vec<InetAddress>) -> Result<Self, Self::Error> {
+        Self::new(addresses.into_iter().map(InetAddress::socket_address)).ok_or("no address to connect to")
+    }
+}
+
+/// With their scopes, which serde's own form of an address has not.
+impl From<Targets> for Vec<InetAddress> {
+    fn from(targets: Targets) -> Self {
+        targets.0.iter().map(|target| InetAddress::new(*target, false)).collect()
     }
 }
 

@@ -136,6 +136,7 @@ fn families_and_addresses() {
     assert_eq!(address("bind = localhost\n flags = IPv4"), ["127.0.0.1:9000"]);
     assert_eq!(address("bind = ::"), ["[::]:9000 (IPv4 too)"]);
     assert_eq!(address("bind = ::\n v6only = yes"), ["[::]:9000"]);
+    assert_eq!(address("bind = fe80::1%3"), ["[fe80::1%3]:9000"]);
     assert_eq!(address("bind = ::ffff:127.0.0.1"), ["[::ffff:127.0.0.1]:9000 (IPv4 too)"]);
 }
 
@@ -417,6 +418,7 @@ fn targets(service: &Service) -> Vec<String> {
 fn callers_are_connected_elsewhere() {
     assert_eq!(targets(&one(&redirect("redirect = 192.0.2.7 8080"))), ["192.0.2.7:8080"]);
     assert_eq!(targets(&one(&redirect("redirect = 2001:db8::7 telnet"))), ["[2001:db8::7]:23"]);
+    assert_eq!(targets(&one(&redirect("redirect = fe80::7%3 80"))), ["[fe80::7%3]:80"]);
     let service = one(&redirect("redirect = localhost 80").replace("user = nobody", ""));
     assert_eq!(targets(&service), ["127.0.0.1:80", "[::1]:80"]);
     let limits = &service.limits;

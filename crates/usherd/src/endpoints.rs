@@ -1,11 +1,12 @@
 //! The two ends of a connection, as hosts.allow and hosts.deny know them.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 
-use rustix::net::netdevice::index_to_name;
 use rustix::net::{AddressFamily, getsockname};
 use usherd_model::access::Endpoint;
+use usherd_sys::socket::interface_name;
 
 /// The caller's end and ours. Of a socket that nobody can be seen on (a listener of streams) the caller is unknown.
 pub fn endpoints(socket: BorrowedFd<'_>, peer: Option<SocketAddr>) -> (Endpoint, Endpoint) {
@@ -13,21 +14,32 @@ pub fn endpoints(socket: BorrowedFd<'_>, peer: Option<SocketAddr>) -> (Endpoint,
     if local.address_family() == AddressFamily::UNIX {
         return (Endpoint::local(), Endpoint::local());
     }
-    let of = |address: Option<SocketAddr>| {
-        address.map_or_else(Endpoint::unknown, |address| with_scope(socket, address))
-    };
+    let of = |address: Option<SocketAddr>| address.map_or_else(Endpoint::unknown, with_scope);
     (of(peer), of(SocketAddr::try_from(local).ok()))
 }
 
-/// An address with the name of its interface behind it, where it is valid on one only.
-fn with_scope(socket: BorrowedFd<'_>, address: SocketAddr) -> Endpoint {
+/// A host's address as getnameinfo(3) shows it: with the name of its interface, where it is valid on one only.
+pub struct HostText(pub SocketAddr);
+
+impl fmt::Display for HostText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.ip().fmt(f)?;
+        match self.0 {
+            SocketAddr::V6(v6) if v6.scope_id() != 0 => match interface_name(v6.scope_id()) {
+                Some(name) => write!(f, "%{name}"),
+                None => write!(f, "%{}", v6.scope_id()),
+            },
+            SocketAddr::V4(_) | SocketAddr::V6(_) => Ok(()),
+        }
+    }
+}
+
+/// The same for the tables.
+fn with_scope(address: SocketAddr) -> Endpoint {
     let endpoint = Endpoint::of(address);
     match address {
         SocketAddr::V6(v6) if v6.scope_id() != 0 => {
-            let scope = v6.scope_id();
-            let name = index_to_name(socket, scope).unwrap_or_else(|_| scope.to_string());
-            let text = [&*endpoint.address, b"%", name.as_bytes()].concat();
-            Endpoint { address: text.into(), ..endpoint }
+            Endpoint { address: HostText(address).to_string().into_bytes().into(), ..endpoint }
         }
         SocketAddr::V4(_) | SocketAddr::V6(_) => endpoint,
     }

@@ -19,6 +19,8 @@ use usherd_model::slots::Side;
 use usherd_model::supervisor::{ServiceId, ServiceState};
 use usherd_sys::child::{Plan, Setup, Step, StepName, Strings};
 
+use crate::endpoints::HostText;
+
 /// The plans of all services that have programs.
 #[derive(Debug)]
 pub struct Programs {
@@ -261,10 +263,10 @@ impl CallerValues {
 
     /// As xinetd has it: the caller's address, as the socket has that.
     pub fn remote_host(remote: SocketAddr) -> Self {
-        Self::new(&[c"REMOTE_HOST"], [&remote.ip()])
+        Self::new(&[c"REMOTE_HOST"], [&HostText(remote)])
     }
 
-    /// Two addresses of at most 45 bytes and two ports of at most 5 fit.
+    /// Two addresses of at most 45 bytes and two ports of at most 5 fit, or one with the name of an interface.
     fn new<const N: usize>(names: &'static [&'static CStr], values: [&dyn Display; N]) -> Self {
         let mut new = Self { text: [0; 160], ends: [0; MOST_VALUES], names };
         let mut rest = new.text.as_mut_slice();

@@ -124,7 +124,9 @@ impl Facts for Table {
     }
 
     fn host(&mut self, name: &str, v6: bool) -> Result<Vec<SocketAddr>, HostError> {
-        let address = |text: &str| text.parse().map(|ip| SocketAddr::new(ip, 0)).ok();
+        let scoped = |text: &str| format!("[{text}]:0").parse().ok();
+        let address =
+            |text: &str| text.parse().map(|ip| SocketAddr::new(ip, 0)).ok().or_else(|| scoped(text));
         let found: Vec<SocketAddr> = match name {
             "localhost" => ["127.0.0.1", "::1"].into_iter().filter_map(address).collect(),
             "two" => ["192.0.2.1", "192.0.2.2"].into_iter().filter_map(address).collect(),

@@ -1,12 +1,14 @@
 //! The lines of xinetd.log(5), to the letter: existing watchers go on working.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use usherd_model::admission::Limit;
 use usherd_model::children::Pid;
 use usherd_model::event::{Exit, Reason};
 use usherd_model::policy::{LogOnFailure, LogOnSuccess};
+
+use crate::endpoints::HostText;
 
 /// `START: id pid=1 from=192.0.2.1`
 pub(super) fn start(id: &str, log: LogOnSuccess, pid: Option<Pid>, peer: Option<SocketAddr>) -> String {
@@ -15,7 +17,7 @@ pub(super) fn start(id: &str, log: LogOnSuccess, pid: Option<Pid>, peer: Option<
         line.push_str(&number(pid));
     }
     if log.host {
-        line.push_str(&from(peer.map(|peer| peer.ip())));
+        line.push_str(&from(peer));
     }
     line
 }
@@ -45,7 +47,7 @@ pub(super) fn traffic(id: &str, received: u64, sent: u64) -> String {
 
 /// `FAIL: id address from=192.0.2.1`
 pub(super) fn fail(id: &str, log: LogOnFailure, reason: Reason, peer: Option<SocketAddr>) -> String {
-    let from = if log.host { from(peer.map(|peer| peer.ip())) } else { String::new() };
+    let from = if log.host { from(peer) } else { String::new() };
     format!("FAIL: {id} {}{from}", reason_word(reason))
 }
 
@@ -64,7 +66,7 @@ pub(super) fn limit(id: &str, limit: Limit, pause: Option<Duration>) -> String {
 pub(super) fn identified(id: &str, peer: Option<SocketAddr>, said: Result<&str, &str>) -> String {
     match said {
         Ok(user) => format!("USERID: {id} {user}"),
-        Err(why) => format!("NOID: {id} {} {why}", address_text(peer.map(|peer| peer.ip()))),
+        Err(why) => format!("NOID: {id} {} {why}", address_text(peer)),
     }
 }
 
@@ -95,12 +97,12 @@ fn number(pid: Option<Pid>) -> String {
 }
 
 /// The address as the socket has it: that of an IPv4 caller of an IPv6 socket is longer.
-fn from(address: Option<IpAddr>) -> String {
+fn from(address: Option<SocketAddr>) -> String {
     format!(" from={}", address_text(address))
 }
 
-fn address_text(address: Option<IpAddr>) -> String {
-    address.map_or_else(|| "<no address>".to_owned(), |address| address.to_string())
+fn address_text(address: Option<SocketAddr>) -> String {
+    address.map_or_else(|| "<no address>".to_owned(), |address| HostText(address).to_string())
 }
 
 #[cfg(test)]

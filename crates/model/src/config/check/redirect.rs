@@ -34,9 +34,9 @@ impl Checker<'_> {
         }
         let port = port?;
         match self.addresses(host) {
-            Ok(addresses) => {
-                let targets = addresses.into_iter().map(|address| SocketAddr::new(address.ip(), port));
-                Targets::new(targets).map(Redirect::To)
+            Ok(mut addresses) => {
+                addresses.iter_mut().for_each(|address| address.set_port(port));
+                Targets::new(addresses).map(Redirect::To)
             }
             Err(why) => {
                 self.error("unknown-target", host, format!("{}: {why}", quoted(host))).hint =
