@@ -4,11 +4,11 @@
 //! disk image in place of a configuration costs a diagnostic and no time.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{DirEntry, File, read_dir};
 use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern, glob_with};
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
@@ -26,6 +26,8 @@ pub struct ConfigFiles {
     pub unreadable: Vec<String>,
     /// Which file each of those is that were read.
     identities: HashMap<FileId, Identity>,
+    /// Paths that are no text, by the texts that stand for them.
+    no_texts: HashMap<String, PathBuf>,
     included: usize,
 }
 
@@ -66,10 +68,36 @@ impl ConfigFiles {
                 return Vec::new();
             }
         };
-        let paths = names.iter().map(|name| format!("{}/{name}", path.trim_end_matches('/')));
+        let paths = names.iter().map(|name| Path::new(path.trim_end_matches('/')).join(name));
         // Folders among the files are none of ours.
-        let files = paths.filter(|path| !Path::new(path).is_dir());
-        files.filter_map(|path| self.read(&path, sources, diagnostics)).collect()
+        let files: Vec<PathBuf> = paths.filter(|path| !path.is_dir()).collect();
+        let read = |path| {
+            let path = self.text_of_path(path);
+            self.read(&path, sources, diagnostics)
+        };
+        files.into_iter().filter_map(read).collect()
+    }
+
+    /// What stands for a path in texts.
+    fn text_of_path(&mut self, path: PathBuf) -> String {
+        let path = match path.into_os_string().into_string() {
+            Ok(text) => return text,
+            Err(path) => PathBuf::from(path),
+        };
+        let shown = path.to_string_lossy().into_owned();
+        let mut text = shown.clone();
+        let mut number = 1;
+        while self.no_texts.get(&text).is_some_and(|known| *known != path) {
+            number += 1;
+            text = format!("{shown} ({number})");
+        }
+        self.no_texts.insert(text.clone(), path);
+        text
+    }
+
+    /// The path that a text stands for.
+    fn path<'a>(&'a self, text: &'a str) -> &'a Path {
+        self.no_texts.get(text).map_or_else(|| Path::new(text), PathBuf::as_path)
     }
 
     /// Reads a file as it is: a byte order mark is a part of it.
@@ -117,7 +145,7 @@ impl ConfigFiles {
     }
 
     fn text_of(&mut self, path: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<(Vec<u8>, Identity)> {
-        configuration(path).map_err(|problem| self.refuse(path, &problem, diagnostics)).ok()
+        configuration(self.path(path)).map_err(|problem| self.refuse(path, &problem, diagnostics)).ok()
     }
 
     fn refuse(&mut self, path: &str, problem: &Problem, diagnostics: &mut Vec<Diagnostic>) {
@@ -169,7 +197,8 @@ impl ConfigFiles {
         word: &Word,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Vec<String> {
-        let listed = read_dir(folder).and_then(|entries| entries.collect::<Result<Vec<DirEntry>, _>>());
+        let listed =
+            read_dir(self.path(folder)).and_then(|entries| entries.collect::<Result<Vec<DirEntry>, _>>());
         let entries = match listed {
             Ok(entries) => entries,
             Err(error) => {
@@ -203,11 +232,19 @@ impl ConfigFiles {
             Ok(_) | Err(_) => !entry.path().is_dir(),
         };
         let files = names.into_iter().filter(is_file);
-        files.map(|(_, entry)| entry.path().to_string_lossy().into_owned()).collect()
+        files.map(|(_, entry)| self.text_of_path(entry.path())).collect()
+    }
+
+    /// A file, a folder or a pattern as seen from the file that names it.
+    fn meant(&mut self, word: &Word, chain: &[FileId], sources: &Sources) -> String {
+        let holder = self.path(chain.last().map_or("", |file| sources.path(*file)));
+        let folder = holder.parent().unwrap_or(Path::new("/"));
+        let path = folder.join(OsStr::from_bytes(&word.value));
+        self.text_of_path(path)
     }
 
     /// The paths that a pattern means, in the order of their names; a name without wildcards means itself.
-    fn matches(&self, pattern: &str) -> Result<Vec<String>, String> {
+    fn matches(&mut self, pattern: &str) -> Result<Vec<String>, String> {
         if !has_wildcard(pattern) {
             return Ok(vec![pattern.to_owned()]);
         }
@@ -219,7 +256,7 @@ impl ConfigFiles {
         let found = glob_with(&as_glob(pattern), options).map_err(|error| error.to_string())?;
         // What is no file is refused aloud when it is read: a service that came from it goes on.
         let paths = found.filter_map(Result::ok).take(MOST_INCLUDED + 1 - self.included);
-        Ok(paths.map(|path| path.to_string_lossy().into_owned()).collect())
+        Ok(paths.map(|path| self.text_of_path(path)).collect())
     }
 }
 
@@ -233,7 +270,7 @@ impl Includes for ConfigFiles {
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Vec<FileId> {
         let place = || Place::Text(word.span);
-        let meant = path_of(word, chain, sources);
+        let meant = self.meant(word, chain, sources);
         let paths = match naming {
             Naming::Pattern => self.paths_of_pattern(&meant, word, diagnostics),
             Naming::File => vec![meant.clone()],
@@ -248,9 +285,9 @@ impl Includes for ConfigFiles {
                 break;
             }
             self.included += 1;
-            let found = match configuration(&path) {
+            let found = match configuration(self.path(&path)) {
                 Ok(found) => found,
-                Err(problem) if naming == Naming::Folder && problem.is_gone(&path) => continue,
+                Err(problem) if naming == Naming::Folder && problem.is_gone(self.path(&path)) => continue,
                 Err(problem) => {
                     self.refuse(&path, &problem, diagnostics);
                     continue;
@@ -267,7 +304,7 @@ impl Includes for ConfigFiles {
     }
 
     fn leave_out(&mut self, word: &Word, naming: Naming, chain: &[FileId], sources: &Sources) {
-        let path = path_of(word, chain, sources);
+        let path = self.meant(word, chain, sources);
         self.unreadable.push(whole(&path, naming).unwrap_or(path));
     }
 }
@@ -279,13 +316,6 @@ fn whole(path: &str, naming: Naming) -> Option<String> {
         Naming::Pattern | Naming::File => None,
         Naming::Folder => Some(path.trim_end_matches('/').to_owned()),
     }
-}
-
-/// A pattern as seen from the file that holds it.
-fn path_of(pattern: &Word, chain: &[FileId], sources: &Sources) -> String {
-    let holder = chain.last().map_or("", |file| sources.path(*file));
-    let folder = Path::new(holder).parent().unwrap_or(Path::new("/"));
-    folder.join(&*String::from_utf8_lossy(&pattern.value)).to_string_lossy().into_owned()
 }
 
 fn has_wildcard(pattern: &str) -> bool {
@@ -317,12 +347,13 @@ fn missing_folder(pattern: &str) -> Option<String> {
     folder_of(pattern).filter(|folder| !Path::new(folder).is_dir())
 }
 
-fn names(folder: &str) -> std::io::Result<Vec<String>> {
+fn names(folder: &str) -> std::io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in read_dir(folder)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        let leftover = LEFTOVERS.iter().any(|ending| name.ends_with(ending)) || name.contains(".dpkg-");
-        if !name.starts_with('.') && !leftover {
+        let name = entry?.file_name();
+        let text = name.to_string_lossy();
+        let leftover = LEFTOVERS.iter().any(|ending| text.ends_with(ending)) || text.contains(".dpkg-");
+        if !text.starts_with('.') && !leftover {
             names.push(name);
         }
     }
@@ -341,13 +372,10 @@ pub enum Problem {
 }
 
 impl Problem {
-    fn is_not_found(&self) -> bool {
-        matches!(self, Problem::System(error) if error.kind() == ErrorKind::NotFound)
-    }
-
     /// Whether a file that was listed is not there any more. A link to nowhere is, and somebody meant it.
-    fn is_gone(&self, path: &str) -> bool {
-        self.is_not_found() && Path::new(path).symlink_metadata().is_err()
+    fn is_gone(&self, path: &Path) -> bool {
+        let is_not_found = matches!(self, Problem::System(error) if error.kind() == ErrorKind::NotFound);
+        is_not_found && path.symlink_metadata().is_err()
     }
 
     /// For people.
@@ -370,17 +398,11 @@ pub fn text(path: &Path) -> Result<Vec<u8>, Problem> {
 }
 
 /// The text of a configuration file.
-fn configuration(path: &str) -> Result<(Vec<u8>, Identity), Problem> {
-    match text_and_identity(Path::new(path)) {
-        Ok((text, identity)) => match not_text(&text) {
-            None => Ok((text, identity)),
-            Some(why) => Err(Problem::Content(why)),
-        },
-        // Paths are text; what is none has this letter in the place of its own.
-        Err(problem) if problem.is_not_found() && path.contains(char::REPLACEMENT_CHARACTER) => {
-            Err(Problem::Content("its name is not in UTF-8; give it another"))
-        }
-        Err(problem) => Err(problem),
+fn configuration(path: &Path) -> Result<(Vec<u8>, Identity), Problem> {
+    let (text, identity) = text_and_identity(path)?;
+    match not_text(&text) {
+        None => Ok((text, identity)),
+        Some(why) => Err(Problem::Content(why)),
     }
 }
 

@@ -1,8 +1,11 @@
 //! xinetd by name: its configuration, its files, its log lines, and what it does on signals.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, UdpSocket};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -78,6 +81,24 @@ fn a_configuration_with_a_folder_runs_as_it_is() {
         assert!(daemon.terminate().success());
         wait_for(LOG, "Exiting...");
         assert!(!fs::exists(PID).expect("a folder"));
+    });
+}
+
+#[test]
+fn files_whose_names_are_no_text_are_read() {
+    sandbox::run(|| {
+        fs::create_dir_all("/etc/xinetd.d").expect("a folder");
+        let path = |name: &[u8]| Path::new("/etc/xinetd.d").join(OsStr::from_bytes(name));
+        let closed = "defaults\n{\n\tonly_from = 10.0.0.1\n}\n";
+        fs::write(path(b"a-k\xf6ln"), closed).expect("write");
+        fs::write(path(b"b-k\xf6ln"), service("it", 2001, "say in", "")).expect("write");
+        fs::write(path(b"b-k\xe4ln"), service("other", 2002, "say in", "\tonly_from =  127.0.0.1\n"))
+            .expect("write");
+        let daemon = start("includedir /etc/xinetd.d\n", &[]);
+        assert_eq!((listen(at(2001)).as_str(), listen(at(2002)).as_str()), ("", "in"));
+        fs::write(path(b"a-k\xf6ln"), "").expect("write");
+        daemon.signal(Signal::HUP);
+        wait::until("it is open", || listen(at(2001)) == "in");
     });
 }
 
