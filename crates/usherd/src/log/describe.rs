@@ -116,7 +116,8 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
         Log::Sensed { listener, source, time } => {
             let label = names.listener(*listener);
             let (how_long, xinetd) = match time {
-                DenyTime::Forever => ("for ever".to_owned(), "forever".to_owned()),
+                // In the number that stands for it.
+                DenyTime::Forever => ("for ever".to_owned(), "-1 minutes".to_owned()),
                 DenyTime::Never => ("not at all".to_owned(), "0 minutes".to_owned()),
                 DenyTime::For(time) => {
                     let minutes = time.as_secs() / 60;
@@ -124,7 +125,7 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
                 }
             };
             let text = format!("{label}: {source} has called a sensor and is denied everywhere, {how_long}");
-            Record::new(Level::Error, "sensed", text)
+            Record::new(Level::Critical, "sensed", text)
                 .field("listener", label)
                 .field("source", source.to_string())
                 .xinetd(format!("Adding {source} to the global_no_access list for {xinetd}"))
@@ -502,7 +503,7 @@ fn limit_words(
                 .map_or_else(String::new, |pause| format!(", for {} s at the most", whole_seconds(pause)));
             (Level::Error, format!("as many starts {window} as allowed; {fate}{longest}"))
         }
-        Limit::Children => (Level::Warning, format!("as many programs run as allowed; {fate}")),
+        Limit::Children => (Level::Warning, format!("as many run as allowed; {fate}")),
         Limit::Total => (Level::Warning, format!("as many programs run in all as allowed; {fate}")),
         Limit::Sessions => (Level::Warning, format!("as many sessions are open as allowed; {fate}")),
         Limit::SourceStarts | Limit::SourceChildren | Limit::SourceTable => {
@@ -649,7 +650,7 @@ fn advice(errno: Errno) -> &'static str {
     if error == rustix::io::Errno::ACCESS {
         "ports below 1024 need root or CAP_NET_BIND_SERVICE; "
     } else if error == rustix::io::Errno::ADDRINUSE {
-        "another program has it (ss -lnp shows which); "
+        "another program or service has it (ss -lnp shows which); "
     } else if error == rustix::io::Errno::ADDRNOTAVAIL {
         "this machine does not have that address (yet); "
     } else if error == rustix::io::Errno::AFNOSUPPORT {

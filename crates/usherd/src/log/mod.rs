@@ -27,6 +27,8 @@ pub const XINETD: &str = "xinetd";
 /// How much a record matters; the numbers are those of syslog(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
+    /// Somebody does what nobody should.
+    Critical = 2,
     /// A service does not work as it should.
     Error = 3,
     /// Something was not as expected.
@@ -40,6 +42,7 @@ pub enum Level {
 impl Level {
     fn word(self) -> &'static str {
         match self {
+            Level::Critical => "critical",
             Level::Error => "error",
             Level::Warning => "warning",
             Level::Notice => "notice",
@@ -150,6 +153,8 @@ pub struct Logger {
     /// Lines that could not be written yet.
     behind: VecDeque<Line>,
     lost: u64,
+    /// The file of a service that the last of them was for.
+    lost_of: Option<String>,
     /// Where services have lines of their own.
     files: Files,
     syslog: Option<Syslog>,
@@ -169,7 +174,15 @@ const MOST_BEHIND: usize = 1000;
 impl Logger {
     /// Writes to `sink` in this format.
     pub fn new(sink: Sink, format: Format) -> Self {
-        Self { sink, format, behind: VecDeque::new(), lost: 0, files: Files::default(), syslog: None }
+        Self {
+            sink,
+            format,
+            behind: VecDeque::new(),
+            lost: 0,
+            lost_of: None,
+            files: Files::default(),
+            syslog: None,
+        }
     }
 
     /// Writes one record, now or soon; or counts it as lost.
@@ -207,6 +220,7 @@ impl Logger {
             Outcome::Written => return,
             Outcome::Lost => {
                 self.lost += 1;
+                self.lost_of = Some(path);
                 return;
             }
             Outcome::Grown => "soft limit",
@@ -279,7 +293,9 @@ impl Logger {
     fn tell_lost(&mut self) {
         if self.lost > 0 {
             let lost = std::mem::take(&mut self.lost);
-            self.log(&Record::new(Level::Warning, "log-lost", format!("{lost} log lines were lost")));
+            let of =
+                self.lost_of.take().map_or_else(String::new, |path| format!(", the last of them of {path}"));
+            self.log(&Record::new(Level::Warning, "log-lost", format!("{lost} log lines were lost{of}")));
         }
     }
 }
@@ -287,6 +303,7 @@ impl Logger {
 fn people(record: &Record) -> String {
     let time = clock::local();
     let mark = match record.level {
+        Level::Critical => "critical: ",
         Level::Error => "error: ",
         Level::Warning => "warning: ",
         Level::Notice | Level::Info => "",

@@ -148,6 +148,7 @@ impl OwnFile {
 
     fn write(&mut self, line: &Line) -> Written {
         let word = match line.level {
+            Level::Critical => "CRITICAL",
             Level::Error => "ERROR",
             Level::Warning => "WARNING",
             Level::Notice => "NOTICE",

@@ -21,7 +21,9 @@ use super::facts::Facts;
 use super::syntax::{Entry, Tree, Word};
 use super::{Defaults, lints, mux};
 use crate::diagnostic::{Diagnostic, Place, quoted};
-use crate::service::{Broken, Config, Handover, ListenerKey, Origin, Service, SocketKind, Task};
+use crate::service::{
+    Broken, Config, Handover, ListenAddress, ListenerKey, Origin, Service, SocketKind, Task,
+};
 use crate::source::{FileId, Sources, Span};
 
 /// Makes the typed configuration of a tree.
@@ -184,7 +186,8 @@ impl Checker<'_> {
                 }
             };
             let first = self.sources.locate(earlier.span);
-            let what = format!("{} on {}", service.label(listener), listener.key.address.display());
+            let on = if matches!(listener.key.address, ListenAddress::Mux(_)) { "" } else { "on " };
+            let what = format!("{} {on}{}", service.label(listener), listener.key.address.display());
             let place = Place::Text(entry.name.span);
             if own.is_of_xinetd || earlier.is_of_xinetd {
                 taken.push(listener.key.clone());

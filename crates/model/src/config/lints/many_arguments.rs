@@ -7,6 +7,10 @@ use crate::diagnostic::{Diagnostic, Place};
 const FEWEST: usize = 20;
 
 pub(super) fn check(entry: &Entry) -> Option<Diagnostic> {
+    // xinetd takes all.
+    if entry.attributes.is_some() {
+        return None;
+    }
     let first = entry.arguments.get(FEWEST)?;
     let message = format!("argument {FEWEST} and those behind it do not reach the program everywhere");
     Some(
