@@ -198,8 +198,11 @@ impl Checker<'_> {
         let bind = self.defaults.bind.as_deref().unwrap_or("*");
         let any = Spanned::new(bind.as_bytes().into(), entry.name.span);
         let hosts = if entry.hosts.is_empty() { std::slice::from_ref(&any) } else { entry.hosts.as_slice() };
-        let is_v6 =
-            |host: &Word| std::str::from_utf8(&host.value).is_ok_and(|host| host.parse::<Ipv6Addr>().is_ok());
+        // A scope is behind IPv6 addresses only.
+        let is_v6 = |host: &Word| {
+            let text = std::str::from_utf8(&host.value).unwrap_or_default();
+            text.split_once('%').map_or(text, |(address, _)| address).parse::<Ipv6Addr>().is_ok()
+        };
         let has_ipv6 = self.facts.has_ipv6();
         let (v4, v6, dual) = match families {
             Families::V4(v4) => (Some(v4), None, false),
