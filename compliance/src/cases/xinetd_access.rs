@@ -63,6 +63,20 @@ pub const CASES: &[Case] = &[
         "\"When an access is made to this service's port, the IP Address is added to a global no_access list\"",
         sensor,
     ),
+    case("sensor_and_times", "parent_access_control() comes before a sensor's: time", sensor_and_times),
+    case("sensor_and_load", "parent_access_control() comes before a sensor's: load", sensor_and_load),
+    case(
+        "sensor_and_instances",
+        "parent_access_control() comes before a sensor's: instances",
+        sensor_and_instances,
+    ),
+    case(
+        "sensor_and_per_source",
+        "parent_access_control() comes before a sensor's: per_source",
+        sensor_and_per_source,
+    ),
+    case("sensor_and_cps", "parent_access_control() comes before a sensor's: cps", sensor_and_cps),
+    case("sensor_and_lists", "remote_address_check(): a sensor comes before its lists", sensor_and_lists),
     case("sensor_forgets", "\"until the deny_time setting expires\": NEVER denies nobody", sensor_that_never_denies),
 ];
 
@@ -359,4 +373,53 @@ fn sensor_that_never_denies(lab: &mut Lab) {
     lab.start(&[defaults(LOG), open, trap].concat());
     assert_eq!(tcp_from("192.0.2.2:0", "192.0.2.1:2002").text(), "");
     assert!(tcp_from("192.0.2.2:0", "192.0.2.1:2001").text().contains(crate::report::END));
+}
+
+/// Whether who calls a sensor with these lines is served elsewhere afterwards; this is said of the call.
+fn is_served_after_a_sensor(lab: &mut Lab, lines: &str, word: &str) {
+    let lines = format!("bind = 0.0.0.0\nflags = SENSOR\ndeny_time = FOREVER\n{lines}");
+    let trap = service("trap", 2002, &lines);
+    lab.start(&[defaults(LOG), service("probed", PORT, "bind = 0.0.0.0"), trap].concat());
+    assert_eq!(tcp_from("192.0.2.2:0", "192.0.2.1:2002").text(), "");
+    lab.syslog.expect(&format!("FAIL: trap {word} from=192.0.2.2"));
+    assert!(tcp_from("192.0.2.2:0", "192.0.2.1:2001").text().contains(crate::report::END));
+}
+
+fn sensor_and_times(lab: &mut Lab) {
+    let (_, then) = intervals();
+    is_served_after_a_sensor(lab, &format!("access_times = {then}"), "time");
+}
+
+fn sensor_and_load(lab: &mut Lab) {
+    is_served_after_a_sensor(lab, "max_load = 0.0001", "load");
+}
+
+fn sensor_and_instances(lab: &mut Lab) {
+    is_served_after_a_sensor(lab, "instances = 0", "service_limit");
+}
+
+fn sensor_and_per_source(lab: &mut Lab) {
+    is_served_after_a_sensor(lab, "per_source = 0", "per_source_limit");
+}
+
+fn sensor_and_cps(lab: &mut Lab) {
+    let trap = service("trap", 2002, "bind = 0.0.0.0\nflags = SENSOR\ndeny_time = FOREVER\ncps = 1 30");
+    lab.start(&[defaults(LOG), service("probed", PORT, "bind = 0.0.0.0"), trap].concat());
+    for caller in ["127.0.0.2:0", "127.0.0.3:0"] {
+        assert_eq!(tcp_from(caller, "127.0.0.1:2002").text(), "");
+    }
+    lab.syslog.expect("FAIL: trap address from=127.0.0.2");
+    lab.syslog.expect("FAIL: trap connections per second from=127.0.0.3");
+    assert_eq!(tcp_from("127.0.0.2:0", PLACE).text(), "");
+    assert!(tcp_from("127.0.0.3:0", PLACE).text().contains(crate::report::END));
+}
+
+fn sensor_and_lists(lab: &mut Lab) {
+    let lines = "bind = 0.0.0.0\nflags = SENSOR\ndeny_time = FOREVER\nonly_from = 192.0.2.1";
+    lab.start(
+        &[defaults(LOG), service("probed", PORT, "bind = 0.0.0.0"), service("trap", 2002, lines)].concat(),
+    );
+    assert_eq!(tcp_from("192.0.2.2:0", "192.0.2.1:2002").text(), "");
+    lab.syslog.expect("FAIL: trap address from=192.0.2.2");
+    assert_eq!(tcp_from("192.0.2.2:0", "192.0.2.1:2001").text(), "");
 }

@@ -9,6 +9,7 @@ use usherd_model::admission::Limit;
 use usherd_model::event::{Ending, Event, Log, Reason, Traffic};
 use usherd_model::guard::{Circumstances, Load};
 use usherd_model::lookups::Question;
+use usherd_model::supervisor::Settings;
 use world::{Call, World};
 
 fn service(name: &str, port: u16, lines: &str) -> String {
@@ -148,6 +149,58 @@ fn a_sensor_denies_its_callers_everywhere_for_as_long_as_it_says() {
     assert!(started(world.call_from("it", "192.0.2.2:1")));
     world.pass(Duration::from_secs(10 * 60));
     assert!(started(world.call_from("it", "192.0.2.1:3")));
+}
+
+#[test]
+fn a_sensor_does_not_notice_whom_its_times_its_load_and_its_limits_turn_away() {
+    let at = |minute_of_day| Circumstances { minute_of_day, load: Load::in_loadavg(b"1.00") };
+    for (lines, expected) in [
+        ("access_times = 9:00-17:00", Reason::Time),
+        ("max_load = 0.5", Reason::Load),
+        ("instances = 0", Reason::Limit(Limit::Children)),
+        ("per_source = 0", Reason::Limit(Limit::SourceChildren)),
+    ] {
+        let lines = format!("flags = SENSOR\n deny_time = FOREVER\n log_on_failure = HOST\n{lines}");
+        let mut world = world(&(service("it", 9000, "") + &service("trap", 9001, &lines)));
+        world.raise(Event::Observed(at(8 * 60)));
+        assert_eq!(world.call_from("trap", "192.0.2.1:1"), Call::Refused);
+        assert_eq!(reasons(&world), [expected]);
+        assert_eq!((world.logged(|log| matches!(log, Log::Sensed { .. })), world.skipped), (0, 0));
+        assert!(started(world.call_from("it", "192.0.2.1:2")), "{expected:?}");
+    }
+    let lines = "flags = SENSOR\n deny_time = FOREVER\n access_times = 9:00-17:00\n only_from = 10.0.0.1";
+    let mut world = world(&(service("it", 9000, "") + &service("trap", 9001, lines)));
+    world.raise(Event::Observed(at(9 * 60)));
+    assert_eq!(world.call_from("trap", "192.0.2.1:20"), Call::Refused, "from whatever port");
+    assert_eq!(world.call_from("it", "192.0.2.1:2"), Call::Refused);
+}
+
+#[test]
+fn a_sensor_rests_when_too_many_call_and_holds_nothing() {
+    let lines = "flags = SENSOR\n deny_time = FOREVER\n log_on_failure = HOST\n cps = 1 30\n instances = 1\n \
+                 per_source = 1";
+    let mut world = world(&(service("it", 9000, "") + &service("trap", 9001, lines)));
+    assert_eq!(world.call_from("trap", "192.0.2.1:1"), Call::Refused);
+    assert_eq!(world.call_from("trap", "192.0.2.2:1"), Call::Refused);
+    assert_eq!(reasons(&world), [Reason::Address, Reason::Limit(Limit::Starts)]);
+    assert_eq!(world.call_from("trap", "192.0.2.3:1"), Call::Waits);
+    assert_eq!(world.call_from("it", "192.0.2.1:2"), Call::Refused);
+    assert!(started(world.call_from("it", "192.0.2.2:2")));
+    world.pass(Duration::from_secs(30));
+    assert_eq!(world.call_from("trap", "192.0.2.1:3"), Call::Refused);
+    let counts = (reasons(&world).pop(), world.core.denied_sources(world.now));
+    assert_eq!(counts, (Some(Reason::Address), 1), "one that is denied already");
+}
+
+#[test]
+fn a_sensor_notices_its_callers_when_there_is_no_room_left() {
+    let sensor = service("trap", 9001, "flags = SENSOR\n deny_time = FOREVER");
+    let settings = Settings { max_children: 1, max_sessions: 1, ..Settings::default() };
+    let mut world = World::with("", &world::defaults(), settings);
+    world.load_xinetd(&(service("it", 9000, "") + &sensor));
+    assert!(started(world.call_from("it", "192.0.2.1:1")));
+    assert_eq!(world.call_from("trap", "192.0.2.2:1"), Call::Refused);
+    assert_eq!(world.core.denied_sources(world.now), 1);
 }
 
 #[test]

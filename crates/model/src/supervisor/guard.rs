@@ -1,8 +1,11 @@
-//! Who may call a service at all: before its limits are asked, so that those who may not use none of them up.
+//! Who may call a service at all: before its limits are asked, so that those who may not use none of them up. To a sensor
+//! everybody may, and its limits say whom it notices.
 
 use std::net::SocketAddr;
 
+use super::trouble::Holding;
 use super::{ListenerId, Supervisor};
+use crate::admission::{Claim, Gate, Pool};
 use crate::event::{Action, Handed, Log, Reason, Start};
 use crate::guard::{Admits, Guard, Noted, Peers};
 use crate::policy::Policy;
@@ -18,13 +21,60 @@ impl Supervisor {
         now: Tick,
         actions: &mut Vec<Action>,
     ) -> bool {
-        let Some(reason) = self.reason_against(id, peer, now) else { return false };
-        self.note_sensed(id, peer, now, actions);
+        if let Some(reason) = self.reason_against(id, peer, now) {
+            self.deny(id, handed, reason, peer, actions);
+            return true;
+        }
+        let is_sensor = self.guard(id).is_some_and(|guard| guard.sensor.is_some());
+        if is_sensor {
+            self.sense(id, handed, peer, now, actions);
+        }
+        is_sensor
+    }
+
+    fn deny(
+        &mut self,
+        id: ListenerId,
+        handed: Handed,
+        reason: Reason,
+        peer: Option<SocketAddr>,
+        actions: &mut Vec<Action>,
+    ) {
         if let Some((_, state)) = self.both(id) {
             state.counters.denied += 1;
         }
         self.dismiss(id, handed, reason, peer, actions);
-        true
+    }
+
+    /// Turns the caller of a sensor away. Whom its limits turn away is not denied elsewhere: as with any service, it
+    /// never got that far. Room that all share does not count, since a sensor takes none: who has filled it must not
+    /// get by unseen.
+    fn sense(
+        &mut self,
+        id: ListenerId,
+        handed: Handed,
+        peer: Option<SocketAddr>,
+        now: Tick,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(service) = self.listeners.get(id).map(|listener| listener.service) else { return };
+        let Some(state) = self.services.get_mut(service) else { return };
+        let pool = Pool::Moments;
+        let claim = Claim { pool, service, source: peer.map(|peer| peer.ip()) };
+        let limits = &state.service.limits;
+        if let Gate::Closed(limit, _) = self.admission.gate(pool, limits, &state.usage, now) {
+            self.dismiss(id, handed, Reason::Limit(limit), peer, actions);
+            self.refused(id, limit, peer, now, actions);
+            return;
+        }
+        if let Err(limit) = self.admission.begin(claim, limits, &mut state.usage, now) {
+            self.dismiss(id, handed, Reason::Limit(limit), peer, actions);
+            self.hold_back(id, Holding::refused(limit, 1, peer), now, actions);
+            return;
+        }
+        self.admission.end(claim, limits, &mut state.usage);
+        self.note_sensed(id, peer, now, actions);
+        self.deny(id, handed, Reason::Address, peer, actions);
     }
 
     /// Whether it depends on a caller's host name whether it may call.
@@ -94,15 +144,15 @@ impl Supervisor {
         self.guard(id)?.peers.as_ref()
     }
 
+    /// Why a caller may not call, as far as that can be said before its limits are asked. To a sensor the lists do not
+    /// matter.
     fn reason_against(&self, id: ListenerId, peer: Option<SocketAddr>, now: Tick) -> Option<Reason> {
         let source = peer.map(|peer| peer.ip());
-        if source.is_some_and(|source| self.denied.denies(source, now)) {
+        let is_sensor = self.guard(id).is_some_and(|guard| guard.sensor.is_some());
+        if !is_sensor && source.is_some_and(|source| self.denied.denies(source, now)) {
             return Some(Reason::Address);
         }
-        let Guard { peers, times, max_load, sensor, id_only: _ } = self.guard(id)?;
-        if sensor.is_some() {
-            return Some(Reason::Address);
-        }
+        let Guard { peers, times, max_load, sensor: _, id_only: _ } = self.guard(id)?;
         if let Some(max_load) = max_load
             && !max_load.admits(self.circumstances.and_then(|now| now.load))
         {
@@ -113,7 +163,7 @@ impl Supervisor {
         {
             return Some(Reason::Time);
         }
-        let peers = peers.as_ref()?;
+        let peers = peers.as_ref().filter(|_| !is_sensor)?;
         // What is behind a Unix socket has no address.
         let refused = source.is_some_and(|source| peers.admits(source) == Admits::No);
         if refused { Some(Reason::Address) } else { None }
