@@ -9,6 +9,7 @@ use crate::deadline;
 use crate::lab::Lab;
 use crate::server::Server::{UsherdXinetd, Xinetd};
 use crate::sockets;
+use crate::syslog::SEVERITY_ERR;
 
 pub const CASES: &[Case] = &[
     case(
@@ -38,6 +39,11 @@ pub const CASES: &[Case] = &[
         "cps_rests_and_comes_back",
         "\"If the rate of incoming connections is higher than this, the service will be temporarily disabled\"",
         cps_rests_and_comes_back,
+    ),
+    case(
+        "cps_says_each_rest",
+        "cps_service_stop(), cps_service_restart(): a line for each, of the level err",
+        cps_says_each_rest,
     ),
     case("cps_closes_the_port", "cps_service_stop(): the port is closed meanwhile", cps_closes_the_port)
         .ignored(&[(UsherdXinetd, "the port stays open: callers wait")]),
@@ -187,6 +193,24 @@ fn cps_rests_and_comes_back(lab: &mut Lab) {
     call_until_it_rests(lab);
     lab.syslog.expect("Activating service probed");
     tcp(PLACE).command("pid");
+}
+
+fn cps_says_each_rest(lab: &mut Lab) {
+    start(lab, "cps = 3 1");
+    let lines = |lab: &Lab| -> Vec<(u8, String)> {
+        let lines = lab.syslog.messages().into_iter();
+        let lines = lines.filter(|message| message.text.contains("tivating service probed"));
+        lines.map(|message| (message.severity, message.text)).collect()
+    };
+    deadline::wait_until("the service has rested three times", || {
+        drop(std::net::TcpStream::connect(PLACE));
+        lines(lab).len() >= 6
+    });
+    for (place, (severity, text)) in lines(lab).into_iter().take(6).enumerate() {
+        let word = if place % 2 == 0 { "Deactivating" } else { "Activating" };
+        assert!(text.starts_with(word), "{place}: {text}");
+        assert_eq!(severity, SEVERITY_ERR, "{text}");
+    }
 }
 
 fn cps_closes_the_port(lab: &mut Lab) {

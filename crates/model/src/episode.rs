@@ -38,6 +38,8 @@ pub struct Episode {
     pub last: Tick,
     /// Callers that were turned away in it.
     pub refused: u64,
+    /// How often the service has rested in it.
+    pub rests: u64,
 }
 
 /// Whether a caller who met a limit was turned away or waits.
@@ -64,10 +66,15 @@ impl Episodes {
         let record = &mut self.records[at];
         record.refused += refused;
         let begins = record.episode.is_none();
-        let episode = record.episode.get_or_insert(Episode { began: now, last: now, refused: 0 });
+        let episode = record.episode.get_or_insert(Episode { began: now, last: now, refused: 0, rests: 0 });
         episode.last = now;
         episode.refused += refused;
         begins
+    }
+
+    /// What a limit that holds callers back has done since that began.
+    pub fn current(&mut self, limit: Limit) -> Option<&mut Episode> {
+        self.records.iter_mut().find(|record| record.limit == limit)?.episode.as_mut()
     }
 
     /// Takes out one episode that has ended.

@@ -413,6 +413,13 @@ pub enum Log {
         /// The kernel's error, when it is resources that have run out.
         errno: Option<Errno>,
     },
+    /// A service rests because too many came, as it has before since that began: some say each rest.
+    RestsAgain {
+        /// Of this service.
+        service: ServiceId,
+        /// For so long.
+        rest: Duration,
+    },
     /// A limit has held nobody back for a while.
     LimitEnded {
         /// Of this service.
@@ -484,7 +491,12 @@ pub enum Log {
         time: DenyTime,
     },
     /// A service that rested because too many came is there again.
-    Resumed(ServiceId),
+    Resumed {
+        /// This service.
+        service: ServiceId,
+        /// Whether it has been before since too many came.
+        again: bool,
+    },
     /// A program that had a connection has ended, or a session of a built-in.
     Disconnected {
         /// The service.

@@ -10,6 +10,7 @@ use usherd_model::event::{Ending, Event, Log, Reason, Traffic};
 use usherd_model::guard::{Circumstances, Load};
 use usherd_model::lookups::Question;
 use usherd_model::supervisor::Settings;
+use usherd_model::tcpmux::Request;
 use world::{Call, World};
 
 fn service(name: &str, port: u16, lines: &str) -> String {
@@ -124,8 +125,56 @@ fn too_many_in_a_second_end_the_service_for_a_while_and_it_comes_back() {
     world.pass(Duration::from_secs(29));
     assert_eq!(world.call("it"), Call::Waits);
     world.pass(Duration::from_secs(1));
-    assert_eq!(world.logged(|log| matches!(log, Log::Resumed(_))), 1);
+    assert_eq!(world.logged(|log| matches!(log, Log::Resumed { again: false, .. })), 1);
     assert!(started(world.call("it")));
+}
+
+#[test]
+fn each_rest_is_said_and_whether_it_is_the_first_of_a_flood() {
+    let mut world = one("cps = 2 30\n log_on_failure = HOST");
+    // What is said of a rest: that it began, for the first time or again; that it is over, likewise.
+    let said = |world: &World| {
+        let word = |log: &Log| {
+            if let Log::Resumed { again, .. } = log {
+                return Some(if *again { "there again" } else { "there" });
+            }
+            let again =
+                Log::RestsAgain { service: world.core.services().next()?.0, rest: Duration::from_secs(30) };
+            let began = matches!(log, Log::LimitBegan { limit: Limit::Starts, .. });
+            if began { Some("began") } else { (*log == again).then_some("again") }
+        };
+        world.logs.iter().filter_map(word).collect::<Vec<_>>().join(", ")
+    };
+    let rest = |world: &mut World| {
+        while started(world.call("it")) {}
+        world.pass(Duration::from_secs(30));
+    };
+    for _ in 0..3 {
+        rest(&mut world);
+    }
+    assert_eq!(said(&world), "began, there, again, there again, again, there again");
+    world.pass(Duration::from_secs(90));
+    world.logs.clear();
+    rest(&mut world);
+    assert_eq!(said(&world), "began, there");
+}
+
+#[test]
+fn a_service_behind_tcpmux_that_rests_rests_once() {
+    let mux =
+        "service tcpmux\n{\n type = INTERNAL UNLISTED\n port = 1\n socket_type = stream\n wait = no\n}\n";
+    let plus = service("plus", 0, "cps = 1 30").replace("UNLISTED", "TCPMUXPLUS UNLISTED");
+    let mut world = world(&(mux.to_owned() + &plus.replace(" port = 0\n", "")));
+    let ask = |world: &mut World| world.ask("tcpmux", Request::Service(b"plus".as_slice().into()));
+    assert!(started(ask(&mut world)));
+    for _ in 0..3 {
+        assert_eq!(ask(&mut world), Call::Refused);
+    }
+    world.pass(Duration::from_secs(30));
+    let rests =
+        |log: &Log| matches!(log, Log::LimitBegan { limit: Limit::Starts, .. } | Log::RestsAgain { .. });
+    assert_eq!(world.logged(rests), 1);
+    assert_eq!(world.logged(|log| matches!(log, Log::Resumed { .. })), 1);
 }
 
 #[test]

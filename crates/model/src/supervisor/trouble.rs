@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{ListenerId, ServiceId, Supervisor, Timer, turn_away};
 use crate::admission::Limit;
-use crate::episode::Held;
+use crate::episode::{Episode, Held};
 use crate::event::{AcceptError, Action, BUSY_RETRY, Handed, Log, Reason, Start};
 use crate::failure::{Errno, StartError};
 use crate::lifecycle::{Pause, Phase};
@@ -147,13 +147,15 @@ impl Supervisor {
     ) {
         let rest = self.service_of(id).and_then(|service| service.limits.rest);
         let rest = rest.filter(|_| limit == Limit::Starts);
-        self.hold_back(id, Holding { pause: rest, ..Holding::refused(limit, 1, peer) }, now, actions);
-        let Some(rest) = rest else { return };
         let service = self.listeners.get(id).map(|listener| listener.service);
+        let begins = service.is_some_and(|service| self.flood(service).is_none());
+        self.hold_back(id, Holding { pause: rest, ..Holding::refused(limit, 1, peer) }, now, actions);
+        let (Some(rest), Some(service)) = (rest, service) else { return };
+        self.note_rest(service, rest, begins, actions);
         let mut place = 0;
         let mut next = |core: &Self| {
             place += 1;
-            service.and_then(|service| core.services.get(service)?.listeners.get(place - 1).copied())
+            core.services.get(service)?.listeners.get(place - 1).copied()
         };
         while let Some(listener) = next(self) {
             if self.listeners.get(listener).is_some_and(|listener| listener.phase.is_polled()) {
@@ -163,16 +165,40 @@ impl Supervisor {
         }
     }
 
+    /// Says that a service rests, unless it does already or what began was said to be that.
+    fn note_rest(&mut self, service: ServiceId, rest: Duration, begins: bool, actions: &mut Vec<Action>) {
+        if self.rests(service) {
+            return;
+        }
+        if let Some(episode) = self.flood(service) {
+            episode.rests += 1;
+        }
+        if !begins {
+            actions.push(Action::Log(Log::RestsAgain { service, rest }));
+        }
+    }
+
     /// Says that a service is there again that rested because too many came.
     pub(super) fn rest_is_over(&mut self, service: ServiceId, actions: &mut Vec<Action>) {
         let Some(state) = self.services.get(service) else { return };
+        if state.service.limits.rest.is_some() && !self.rests(service) {
+            let again = self.flood(service).is_some_and(|episode| episode.rests > 1);
+            actions.push(Action::Log(Log::Resumed { service, again }));
+        }
+    }
+
+    /// Whether a listener of a service waits until the stretch of time is over in which too many came.
+    fn rests(&self, service: ServiceId) -> bool {
         let rests = |id: &ListenerId| {
             let phase = self.listeners.get(*id).map(|listener| listener.phase);
             matches!(phase, Some(Phase::Paused(Pause::Limit(Limit::Starts, _))))
         };
-        if state.service.limits.rest.is_some() && !state.listeners.iter().any(rests) {
-            actions.push(Action::Log(Log::Resumed(service)));
-        }
+        self.services.get(service).is_some_and(|state| state.listeners.iter().any(rests))
+    }
+
+    /// What has been going on since more came to a service than may.
+    fn flood(&mut self, service: ServiceId) -> Option<&mut Episode> {
+        self.services.get_mut(service)?.troubles.as_mut()?.episodes.current(Limit::Starts)
     }
 
     /// Sends a caller away, with what such callers are sent, and says so where that is logged.

@@ -687,13 +687,13 @@ fn service_of(log: &Log) -> Option<ServiceId> {
     match log {
         Log::LimitBegan { service, .. }
         | Log::LimitEnded { service, .. }
+        | Log::RestsAgain { service, .. }
+        | Log::Resumed { service, .. }
         | Log::StartFailed { service, .. }
         | Log::Disconnected { service, .. }
         | Log::Redirected { service, .. }
         | Log::RedirectEnded { service, .. } => Some(*service),
-        Log::StartRecovered(service) | Log::Resumed(service) | Log::WaitServerFailed(service, _) => {
-            Some(*service)
-        }
+        Log::StartRecovered(service) | Log::WaitServerFailed(service, _) => Some(*service),
         Log::Connected(start, _) => Some(start.service),
         Log::Judged(_)
         | Log::IpOptions { .. }

@@ -130,11 +130,19 @@ pub fn describe(log: &Log, supervisor: &Supervisor) -> Record {
                 .field("source", source.to_string())
                 .xinetd(format!("Adding {source} to the global_no_access list for {xinetd}"))
         }
-        Log::Resumed(service) => {
+        // A flood makes a service rest again and again. The others have said when it began and say when it ends;
+        // whoever reads xinetd's lines waits for both of each rest.
+        Log::RestsAgain { service, rest } => {
+            let line = xinetd::rests(&names.logged(*service), *rest);
+            Record::new(Level::Error, "rests-again", line).for_xinetd_only()
+        }
+        Log::Resumed { service, again } => {
             let name = names.service(*service);
-            Record::new(Level::Notice, "resumed", format!("{name}: callers are served again"))
+            let record = Record::new(Level::Notice, "resumed", format!("{name}: callers are served again"))
                 .field("service", name)
                 .xinetd(format!("Activating service {}", names.logged(*service)))
+                .xinetd_level(Level::Error);
+            if *again { record.for_xinetd_only() } else { record }
         }
         Log::Disconnected { service, pid, source, exit, lasted } => {
             let name = names.service(*service);

@@ -66,6 +66,10 @@ pub struct Record {
     pub original: String,
     /// What xinetd says about it; empty when it says nothing else than that which people read.
     pub xinetd: String,
+    /// How much it matters to xinetd, when that is something else.
+    pub xinetd_level: Option<Level>,
+    /// Whether nobody else has to hear it.
+    pub is_for_xinetd_only: bool,
     /// Where that goes, when it is a line of a service's own log.
     pub service_log: Option<LogTarget>,
     /// In whose name syslog has it, when not in the daemon's.
@@ -93,6 +97,8 @@ impl Record {
             fields: Vec::new(),
             original: String::new(),
             xinetd: String::new(),
+            xinetd_level: None,
+            is_for_xinetd_only: false,
             service_log: None,
             speaker: None,
         }
@@ -116,6 +122,18 @@ impl Record {
     /// Adds what xinetd says.
     pub fn xinetd(mut self, line: impl Into<String>) -> Self {
         self.xinetd = line.into();
+        self
+    }
+
+    /// Says how much it matters to xinetd.
+    pub fn xinetd_level(mut self, level: Level) -> Self {
+        self.xinetd_level = Some(level);
+        self
+    }
+
+    /// Has it stand in no other form of the log.
+    pub fn for_xinetd_only(mut self) -> Self {
+        self.is_for_xinetd_only = true;
         self
     }
 
@@ -203,9 +221,7 @@ impl Logger {
 
     /// Writes what only xinetd says.
     pub fn log_for_xinetd(&mut self, level: Level, text: &str) {
-        if self.format == Format::Xinetd {
-            self.log(&Record::new(level, "xinetd", text));
-        }
+        self.log(&Record::new(level, "xinetd", text).for_xinetd_only());
     }
 
     /// Lets go of all files: they may have been moved away.
@@ -231,6 +247,9 @@ impl Logger {
 
     /// Writes a record to the daemon's own log.
     fn log_here(&mut self, record: &Record) {
+        if record.is_for_xinetd_only && self.format != Format::Xinetd {
+            return;
+        }
         let line = match self.format {
             Format::People => people(record),
             Format::Fields => fields(record),
@@ -253,7 +272,8 @@ impl Logger {
 
     fn write(&mut self, record: &Record, text: String) {
         self.flush();
-        let (level, speaker) = (record.level, record.speaker.clone());
+        let for_xinetd = record.xinetd_level.filter(|_| self.format == Format::Xinetd);
+        let (level, speaker) = (for_xinetd.unwrap_or(record.level), record.speaker.clone());
         let line = Line { level, speaker, text };
         let written = if self.is_behind() { Written::Later } else { self.sink.write(&line) };
         match written {
@@ -352,6 +372,21 @@ mod tests {
             assert_eq!(logger.lost, lost);
             logger.flush();
             assert_eq!(logger.lost, lost, "nothing new was written, so nothing new was lost");
+        }
+    }
+
+    #[test]
+    fn what_only_xinetd_says_is_in_its_form_only() {
+        let said = |format| {
+            let (read, write) = rustix::pipe::pipe().expect("pipe");
+            let mut logger = Logger::new(Sink::Terminal(sink::Terminal::on(write)), format);
+            logger.log(&Record::new(Level::Error, "rests-again", "it rests").for_xinetd_only());
+            drop(logger);
+            std::io::read_to_string(std::fs::File::from(read)).expect("lines")
+        };
+        assert_eq!(said(Format::Xinetd), "it rests\n");
+        for format in [Format::People, Format::Fields, Format::Original] {
+            assert_eq!(said(format), "");
         }
     }
 

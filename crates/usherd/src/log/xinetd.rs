@@ -51,15 +51,20 @@ pub(super) fn fail(id: &str, log: LogOnFailure, reason: Reason, peer: Option<Soc
     format!("FAIL: {id} {}{from}", reason_word(reason))
 }
 
-/// What xinetd says when it stops serving for a while.
+/// What xinetd says of a limit: something of one only, that it stops serving for a while.
 pub(super) fn limit(id: &str, limit: Limit, pause: Option<Duration>) -> String {
     match (limit, pause) {
-        (Limit::Starts, Some(pause)) => format!(
-            "Deactivating service {id} due to excessive incoming connections.  Restarting in {} seconds.",
-            pause.as_secs()
-        ),
+        (Limit::Starts, Some(pause)) => rests(id, pause),
         _ => String::new(),
     }
+}
+
+/// `Deactivating service id due to excessive incoming connections.  Restarting in 30 seconds.`
+pub(super) fn rests(id: &str, rest: Duration) -> String {
+    format!(
+        "Deactivating service {id} due to excessive incoming connections.  Restarting in {} seconds.",
+        rest.as_secs()
+    )
 }
 
 /// `USERID: id UNIX :joe`, or `NOID: id 192.0.2.1 no server`
