@@ -62,6 +62,28 @@ pub const CASES: &[Case] = &[
         "CVE-2012-0862: only services of the type TCPMUX are reached",
         tcpmux_reaches_its_own_only,
     ),
+    case(
+        "tcpmux_and_banners",
+        "tcpmux_handler(): the answer, then banner_success; nobody is sent banner",
+        tcpmux_and_banners,
+    ),
+    case(
+        "tcpmux_and_banners_of_the_refused",
+        "tcpmux_handler(): banner_fail, and nobody is sent banner",
+        tcpmux_and_banners_of_the_refused,
+    ),
+    case(
+        "tcpmux_goes_where_nobody_is_served",
+        "tcpmux_handler(): \"+Go\" before access_control()",
+        tcpmux_goes,
+    )
+    .ignored(&[(UsherdXinetd, "who is refused hears a `-`, as in RFC 1078")]),
+    case(
+        "tcpmux_says_who_is_not_served",
+        "RFC 1078: a service that cannot be had is refused with a `-`",
+        tcpmux_says_who_is_not_served,
+    )
+    .ignored(&[(Xinetd, "says +Go")]),
     case("tcpmux_user", "CVE-2013-4342: the service has its own user and group", tcpmux_user),
     case("tcpmux_opens_no_port", "svc_activate(): \"No activation for MUXCLIENTS\"", tcpmux_opens_no_port),
     case("tcpmux_in_pieces", "a name that comes in two packets is one name", tcpmux_in_pieces)
@@ -289,6 +311,39 @@ fn tcpmux_reaches_its_own_only(lab: &mut Lab) {
     start_tcpmux(lab);
     assert!(through_tcpmux("other").starts_with("-Service n"));
     assert_eq!(lab.starts(), 0);
+}
+
+/// What a caller of a service behind tcpmux hears that has these lines, and all banners.
+fn through_tcpmux_with_banners(lab: &mut Lab, kind: &str, lines: &str) -> String {
+    for name in ["always", "success", "fail"] {
+        std::fs::write(format!("/etc/{name}"), format!("{name}\r\n")).expect("/etc is the case's own");
+    }
+    let banners = "banner = /etc/always\nbanner_success = /etc/success\nbanner_fail = /etc/fail";
+    let lines = format!("type = {kind} UNLISTED\n{banners}\n{lines}");
+    let behind = service_without(&["port", "bind"], "behind", 0, &lines);
+    lab.start(&[internal("tcpmux", "stream", "bind = 127.0.0.1"), behind].concat());
+    through_tcpmux("behind")
+}
+
+fn tcpmux_and_banners(lab: &mut Lab) {
+    let text = through_tcpmux_with_banners(lab, "TCPMUXPLUS", "");
+    assert!(text.starts_with("+Go\r\nsuccess\r\nfds "), "{text}");
+}
+
+fn tcpmux_and_banners_of_the_refused(lab: &mut Lab) {
+    let text = through_tcpmux_with_banners(lab, "TCPMUXPLUS", "only_from = 192.0.2.7");
+    let (_, banners) = text.split_once("\r\n").expect("an answer");
+    assert_eq!(banners, "fail\r\n");
+}
+
+fn tcpmux_goes(lab: &mut Lab) {
+    let text = through_tcpmux_with_banners(lab, "TCPMUXPLUS", "only_from = 192.0.2.7");
+    assert!(text.starts_with("+Go\r\n"), "{text}");
+}
+
+fn tcpmux_says_who_is_not_served(lab: &mut Lab) {
+    let text = through_tcpmux_with_banners(lab, "TCPMUXPLUS", "only_from = 192.0.2.7");
+    assert_eq!(text, "-Service not available\r\nfail\r\n");
 }
 
 fn tcpmux_user(lab: &mut Lab) {

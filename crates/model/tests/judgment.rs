@@ -199,6 +199,17 @@ fn a_caller_of_tcpmux_hears_what_was_decided() {
 }
 
 #[test]
+fn a_caller_of_tcpmux_whom_a_command_refuses_or_answers_is_not_welcomed() {
+    let lines = "1 stream tcp4 nowait root internal tcpmux\n\
+                 tcpmux/+a stream tcp nowait root /usr/sbin/tcpd in.a\n";
+    for (option, said) in [("spawn echo", "-Service not available\r\n"), ("twist echo", "")] {
+        let mut world = world(lines, "", &format!("ALL: ALL: {option}\n"));
+        assert!(is_started(world.ask("1", Request::Service(b"a".as_slice().into()))));
+        assert_eq!(world.said.concat(), said, "{option}");
+    }
+}
+
+#[test]
 fn a_service_that_goes_while_its_caller_is_looked_up_takes_the_caller_with_it() {
     let mut world = world(FTP, "in.ftpd: .example.com\n", "ALL: ALL\n");
     assert_eq!(world.call("ftp"), Call::Waits);

@@ -159,16 +159,79 @@ fn each_rest_is_said_and_whether_it_is_the_first_of_a_flood() {
     assert_eq!(said(&world), "began, there");
 }
 
-#[test]
-fn a_service_behind_tcpmux_that_rests_rests_once() {
+/// tcpmux, and a service behind it.
+fn behind_tcpmux(kind: &str, lines: &str) -> World {
     let mux =
         "service tcpmux\n{\n type = INTERNAL UNLISTED\n port = 1\n socket_type = stream\n wait = no\n}\n";
-    let plus = service("plus", 0, "cps = 1 30").replace("UNLISTED", "TCPMUXPLUS UNLISTED");
-    let mut world = world(&(mux.to_owned() + &plus.replace(" port = 0\n", "")));
-    let ask = |world: &mut World| world.ask("tcpmux", Request::Service(b"plus".as_slice().into()));
-    assert!(started(ask(&mut world)));
+    let text = service("plus", 0, lines).replace("UNLISTED", &format!("{kind} UNLISTED"));
+    world(&(mux.to_owned() + &text.replace(" port = 0\n", "")))
+}
+
+fn plus() -> Request {
+    Request::Service(b"plus".as_slice().into())
+}
+
+const BANNERS: &str = "banner = /etc/banner\n banner_success = /etc/banner\n banner_fail = /etc/goodbye";
+const NOT_AVAILABLE: &str = "-Service not available\r\n";
+
+#[test]
+fn behind_tcpmux_the_answer_comes_before_banners() {
+    let mut world = behind_tcpmux("TCPMUXPLUS", BANNERS);
+    assert!(started(world.ask("tcpmux", plus())));
+    assert_eq!(world.said, ["+Go\r\n", "welcome\r\n"]);
+    let mut world = behind_tcpmux("TCPMUX", BANNERS);
+    assert!(started(world.ask("tcpmux", plus())));
+    assert_eq!(world.said, ["welcome\r\n"], "the program answers itself");
+    for lines in ["only_from = 10.0.0.1", "instances = 0", "per_source = 0", "flags = SENSOR"] {
+        for kind in ["TCPMUX", "TCPMUXPLUS"] {
+            let mut world = behind_tcpmux(kind, &format!("{BANNERS}\n{lines}"));
+            assert_eq!(world.ask("tcpmux", plus()), Call::Refused);
+            assert_eq!(world.said, [NOT_AVAILABLE, "not you\r\n"], "{lines}");
+        }
+    }
+}
+
+#[test]
+fn behind_tcpmux_who_is_judged_first_is_answered_then() {
+    for (lines, answer, is_served) in [
+        ("flags = NOLIBWRAP\n only_from = .example.com", Some("a.example.com"), true),
+        ("flags = NOLIBWRAP\n only_from = .example.com", Some("a.example.net"), false),
+        ("only_from = .example.com", Some("a.example.com"), true),
+        ("flags = NOLIBWRAP\n log_on_success = USERID", None, true),
+        ("flags = IDONLY\n log_on_success = USERID", None, false),
+    ] {
+        let mut world = behind_tcpmux("TCPMUXPLUS", &format!("{BANNERS}\n{lines}"));
+        assert_eq!(world.call("tcpmux"), Call::Served);
+        world.pass_to_tcpmux(plus());
+        assert_eq!((world.outcome(), world.said.len()), (Call::Waits, 0), "{lines}");
+        world.answer(answer);
+        assert_eq!(started(world.outcome()), is_served, "{lines}");
+        let words = if is_served { ["+Go\r\n", "welcome\r\n"] } else { [NOT_AVAILABLE, "not you\r\n"] };
+        assert_eq!(world.said, words, "{lines}");
+    }
+}
+
+#[test]
+fn behind_tcpmux_who_is_turned_away_is_told_once() {
+    let mut world = behind_tcpmux("TCPMUXPLUS", "no_access = 192.0.2.9\n log_on_failure = USERID");
+    assert_eq!(world.call("tcpmux"), Call::Served);
+    world.pass_to_tcpmux(plus());
+    assert_eq!((world.outcome(), world.said.concat()), (Call::Waits, NOT_AVAILABLE.to_owned()));
+    world.answer(None);
+    assert_eq!((world.outcome(), world.said.concat()), (Call::Refused, NOT_AVAILABLE.to_owned()));
+    let mut world = behind_tcpmux("TCPMUXPLUS", "");
+    assert_eq!(world.call("tcpmux"), Call::Served);
+    world.ip_options = Some(IpOptions::SourceRoute);
+    world.pass_to_tcpmux(plus());
+    assert_eq!((world.outcome(), world.said.concat()), (Call::Refused, NOT_AVAILABLE.to_owned()));
+}
+
+#[test]
+fn a_service_behind_tcpmux_that_rests_rests_once() {
+    let mut world = behind_tcpmux("TCPMUXPLUS", "cps = 1 30");
+    assert!(started(world.ask("tcpmux", plus())));
     for _ in 0..3 {
-        assert_eq!(ask(&mut world), Call::Refused);
+        assert_eq!(world.ask("tcpmux", plus()), Call::Refused);
     }
     world.pass(Duration::from_secs(30));
     let rests =

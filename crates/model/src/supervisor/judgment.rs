@@ -3,7 +3,6 @@
 //! A caller about whom something has to be found out waits here, with its place in the limits; nobody else waits for it.
 //! What cannot be found out in time lets nobody in.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use super::{LookupId, ServiceId, Supervisor, Timer, claim, pool, turn_away};
@@ -12,12 +11,11 @@ use crate::access::{
     RuleAt, Tables, UNKNOWN, Verdict, Which,
 };
 use crate::admission::Claim;
-use crate::event::{Action, ConnectionId, Errand, Handed, Judged, Log, Reason, Remark, Start};
+use crate::event::{Action, Errand, Handed, Judged, Log, Reason, Remark, Start};
 use crate::lifecycle::{Pause, Phase};
 use crate::lookups::Question;
-use crate::service::{ListenAddress, Voice, Wrapped};
+use crate::service::{Voice, Wrapped};
 use crate::slots::Key;
-use crate::tcpmux;
 use crate::time::Tick;
 
 /// A caller about whom something has to be found out.
@@ -130,12 +128,14 @@ impl Supervisor {
         if !refuses {
             return;
         }
-        actions.push(turn_away(listener, handed));
-        // Who leaves already is counted, and holds nothing.
-        if !self.take_leaving(&start) {
-            self.count_denied(&start);
-            self.release(claim, actions);
+        // Who leaves already has heard it, is counted, and holds nothing.
+        if self.take_leaving(&start) {
+            actions.push(turn_away(listener, handed));
+            return;
         }
+        self.send_away(listener, handed, actions);
+        self.count_denied(&start);
+        self.release(claim, actions);
     }
 
     /// Takes a caller out of those who go once it is known who they are; whether it was one.
@@ -410,11 +410,6 @@ impl Supervisor {
         if is_said && !decision.effects.iter().any(|effect| matches!(effect, Effect::Aclexec(_))) {
             actions.push(Action::Log(Log::Judged(Box::new(self.judged_as(judgment, &decision, wrapped)))));
         }
-        let is_behind_mux =
-            self.spec(start.listener).is_some_and(|spec| matches!(spec.key.address, ListenAddress::Mux(_)));
-        if let (true, Handed::Connection(connection)) = (is_behind_mux, start.handed) {
-            self.answer_behind_mux(start, connection, decision.verdict, actions);
-        }
         let errand = if decision.effects.is_empty() || !is_program {
             None
         } else {
@@ -483,22 +478,6 @@ impl Supervisor {
         if phase == Some(Phase::Paused(Pause::Judgment)) {
             self.set_phase(start.listener, Phase::Polled, actions);
         }
-    }
-
-    fn answer_behind_mux(
-        &self,
-        start: &Start,
-        connection: ConnectionId,
-        verdict: Verdict,
-        actions: &mut Vec<Action>,
-    ) {
-        let greets = self.spec(start.listener).is_some_and(|spec| spec.extras().greets);
-        let words = match verdict {
-            Verdict::Allow if greets => tcpmux::GO,
-            Verdict::Allow | Verdict::Twist => return,
-            Verdict::Deny => tcpmux::NOT_AVAILABLE,
-        };
-        actions.push(Action::Say(connection, Cow::Borrowed(words)));
     }
 
     fn judged_as(&self, judgment: &Judgment, decision: &Decision, wrapped: Wrapped) -> Judged {

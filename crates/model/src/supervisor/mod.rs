@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 
 use self::judgment::{Judgment, JudgmentId, TOO_LONG};
 use self::trouble::Holding;
-use crate::access::Tables;
+use crate::access::{Tables, Verdict};
 use crate::admission::{Admission, Claim, Gate, Limit, Pool, Usage};
 use crate::children::{Child, Children, Pid, Session, SessionId};
 use crate::episode::{Episodes, Held};
@@ -442,7 +442,10 @@ impl Supervisor {
         state.counters.calls += 1;
         let always = state.service.policy.as_ref().and_then(|policy| policy.banners.always.clone());
         let handed = Handed::Connection(connection);
-        self.say_banner(always.as_ref(), handed, actions);
+        // What a caller of tcpmux hears first is the answer, which is not known yet.
+        if !self.is_behind_tcpmux(id) {
+            self.say_banner(always.as_ref(), handed, actions);
+        }
         if self.guards_against(id, handed, peer, now, actions) {
             self.answer_offer(id);
             return;
@@ -525,18 +528,23 @@ impl Supervisor {
             (Task::Redirect(Redirect::Unavailable(why)), _) => {
                 let error = StartError::NoTarget(why.clone());
                 self.admission.end(claim, &state.service.limits, &mut state.usage);
-                actions.push(turn_away(id, handed));
+                self.send_away(id, handed, actions);
                 self.start_failed(&start, error, now, actions);
             }
             (Task::Program(program), _) => match &program.identity {
                 Identity::Unavailable(why) => {
                     let error = StartError::Identity((**why).clone());
                     self.admission.end(claim, &state.service.limits, &mut state.usage);
-                    actions.push(turn_away(id, handed));
+                    self.send_away(id, handed, actions);
                     self.start_failed(&start, error, now, actions);
                 }
                 Identity::Daemon | Identity::User(_) => {
-                    self.welcome(&start, actions);
+                    match errand.as_ref().map_or(Verdict::Allow, |errand| errand.verdict) {
+                        Verdict::Allow => self.welcome(&start, actions),
+                        Verdict::Deny => self.decline(id, handed, actions),
+                        // A command answers in the program's place.
+                        Verdict::Twist => {}
+                    }
                     actions.push(
                         errand.map_or(Action::Start(start), |errand| Action::StartAfter(start, errand)),
                     );
@@ -687,7 +695,8 @@ impl Supervisor {
     ) {
         let answer = match request {
             Request::Service(name) => match self.behind_tcpmux.get(&name).copied() {
-                Some(listener) => return self.pass_on(listener, connection, peer, now, actions),
+                // Which decides as for callers of its own, and says whether it serves this one.
+                Some(listener) => return self.accepted(listener, connection, peer, now, actions),
                 None => Cow::Borrowed(tcpmux::NOT_AVAILABLE),
             },
             Request::Help => Cow::Owned(tcpmux::list(self.behind_tcpmux.keys().map(|name| &**name))),
@@ -695,33 +704,6 @@ impl Supervisor {
         };
         actions.push(Action::Say(connection, answer));
         actions.push(Action::Refuse(connection));
-    }
-
-    /// Hands a caller of tcpmux to the service that it named, which decides as for callers of its own.
-    fn pass_on(
-        &mut self,
-        listener: ListenerId,
-        connection: ConnectionId,
-        peer: Option<SocketAddr>,
-        now: Tick,
-        actions: &mut Vec<Action>,
-    ) {
-        let first = actions.len();
-        self.accepted(listener, connection, peer, now, actions);
-        // One who is judged first is told then.
-        if actions[first..].iter().any(|action| matches!(action, Action::Examine(_))) {
-            return;
-        }
-        let is_served = actions[first..].iter().any(|action| {
-            matches!(action, Action::Start(_) | Action::Serve { .. } | Action::Redirect { .. })
-        });
-        let words = match (is_served, self.spec(listener).is_some_and(|spec| spec.extras().greets)) {
-            (true, true) => tcpmux::GO,
-            (true, false) => return,
-            (false, _) => tcpmux::NOT_AVAILABLE,
-        };
-        // The caller hears it before anything else happens to the connection.
-        actions.insert(first, Action::Say(connection, Cow::Borrowed(words)));
     }
 
     /// Gives back what a program or a session had, and lets those go on that waited for it.

@@ -12,6 +12,8 @@ use crate::episode::{Episode, Held};
 use crate::event::{AcceptError, Action, BUSY_RETRY, Handed, Log, Reason, Start};
 use crate::failure::{Errno, StartError};
 use crate::lifecycle::{Pause, Phase};
+use crate::service::ListenAddress;
+use crate::tcpmux;
 use crate::time::Tick;
 
 impl Supervisor {
@@ -210,10 +212,9 @@ impl Supervisor {
         peer: Option<SocketAddr>,
         actions: &mut Vec<Action>,
     ) {
-        let policy = self.policy(id);
-        let banner = policy.and_then(|policy| policy.banners.failure.as_ref());
-        self.say_banner(banner, handed, actions);
+        self.decline(id, handed, actions);
         self.log_failure(id, reason, peer, actions);
+        let policy = self.policy(id);
         // Who was asked already and has not said it is not asked again.
         let asks = reason != Reason::NoUser && policy.is_some_and(|policy| policy.log.failure.user);
         match self.listeners.get(id).map(|listener| listener.service) {
@@ -225,6 +226,30 @@ impl Supervisor {
             }
             Some(_) | None => actions.push(turn_away(id, handed)),
         }
+    }
+
+    /// Sends a caller what those are sent who are not served. What is behind tcpmux answers first, as RFC 1078 has it.
+    pub(super) fn decline(&self, id: ListenerId, handed: Handed, actions: &mut Vec<Action>) {
+        self.decline_as_tcpmux(id, handed, actions);
+        let banner = self.policy(id).and_then(|policy| policy.banners.failure.as_ref());
+        self.say_banner(banner, handed, actions);
+    }
+
+    /// Turns a caller away of whom nothing else is said.
+    pub(super) fn send_away(&self, id: ListenerId, handed: Handed, actions: &mut Vec<Action>) {
+        self.decline_as_tcpmux(id, handed, actions);
+        actions.push(turn_away(id, handed));
+    }
+
+    fn decline_as_tcpmux(&self, id: ListenerId, handed: Handed, actions: &mut Vec<Action>) {
+        if let (true, Handed::Connection(connection)) = (self.is_behind_tcpmux(id), handed) {
+            actions.push(Action::Say(connection, Cow::Borrowed(tcpmux::NOT_AVAILABLE)));
+        }
+    }
+
+    /// Whether callers of tcpmux come here, and nobody else does.
+    pub(super) fn is_behind_tcpmux(&self, id: ListenerId) -> bool {
+        self.spec(id).is_some_and(|spec| matches!(spec.key.address, ListenAddress::Mux(_)))
     }
 
     /// Says that somebody is not served, where that is logged.
@@ -241,8 +266,12 @@ impl Supervisor {
         }
     }
 
-    /// Sends a caller what those are sent who are served.
+    /// Sends a caller what those are sent who are served: first the answer of tcpmux, where the program does not give it.
     pub(super) fn welcome(&self, start: &Start, actions: &mut Vec<Action>) {
+        let greets = self.spec(start.listener).is_some_and(|spec| spec.extras().greets);
+        if let (true, Handed::Connection(connection)) = (greets, start.handed) {
+            actions.push(Action::Say(connection, Cow::Borrowed(tcpmux::GO)));
+        }
         let policy = self.services.get(start.service).and_then(|state| state.service.policy.as_deref());
         if let Some(policy) = policy {
             self.say_banner(policy.banners.success.as_ref(), start.handed, actions);

@@ -457,12 +457,17 @@ impl World {
     /// Somebody calls tcpmux and asks for this.
     pub fn ask(&mut self, name: &str, request: Request) -> Call {
         assert_eq!(self.call(name), Call::Served);
+        self.pass_to_tcpmux(request);
+        self.outcome.expect("something becomes of a caller")
+    }
+
+    /// The caller of tcpmux who came last asks for this.
+    pub fn pass_to_tcpmux(&mut self, request: Request) {
         let Some(Event::SessionEnded(session)) = self.sessions.pop() else { panic!("a session") };
         self.said.clear();
         self.outcome = None;
         let connection = self.connect();
         self.raise(Event::Asked { session, connection, request });
-        self.outcome.expect("something becomes of a caller")
     }
 
     /// Whether a session is one of a redirect that has not ended.
@@ -597,7 +602,8 @@ impl World {
                 return Some(self.start(start));
             }
             Action::Examine(start) => {
-                let daemon = &self.core.service_of(start.listener)?.wrapped.as_ref()?.daemon;
+                let service = self.core.service_of(start.listener)?;
+                let daemon = service.wrapped.as_ref().map_or(&b""[..], |wrapped| &wrapped.daemon);
                 if let Some(options) = &self.ip_options {
                     return Some(Event::HasIpOptions(start, options.clone()));
                 }
