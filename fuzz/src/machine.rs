@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use usherd_model::config::{Facts, HostError, NoAnswer, ProgramFault, User};
+use usherd_model::process_settings::Resource;
 
 /// A machine that has these users and hosts, for ever.
 pub struct Machine {
@@ -106,5 +107,9 @@ impl Facts for Machine {
 
     fn unprivileged_as(&mut self) -> Option<User> {
         if self.is_root { None } else { self.user("alice").ok().flatten() }
+    }
+
+    fn highest_limit(&mut self, resource: Resource) -> Option<u64> {
+        if resource == Resource::Descriptors { Some(1 << 20) } else { None }
     }
 }

@@ -18,6 +18,13 @@ pub const CASES: &[Case] = &[
         instances,
     ),
     case("instances_of_nothing", "parent_access_control(): with 0 nobody is served", instances_of_nothing),
+    case(
+        "more_than_can_be_counted",
+        "parse_int(): what does not fit is cut off, and mostly leaves a large number",
+        more_than_can_be_counted,
+    ),
+    case("a_count_that_becomes_nothing", "4294967296 is as good as no limit", a_count_that_becomes_nothing)
+        .ignored(&[(Xinetd, "what does not fit is cut off: 0 is left, and nobody is served")]),
     case("instances_unlimited", "\"UNLIMITED which means that there is no limit\"", instances_unlimited),
     case(
         "instances_by_default",
@@ -110,6 +117,28 @@ fn instances_of_nothing(lab: &mut Lab) {
     assert_eq!(tcp(PLACE).text(), "");
     lab.syslog.expect("FAIL: probed service_limit from=127.0.0.1");
     assert_eq!(lab.starts(), 0);
+}
+
+fn more_than_can_be_counted(lab: &mut Lab) {
+    let lines = [
+        "instances = 99999999999",
+        "per_source = 99999999999",
+        "cps = 99999999999 1",
+        "cps = 1000 99999999999",
+    ];
+    let text: String =
+        (2001..).zip(lines).map(|(port, line)| service(&format!("many-{port}"), port, line)).collect();
+    lab.start(&text);
+    for (port, line) in (2001..).zip(lines) {
+        for _ in 0..3 {
+            assert!(!tcp(&format!("127.0.0.1:{port}")).text().is_empty(), "{line}");
+        }
+    }
+}
+
+fn a_count_that_becomes_nothing(lab: &mut Lab) {
+    lab.start(&service("many", 2001, "instances = 4294967296"));
+    ask("127.0.0.1:2001");
 }
 
 fn instances_unlimited(lab: &mut Lab) {

@@ -66,6 +66,12 @@ pub const CASES: &[Case] = &[
         "\"xinetd will stop logging for the affected service […] and will log a message about this\"",
         hard_limit,
     ),
+    case("file_without_a_limit", "xlog_filelog_create(): a soft limit of 0 is none", file_without_a_limit),
+    case(
+        "file_with_a_large_limit",
+        "\"Each of these limits may be suffixed with K or M\": more than 4 GiB too, and -1 is the largest number",
+        file_with_a_large_limit,
+    ),
     case(
         "callers_of_wait_programs",
         "conn_addrstr(): a listener that is handed over has no caller",
@@ -310,6 +316,42 @@ fn soft_limit(lab: &mut Lab) {
     let message = lab.syslog.expect_where("a line about it", |message| message.text.contains("limit"));
     assert!(message.text.contains("soft limit"), "{message:?}");
     assert_eq!(lab.syslog.count(|message| message.text.contains("soft limit")), 1);
+}
+
+fn file_without_a_limit(lab: &mut Lab) {
+    // More than the hard limit that a small soft one has of itself.
+    const MORE: u64 = 6 * 1024;
+    let lines = |file: &str, limit: &str| {
+        format!("log_type = FILE {file} {limit}\nlog_on_success = HOST PID EXIT DURATION\ncps = 0 1")
+    };
+    let files = [("/srv/none", "0"), ("/srv/neither", "0 0")];
+    let text: String = (2001..)
+        .zip(files)
+        .map(|(port, (file, limit))| service(&format!("log-{port}"), port, &lines(file, limit)))
+        .collect();
+    lab.start(&text);
+    for (port, (file, limit)) in (2001..).zip(files) {
+        let size = || fs::metadata(file).map_or(0, |found| found.len());
+        for _ in 0..MORE / 60 {
+            ask(&format!("127.0.0.1:{port}"));
+        }
+        deadline::wait_until("the file has grown", || size() > MORE);
+        assert!(size() > MORE, "{limit}");
+    }
+}
+
+fn file_with_a_large_limit(lab: &mut Lab) {
+    let limits = ["5000000000", "5000M", "-1", "100 -1", "+100000"];
+    let line = |limit: &str| format!("log_type = FILE {LOG} {limit}\nlog_on_success = HOST");
+    let text: String = (2001..)
+        .zip(limits)
+        .map(|(port, limit)| service(&format!("log-{port}"), port, &line(limit)))
+        .collect();
+    lab.start(&text);
+    for (port, limit) in (2001..).zip(limits) {
+        assert!(!ask(&format!("127.0.0.1:{port}")).get("pid").is_empty(), "{limit}");
+    }
+    wait_for_lines(limits.len());
 }
 
 fn hard_limit(lab: &mut Lab) {

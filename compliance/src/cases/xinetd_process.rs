@@ -65,6 +65,15 @@ pub const CASES: &[Case] = &[
         rlimits,
     ),
     case("rlimit_files", "exec_server(): RLIMIT_NOFILE", rlimit_files),
+    case("rlimits_of_nothing", "exec_server(): a limit of 0 is not set", rlimits_of_nothing),
+    case(
+        "rlimit_that_cannot_be_set",
+        "exec_server(): what setrlimit(2) refuses is passed over",
+        rlimit_that_cannot_be_set,
+    ),
+    case("rlimit_of_minus_one", "parse_ull(): strtoull(3) makes RLIM_INFINITY of it", rlimit_of_minus_one),
+    case("nice_beyond_the_ends", "nice(2) goes as far as it can", nice_beyond_the_ends),
+    case("plus_in_front", "parse_int(), parse_base10(): strtol(3) passes over a plus", plus_in_front),
     case("env", "\"These strings will be added to the environment before starting a server\"", env),
     case(
         "whole_environment",
@@ -234,6 +243,60 @@ fn rlimits(lab: &mut Lab) {
 fn rlimit_files(lab: &mut Lab) {
     start(lab, "rlimit_files = 77");
     assert_eq!(ask(PLACE).get("nofile"), "77 77");
+}
+
+fn rlimits_of_nothing(lab: &mut Lab) {
+    const LIMITS: [&str; 5] =
+        ["Max-address-space", "Max-cpu-time", "Max-data-size", "Max-resident-set", "Max-stack-size"];
+    let zero =
+        "rlimit_as = 0\nrlimit_cpu = 0\nrlimit_data = 0K\nrlimit_files = 0\nrlimit_rss = 0\nrlimit_stack = 0";
+    lab.start(&format!("{}{}", service("probed", 2001, zero), service("other", 2002, "")));
+    let (zero, unsaid) = (ask(PLACE), ask("127.0.0.1:2002"));
+    for name in LIMITS.map(|name| format!("limit[{name}]")).iter().map(String::as_str).chain(["nofile"]) {
+        assert_eq!(zero.get(name), unsaid.get(name), "{name}");
+    }
+}
+
+fn rlimit_that_cannot_be_set(lab: &mut Lab) {
+    let values = ["UNLIMITED", "99999999999", "2000M", "-1"];
+    let text: String = (2001..)
+        .zip(values)
+        .map(|(port, value)| service(&format!("files-{port}"), port, &format!("rlimit_files = {value}")))
+        .collect();
+    lab.start(&text);
+    for (port, value) in (2001..).zip(values) {
+        assert!(!ask(&format!("127.0.0.1:{port}")).get("nofile").is_empty(), "{value}");
+    }
+}
+
+fn rlimit_of_minus_one(lab: &mut Lab) {
+    start(lab, "rlimit_stack = -1");
+    assert_eq!(ask(PLACE).get("limit[Max-stack-size]"), "unlimited unlimited");
+}
+
+fn nice_beyond_the_ends(lab: &mut Lab) {
+    let values = [("20", "19"), ("100", "19"), ("99999999999", "19"), ("-21", "-20")];
+    let text: String = (2001..)
+        .zip(values)
+        .map(|(port, (value, _))| {
+            service(&format!("nice-{port}"), port, &format!("user = root\nnice = {value}"))
+        })
+        .collect();
+    lab.start(&text);
+    for (port, (value, meant)) in (2001..).zip(values) {
+        assert_eq!(ask(&format!("127.0.0.1:{port}")).get("nice"), meant, "{value}");
+    }
+}
+
+fn plus_in_front(lab: &mut Lab) {
+    lab.start(&service(
+        "probed",
+        2001,
+        "port = +2001\nnice = +7\numask = +137\ninstances = +5\nper_source = +5\ncps = +10 +1\nrlimit_cpu = +20",
+    ));
+    let report = ask(PLACE);
+    let found = ["nice", "Umask", "limit[Max-cpu-time]"].map(|name| report.get(name));
+    assert_eq!(found, ["7", "0137", "20 20"]);
 }
 
 fn env(lab: &mut Lab) {

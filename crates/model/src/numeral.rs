@@ -1,4 +1,7 @@
-//! Digits as numbers, where no sign may stand in front of them.
+//! Digits as numbers, where no sign may stand in front of them but the plus of xinetd.
+
+use std::num::IntErrorKind;
+use std::str::FromStr;
 
 /// As C writes numbers, and strtoul(3) with base 0 reads them: `010` is 8 and `0x10` is 16.
 pub fn c_number(digits: &[u8]) -> Option<u32> {
@@ -15,6 +18,19 @@ pub fn counted(text: &[u8]) -> (&[u8], u64) {
         [digits @ .., b'k' | b'K'] => (digits, 1 << 10),
         [digits @ .., b'm' | b'M'] => (digits, 1 << 20),
         digits => (digits, 1),
+    }
+}
+
+/// As xinetd reads numbers, in decimal: a plus may stand in front.
+pub fn xinetd<Number: FromStr>(text: &[u8]) -> Option<Number> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// The same, where more than can be counted is as much as can be.
+pub fn count(text: &[u8]) -> Option<u32> {
+    match std::str::from_utf8(text).ok()?.parse::<u32>() {
+        Ok(count) => Some(count),
+        Err(error) => Some(u32::MAX).filter(|_| *error.kind() == IntErrorKind::PosOverflow),
     }
 }
 

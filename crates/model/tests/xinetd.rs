@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use usherd_model::config::xinetd::is_written_in;
 use usherd_model::diagnostic::{Diagnostic, Severity};
+use usherd_model::policy::LogTarget;
 use usherd_model::process_settings::{ProcessSettings, Resource, ResourceLimit};
 use usherd_model::service::{
     AtLimit, Builtin, CallerVariables, Config, Handover, Identity, Rate, Redirect, Service, Task, Voice,
@@ -176,7 +177,7 @@ fn what_stands_around_a_program_is_set() {
     assert_eq!(*environment.set, [Box::from(b"A=2".as_slice()), Box::from(b"B=x=y".as_slice())]);
     assert!(!environment.inherits(b"TZ=UTC\0"));
     for (line, code) in [
-        ("nice = 20", "bad-nice"),
+        ("nice = 2x", "bad-nice"),
         ("umask = 8", "bad-umask"),
         ("rlimit_as = 99999999999999999999", "bad-resource-limit"),
         ("rlimit_as = 18446744073709551615", "bad-resource-limit"),
@@ -501,10 +502,15 @@ fn numbers_beyond_all_bounds_cost_the_service() {
         for number in [&huge, "18446744073709551616", "-1"] {
             let glued = line.ends_with(['e', ':']);
             let text = with(&format!("{line}{}{number}", if glued { "" } else { " " }));
-            let allowed = number == "-1" && line == "nice =";
+            // What is more than enough, and what is no limit, is said and taken.
+            let takes_many = ["instances =", "per_source =", "cps = 10", "nice ="];
+            let takes_none = ["nice =", "log_type = FILE /var/log/x"];
+            let is_limit = line.starts_with("rlimit") || takes_none.contains(&line);
+            let allowed = if number == "-1" { is_limit } else { takes_many.contains(&line) };
             let (config, diagnostics) = read(&text);
             assert_eq!(config.services.len(), usize::from(allowed), "{line} {number}");
-            assert_eq!(diagnostics.len(), usize::from(!allowed), "{line} {number}: {diagnostics:?}");
+            let is_usual = number == "-1" && line == "nice =";
+            assert_eq!(diagnostics.is_empty(), is_usual, "{line} {number}: {diagnostics:?}");
         }
     }
     for number in [&huge, "65536", "0", "18446744073709551616"] {
@@ -514,6 +520,129 @@ fn numbers_beyond_all_bounds_cost_the_service() {
     assert_eq!(rpc(&format!("rpc_version = {huge}\n rpc_number = 300019")), ["bad-rpc-version"]);
     assert_eq!(rpc(&format!("rpc_version = 1-{huge}\n rpc_number = 300019")), ["bad-rpc-version"]);
     assert_eq!(rpc(&format!("rpc_version = 1\n rpc_number = {huge}")), ["unknown-rpc-service"]);
+}
+
+#[test]
+fn a_limit_that_is_none_is_not_set() {
+    let process = |lines: &str| one(&with(lines)).program().and_then(|program| program.process.clone());
+    for name in ["as", "cpu", "data", "files", "rss", "stack"] {
+        let zero = format!("rlimit_{name} = 0");
+        assert_eq!((process(&zero), codes(&with(&zero))), (None, vec![]), "{name}");
+        let minus = format!("rlimit_{name} = -1");
+        assert_eq!(process(&minus), process(&format!("rlimit_{name} = UNLIMITED")), "{name}");
+        assert_eq!(codes(&with(&minus)).first(), Some(&"negative-limit"), "{name}");
+        for wrong in ["-2", "", "-", "+", "1x", "-1K", "0x10", "18446744073709551615", "--1"] {
+            let (config, diagnostics) = read(&with(&format!("rlimit_{name} = {wrong}")));
+            assert_eq!(
+                (config.services.len(), config.broken.len()),
+                (0, 1),
+                "{name} {wrong} {diagnostics:?}"
+            );
+        }
+    }
+    assert_eq!(process("rlimit_as = 0K"), None);
+    assert_eq!(process("rlimit_as = +700M"), process("rlimit_as = 734003200"));
+    assert_eq!(process("umask = +22"), process("umask = 022"));
+}
+
+#[test]
+fn a_limit_that_cannot_be_set_is_the_highest_one_that_can() {
+    let highest = ResourceLimit { resource: Resource::Descriptors, most: Some(1 << 20) };
+    for (line, expected) in [
+        ("rlimit_files = UNLIMITED", vec!["limit-out-of-reach"]),
+        ("rlimit_files = 1048577", vec!["limit-out-of-reach"]),
+        ("rlimit_files = 99999999M", vec!["limit-out-of-reach"]),
+        ("rlimit_files = -1", vec!["negative-limit", "limit-out-of-reach"]),
+        ("rlimit_files = 1048576", vec![]),
+    ] {
+        let program = one(&with(line));
+        let process = program.program().and_then(|program| program.process.clone()).expect("a limit");
+        assert_eq!((&*process.limits, codes(&with(line))), ([highest].as_slice(), expected), "{line}");
+    }
+}
+
+#[test]
+fn a_log_file_without_a_limit_has_none() {
+    const GIB: u64 = 1 << 30;
+    let limits = |words: &str| {
+        let service = one(&with(&format!("log_type = FILE /var/log/x {words}")));
+        let LogTarget::File(file) = &service.policy.as_ref().expect("a policy").log.target else {
+            panic!("a file")
+        };
+        (file.soft, file.hard)
+    };
+    for (words, meant) in [
+        ("", (None, None)),
+        ("0", (None, None)),
+        ("0 0", (None, None)),
+        ("0K", (None, None)),
+        ("-1", (None, None)),
+        ("-1 -1", (None, None)),
+        ("0 100", (None, Some(100))),
+        ("100 -1", (Some(100), None)),
+        ("+100", (Some(100), Some(100 + 5 * 1024))),
+        ("5000000000", (Some(5_000_000_000), Some(5_000_000_000 + 20 * 1024))),
+        ("4096M 8388608K", (Some(4 * GIB), Some(8 * GIB))),
+        ("18446744073709551614", (Some(u64::MAX - 1), None)),
+    ] {
+        assert_eq!(limits(words), meant, "{words}");
+    }
+    for wrong in
+        ["100 0", "-2", "-1 100", "18446744073709551615", "17592186044416M", "1x", "x", "100 99", "+"]
+    {
+        assert_eq!(
+            codes(&with(&format!("log_type = FILE /var/log/x {wrong}"))).last(),
+            Some(&"bad-log-limit")
+        );
+    }
+}
+
+#[test]
+fn what_is_beyond_a_number_is_the_last_one_before_it() {
+    let nice = |value: &str| {
+        let service = one(&with(&format!("nice = {value}")));
+        service.program().and_then(|program| program.process.as_ref()?.nice)
+    };
+    for (value, meant, said) in [
+        ("20", 19, 1),
+        ("100", 19, 1),
+        ("99999999999999999999999999", 19, 1),
+        ("-21", -20, 1),
+        ("-99999999999999999999999999", -20, 1),
+        ("+5", 5, 0),
+        ("19", 19, 0),
+    ] {
+        let said_of = codes(&with(&format!("nice = {value}")));
+        assert_eq!((nice(value), said_of), (Some(meant), vec!["large-nice"; said]), "{value}");
+    }
+    let limits = |line: &str| one(&with(line)).limits;
+    for attribute in ["instances", "per_source"] {
+        for (value, meant, said) in [
+            ("+5", 5, 0),
+            ("05", 5, 0),
+            ("4294967295", u32::MAX, 0),
+            // xinetd makes 0 of it, and serves nobody.
+            ("4294967296", u32::MAX, 1),
+            ("99999999999", u32::MAX, 1),
+        ] {
+            let line = format!("{attribute} = {value}");
+            let limits = limits(&line);
+            let found = if attribute == "instances" { limits.children } else { limits.source_children };
+            assert_eq!((found, codes(&with(&line))), (Some(meant), vec!["large-number"; said]), "{line}");
+        }
+        for wrong in ["-1", "-5", "5x", "0x5", "+", "++5", "+-5"] {
+            assert_eq!(codes(&with(&format!("{attribute} = {wrong}"))), ["bad-max"], "{wrong}");
+        }
+    }
+    assert_eq!(limits("cps = 99999999999 +1").starts.map(|rate| rate.count), Some(u32::MAX));
+    assert_eq!(limits("cps = 1 99999999999").rest, Some(Duration::from_secs(u32::MAX.into())));
+    assert_eq!(codes(&with("cps = 99999999999 99999999999")), ["large-number"; 2]);
+    assert_eq!(codes(&with("cps = -1 1")), ["bad-number"]);
+    assert_eq!(addresses(&one(&with("").replace("9000", "+9000"))), addresses(&one(&with(""))));
+    for wrong in ["+", "+65536", "-9000", "++9000", "+-9000"] {
+        let codes = codes(&with("").replace("9000", wrong));
+        assert!(matches!(codes.as_slice(), ["bad-port" | "unknown-service"]), "{wrong} {codes:?}");
+    }
 }
 
 #[test]

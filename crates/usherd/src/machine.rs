@@ -11,8 +11,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::net::{AddressFamily, SocketType, socket};
-use rustix::process::geteuid;
+use rustix::process::{Resource as Limited, Rlimit, geteuid, getrlimit, setrlimit};
 use usherd_model::config::{Facts, HostError, NoAnswer, ProgramFault, User};
+use usherd_model::process_settings::Resource;
 use usherd_sys::names;
 
 use crate::config_files;
@@ -30,6 +31,7 @@ pub struct Machine {
     rpc_programs: Option<HashMap<String, u32>>,
     has_ipv6: Option<bool>,
     unprivileged_as: Option<Option<User>>,
+    highest_limits: HashMap<Resource, Option<u64>>,
 }
 
 impl Facts for Machine {
@@ -122,6 +124,10 @@ impl Facts for Machine {
     fn unprivileged_as(&mut self) -> Option<User> {
         self.unprivileged_as.get_or_insert_with(unprivileged_as).clone()
     }
+
+    fn highest_limit(&mut self, resource: Resource) -> Option<u64> {
+        *self.highest_limits.entry(resource).or_insert_with_key(|resource| highest_limit(*resource))
+    }
 }
 
 fn unprivileged_as() -> Option<User> {
@@ -135,6 +141,34 @@ fn unprivileged_as() -> Option<User> {
         Some(found) => User { name: found.name, uid: found.uid, gid },
         None => User { name: uid.as_raw().to_string(), uid: uid.as_raw(), gid },
     })
+}
+
+/// What can be set is tried: in a container the capability that allows it may be there and mean nothing. This process
+/// has the limits that programs are given, but for the soft one of descriptors.
+fn highest_limit(resource: Resource) -> Option<u64> {
+    let (resource, highest) = match resource {
+        Resource::AddressSpace => (Limited::As, None),
+        Resource::Cpu => (Limited::Cpu, None),
+        Resource::Data => (Limited::Data, None),
+        Resource::Descriptors => (Limited::Nofile, Some(most_descriptors())),
+        Resource::Resident => (Limited::Rss, None),
+        Resource::Stack => (Limited::Stack, None),
+    };
+    let now = getrlimit(resource);
+    // The soft limit stays, so that nothing is different meanwhile.
+    match setrlimit(resource, Rlimit { current: now.current, maximum: highest }) {
+        Ok(()) => {
+            let _ = setrlimit(resource, now);
+            highest
+        }
+        Err(_) => now.maximum,
+    }
+}
+
+/// `fs.nr_open`, beyond which not even root can go.
+fn most_descriptors() -> u64 {
+    let text = std::fs::read_to_string("/proc/sys/fs/nr_open").ok();
+    text.and_then(|text| text.trim().parse().ok()).unwrap_or(1 << 20)
 }
 
 /// The names and aliases of `/etc/rpc`: a name, its number, and aliases. (The C library's look-up would go there, too,

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::process_settings::Resource;
+
 /// A data base has not answered, in its own words. That is not "no": what is meant by a name may hang on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoAnswer(pub String);
@@ -32,6 +34,8 @@ pub trait Facts {
     fn auth_fault(&mut self, arguments: &[&[u8]]) -> Option<String>;
     /// The daemon's own user, when it is not root and so can start programs only as that one.
     fn unprivileged_as(&mut self) -> Option<User>;
+    /// The highest limit that a program can be given; `None` when it can be left without one.
+    fn highest_limit(&mut self, resource: Resource) -> Option<u64>;
 }
 
 /// A user as the data base has it.

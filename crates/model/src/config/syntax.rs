@@ -332,6 +332,8 @@ pub enum Numeral {
     Decimal,
     /// Decimal, up to the first other letter.
     Leading,
+    /// As xinetd counts: decimal, a plus may stand in front, and more than can be counted is as much as can be.
+    Xinetd,
 }
 
 impl Numeral {
@@ -344,6 +346,7 @@ impl Numeral {
                 let leading = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
                 numeral::number(&digits[..leading], 10)
             }
+            Numeral::Xinetd => numeral::count(digits),
         }
     }
 }

@@ -22,6 +22,7 @@ use usherd_model::event::{
 };
 use usherd_model::failure::{Errno, Step};
 use usherd_model::lookups::Question;
+use usherd_model::process_settings::Resource;
 use usherd_model::registry::{Refusal, Registration, Tidings};
 use usherd_model::service::{
     AtLimit, CallerVariables, Config, Limits, ListenAddress, Rate, SourcePrefix, Stderr, Targets,
@@ -160,6 +161,10 @@ impl Facts for Table {
     fn unprivileged_as(&mut self) -> Option<User> {
         let (name, uid, gid) = self.unprivileged_as?;
         Some(User { name: name.to_owned(), uid, gid })
+    }
+
+    fn highest_limit(&mut self, resource: Resource) -> Option<u64> {
+        if resource == Resource::Descriptors { Some(1 << 20) } else { None }
     }
 }
 

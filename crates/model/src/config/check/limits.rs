@@ -6,6 +6,7 @@ use super::{Checker, quoted};
 use crate::config::STARTS_WINDOW;
 use crate::config::syntax::{Entry, LimitWord, Numeral, Word, Zero};
 use crate::diagnostic::printable;
+use crate::numeral;
 use crate::service::{Limits, Rate, Task};
 
 impl Checker<'_> {
@@ -50,12 +51,22 @@ impl Checker<'_> {
     }
 
     fn number(&mut self, word: &Word) -> Option<u32> {
-        let number = Numeral::Decimal.number(&word.value);
+        let number = Numeral::Xinetd.number(&word.value);
         if number.is_none() {
             self.error("bad-number", word, format!("{} is not a number", quoted(word))).expected =
                 "a number of 0 or more".to_owned();
         }
+        self.may_be_too_many(word);
         number
+    }
+
+    /// Where xinetd takes what is left of a number that is too large for it, which can be 0.
+    fn may_be_too_many(&mut self, word: &Word) {
+        let is_exact = numeral::xinetd::<u32>(&word.value).is_some();
+        if !is_exact && numeral::count(&word.value).is_some() {
+            self.warning("large-number", word, format!("{} is more than can be counted", quoted(word)))
+                .hint = format!("taken as {}", u32::MAX);
+        }
     }
 
     /// A program that accepts its callers itself is the only one to see who they are.
@@ -75,6 +86,9 @@ impl Checker<'_> {
     /// Outer `None`: the line cannot be used. Inner `None`: no limit.
     #[expect(clippy::option_option, reason = "no limit and a wrong one are different answers")]
     fn limit(&mut self, entry: &Entry, limit: &LimitWord, default: Option<u32>) -> Option<Option<u32>> {
+        if limit.numeral == Numeral::Xinetd {
+            self.may_be_too_many(&limit.word);
+        }
         Some(match (limit.number(), limit.zero) {
             (Some(0), Zero::Never) => Some(0),
             (Some(0), Zero::Unlimited) => None,

@@ -1,6 +1,7 @@
 //! What a program finds around it: priority, umask, limits and variables.
 
 use std::collections::BTreeMap;
+use std::num::IntErrorKind;
 use std::sync::Arc;
 
 use super::{Checker, quoted};
@@ -18,31 +19,43 @@ impl Checker<'_> {
         let Some(attributes) = attributes else { return Some(None) };
         let nice = attributes.nice.as_ref().map(|word| self.nice(word));
         let umask = attributes.umask.as_ref().map(|word| self.umask(word));
-        let limits: Vec<Option<ResourceLimit>> =
+        let limits: Vec<Option<Option<ResourceLimit>>> =
             attributes.resources.iter().map(|(resource, word)| self.resource(*resource, word)).collect();
+        let limits: Option<Vec<Option<ResourceLimit>>> = limits.into_iter().collect();
         let environment = self.environment(attributes);
         let settings = ProcessSettings {
             nice: if let Some(nice) = nice { Some(nice?) } else { None },
             umask: if let Some(umask) = umask { Some(umask?) } else { None },
-            limits: limits.into_iter().collect::<Option<Box<[ResourceLimit]>>>()?,
+            limits: limits?.into_iter().flatten().collect(),
             environment: environment?,
         };
         Some(Some(settings).filter(|settings| *settings != ProcessSettings::default()).map(Arc::new))
     }
 
     fn nice(&mut self, word: &Word) -> Option<i8> {
-        let nice = text(word).and_then(|text| text.parse().ok()).filter(|nice| (-20..=19).contains(nice));
-        if nice.is_none() {
+        let number = text(word).unwrap_or_default().parse::<i64>();
+        let number = number.or_else(|error| match error.kind() {
+            kind if *kind == IntErrorKind::PosOverflow => Ok(i64::MAX),
+            kind if *kind == IntErrorKind::NegOverflow => Ok(i64::MIN),
+            _ => Err(error),
+        });
+        let Ok(number) = number else {
             self.error("bad-nice", word, format!("{} is no priority", quoted(word))).expected =
                 "a number from -20 to 19".to_owned();
+            return None;
+        };
+        // What the kernel makes of it.
+        let nice = number.clamp(-20, 19);
+        if nice != number {
+            self.warning("large-nice", word, format!("{} is beyond all priorities", quoted(word))).hint =
+                format!("taken as {nice}; they go from -20 to 19");
         }
-        nice
+        i8::try_from(nice).ok()
     }
 
     fn umask(&mut self, word: &Word) -> Option<u16> {
-        let digits = text(word).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-        let umask =
-            digits.and_then(|digits| u16::from_str_radix(digits, 8).ok()).filter(|umask| *umask <= 0o777);
+        let number = text(word).and_then(|text| u16::from_str_radix(text, 8).ok());
+        let umask = number.filter(|umask| *umask <= 0o777);
         if umask.is_none() {
             self.error("bad-umask", word, format!("{} is no umask", quoted(word))).expected =
                 "an octal number from 0 to 777".to_owned();
@@ -50,22 +63,53 @@ impl Checker<'_> {
         umask
     }
 
-    fn resource(&mut self, resource: Resource, word: &Word) -> Option<ResourceLimit> {
-        if word.value.eq_ignore_ascii_case(b"unlimited") {
-            return Some(ResourceLimit { resource, most: None });
-        }
+    /// Outer `None`: the word is wrong. Inner `None`: nothing is set.
+    #[expect(clippy::option_option, reason = "nothing and something wrong are different answers")]
+    fn resource(&mut self, resource: Resource, word: &Word) -> Option<Option<ResourceLimit>> {
+        let most = if word.value.eq_ignore_ascii_case(b"unlimited") {
+            None
+        } else if word.value == b"-1" {
+            self.say_unlimited(word);
+            None
+        } else {
+            match self.amount(resource, word)? {
+                // As with xinetd, which sets no limit then.
+                0 => return Some(None),
+                most => Some(most),
+            }
+        };
+        let most = self.within_reach(resource, word, most);
+        Some(Some(ResourceLimit { resource, most }))
+    }
+
+    fn amount(&mut self, resource: Resource, word: &Word) -> Option<u64> {
         let takes_units = resource != Resource::Cpu;
         let (digits, factor) = if takes_units { numeral::counted(&word.value) } else { (&*word.value, 1) };
-        let digits = std::str::from_utf8(digits).ok();
-        let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
-        let number = digits.and_then(|digits| digits.parse::<u64>().ok());
-        let most = number.and_then(|number| number.checked_mul(factor)).filter(|most| *most < u64::MAX);
+        let most = numeral::xinetd::<u64>(digits).and_then(|number| number.checked_mul(factor));
+        let most = most.filter(|most| *most < u64::MAX);
         if most.is_none() {
             let units = if takes_units { ", with K or M behind it" } else { "" };
             self.error("bad-resource-limit", word, format!("{} is no limit", quoted(word))).expected =
                 format!("a number{units}, or UNLIMITED");
         }
-        Some(ResourceLimit { resource, most: Some(most?) })
+        most
+    }
+
+    /// Who asks for more than can be set would not have the program started at all.
+    fn within_reach(&mut self, resource: Resource, word: &Word, most: Option<u64>) -> Option<u64> {
+        let Some(highest) = self.facts.highest_limit(resource) else { return most };
+        if most.is_some_and(|most| most <= highest) {
+            return most;
+        }
+        self.warning("limit-out-of-reach", word, format!("{} is more than can be set here", quoted(word)))
+            .hint = format!("the limit is {highest}, the highest one that the daemon may set");
+        Some(highest)
+    }
+
+    /// Says that the number of no limit, as getrlimit(2) has it, is taken as that.
+    pub(super) fn say_unlimited(&mut self, word: &Word) {
+        self.warning("negative-limit", word, "-1 is taken as no limit").hint =
+            "as in xinetd, which reads it as the largest number".to_owned();
     }
 
     fn environment(&mut self, attributes: &Attributes) -> Option<Environment> {

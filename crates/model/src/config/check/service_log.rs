@@ -70,30 +70,38 @@ impl Checker<'_> {
                 "a path that begins with /".to_owned();
             return None;
         }
-        let limit = |checker: &mut Self, word: Option<&Word>| match word {
-            None => Some(None),
-            Some(word) => checker.bytes(word).map(Some),
+        let soft = if let Some(word) = soft { self.bytes(word)? } else { 0 };
+        let most = match hard {
+            Some(word) => {
+                let most = self.bytes(word)?;
+                if most < soft {
+                    let message = format!("the hard limit is less than the soft one, {soft}");
+                    self.error("bad-log-limit", word, message).expected = "FILE PATH SOFT HARD".to_owned();
+                    return None;
+                }
+                most
+            }
+            None if soft == 0 => 0,
+            None => soft.saturating_add((soft / 100).clamp(EXTRA_MIN, EXTRA_MAX)),
         };
-        let (soft, hard) = (limit(self, soft)?, limit(self, hard)?);
-        if let (Some(soft), Some(most)) = (soft, hard)
-            && most < soft
-        {
-            let message = format!("the hard limit is less than the soft one, {soft}");
-            self.error("bad-log-limit", path, message).expected = "FILE PATH SOFT HARD".to_owned();
-            return None;
-        }
-        let hard = hard.or_else(|| soft.map(|soft| soft + (soft / 100).clamp(EXTRA_MIN, EXTRA_MAX)));
-        Some(LogTarget::File(Arc::new(LogFile { path: path.value.as_slice().into(), soft, hard })))
+        let limit = |bytes: u64| Some(bytes).filter(|bytes| ![0, u64::MAX].contains(bytes));
+        let path = path.value.as_slice().into();
+        Some(LogTarget::File(Arc::new(LogFile { path, soft: limit(soft), hard: limit(most) })))
     }
 
-    /// A number of bytes, with K or M behind it.
+    /// A number of bytes, with K or M behind it; 0 and the largest one are no limit.
     fn bytes(&mut self, word: &Word) -> Option<u64> {
+        if word.value == b"-1" {
+            self.say_unlimited(word);
+            return Some(u64::MAX);
+        }
         let (digits, factor) = numeral::counted(&word.value);
-        let bytes = numeral::number(digits, 10).map(|number| u64::from(number) * factor);
+        let bytes = numeral::xinetd::<u64>(digits).and_then(|number| number.checked_mul(factor));
+        let bytes = bytes.filter(|bytes| *bytes < u64::MAX);
         if bytes.is_none() {
             let message = format!("{} is no size", quoted(word));
             self.error("bad-log-limit", word, message).expected =
-                "a number of bytes below 4 GiB, K and M allowed".to_owned();
+                "a number of bytes, K and M allowed, or 0 for no limit".to_owned();
         }
         bytes
     }

@@ -381,7 +381,7 @@ fn operator_inside(word: &[u8]) -> Option<(usize, Operator)> {
 }
 
 /// A word from this byte on.
-fn part(word: &Word, start: usize) -> Word {
+pub(super) fn part(word: &Word, start: usize) -> Word {
     let span = Span { start: word.span.start + offset(start), ..word.span };
     Spanned::new(word.value.part(start, word.value.len()), span)
 }

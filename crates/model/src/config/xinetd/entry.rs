@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use super::attribute::Attribute;
-use super::blocks::{Block, Kind};
+use super::blocks::{Block, Kind, part};
 use super::settings::{Setting, Settings};
 use crate::config::syntax::{
     Account, Attributes, Entry, Families, FileWords, Flags, LimitWord, LimitWords, Numeral, Transport,
@@ -323,7 +323,7 @@ impl<'a> Reader<'a> {
             if word.value.eq_ignore_ascii_case(b"unlimited") {
                 return None;
             }
-            Some(LimitWord { word, zero: Zero::Never, numeral: Numeral::Decimal, refuses: true })
+            Some(LimitWord { word, zero: Zero::Never, numeral: Numeral::Xinetd, refuses: true })
         };
         let (children, source_children) = (limit(Attribute::Instances), limit(Attribute::PerSource));
         let rate = self.settings.get(Attribute::Cps).and_then(|cps| cps.values.to_vec().try_into().ok());
@@ -357,7 +357,7 @@ impl<'a> Reader<'a> {
             // What is behind tcpmux is known by its own name.
             id: word(Attribute::Id).or_else(|| Some(self.block.head.clone()).filter(|_| types.mux)),
             shared_id: None,
-            port: word(Attribute::Port),
+            port: word(Attribute::Port).map(|word| without_plus(&word)),
             is_unlisted: types.unlisted,
             has_groups: has_groups.unwrap_or(false),
             only_from: words(Attribute::OnlyFrom),
@@ -451,6 +451,14 @@ pub(super) fn families_of(bind: Option<&Word>, protocol: Protocol) -> Families {
         }
         Ok(IpAddr::V6(_)) => Families::V6(protocol),
         Err(_) => Families::Both(protocol, protocol),
+    }
+}
+
+/// A number without the plus that xinetd lets stand in front of it; any other word as it is.
+fn without_plus(word: &Word) -> Word {
+    match word.value.as_slice() {
+        [b'+', b'0'..=b'9', ..] => part(word, 1),
+        _ => word.clone(),
     }
 }
 
