@@ -782,6 +782,17 @@ fn long_lists_take_no_long_time() {
     let text = with(&format!("passenv ={}\n passenv -={} A0 a1", list('a'), list('b')));
     let (config, diagnostics) = read(&text);
     assert_eq!((config.services.len(), diagnostics.len()), (1, MANY));
+    // Each on a line of its own.
+    let name = |at: usize| format!("a{at}");
+    let net = |at: usize| format!("10.{}.{}.{{1,2}}", at / 200, at % 200);
+    for (attribute, word) in [("passenv", &name as &dyn Fn(usize) -> String), ("no_access", &net)] {
+        let lines = |from: usize, operator: &str| -> String {
+            (from..MANY).map(|at| format!(" {attribute} {operator} {}\n", word(at))).collect()
+        };
+        let service = one(&with(&format!("{}{}", lines(0, "+="), lines(1, "-="))));
+        let left = one(&with(&format!("{attribute} = {}", word(0))));
+        assert_eq!((&service.policy, &service.task), (&left.policy, &left.task), "{attribute}");
+    }
     let blocks: String = (0..MANY / 4)
         .map(|at| format!("service b{at}\n{{\n socket_type = stream\n wait = no\n type = INTERNAL\n}}\n"))
         .collect();
@@ -823,4 +834,21 @@ fn a_net_is_taken_from_a_list_however_it_is_written() {
     assert_eq!(two_go, left("only_from = 10.0.0.3"));
     let one_goes = left("only_from = 10.0.0.{1,2,3}\n only_from -= 10.0.0.1 10.0.0.3");
     assert_eq!(one_goes, left("only_from = 10.0.0.2"));
+    let one_after_the_other =
+        left("only_from = 10.0.0.{1,2,3}\n only_from -= 10.0.0.1\n only_from -= 10.0.0.3");
+    assert_eq!(one_after_the_other, one_goes);
+    // What is added again is there again, behind the others.
+    for lines in [
+        "only_from = a b a c\n only_from -= a\n only_from += a",
+        "only_from = a b\n only_from -= A a b\n only_from += b c a a\n only_from -= d-e A\n only_from += a",
+        "only_from = x\n only_from -= x\n only_from = b c a",
+        "only_from -= x\n only_from += b c a",
+    ] {
+        assert_eq!(left(lines), left("only_from = b c a"), "{lines}");
+    }
+    let again =
+        "only_from = 10.0.0.{1,2}\n only_from -= 10.0.0.1\n only_from -= 10.0.0.1\n only_from += 10.0.0.1";
+    assert_eq!(codes(&with(again)), ["removes-nothing"]);
+    assert_eq!(left(again), left("only_from = 10.0.0.2 10.0.0.1"));
+    assert_eq!(codes(&with("only_from = 10.0.0.1 10.0.0.2\n only_from -= 10.0.0.1 10.0.0.1")), [""; 0]);
 }

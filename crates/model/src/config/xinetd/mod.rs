@@ -14,6 +14,7 @@
 mod attribute;
 mod blocks;
 mod entry;
+mod list;
 mod print;
 mod settings;
 

@@ -1,14 +1,12 @@
 //! Attribute lines → what is set for one service, with what the defaults say.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use super::attribute::{self, Attribute, Form, Operators, Place, Values};
 use super::blocks::{Block, Kind, Line, Operator, error, warning};
+use super::list::List;
 use crate::config::syntax::Word;
 use crate::diagnostic::{Diagnostic, printable};
-use crate::guard::Pattern;
-use crate::source::{Spanned, Text};
 
 /// What is set. There are few of them, so they are looked for one after the other.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +21,8 @@ pub(super) struct Setting<'a> {
     /// The attribute's name where it was given first.
     pub(super) name: &'a Word,
     pub(super) values: Cow<'a, [Word]>,
+    /// The values while lines are read, from the first one on that takes some away.
+    changing: Option<List>,
 }
 
 impl<'a> Settings<'a> {
@@ -43,7 +43,7 @@ impl<'a> Settings<'a> {
         for setting in own.values {
             match self.find(setting.form.attribute) {
                 Some(known) if is_cumulative(known.form) => {
-                    known.values.to_mut().extend(setting.values.iter().cloned());
+                    known.add(&setting.values);
                 }
                 Some(_) => {
                     let message = format!("{} has a default already", printable(&setting.name.value));
@@ -61,13 +61,14 @@ impl<'a> Settings<'a> {
     /// What a service's block says, and the defaults where it says nothing; `None` when a line is wrong.
     pub(super) fn of_service(
         block: &'a Block,
-        defaults: &Settings<'a>,
+        defaults: &'a Settings<'a>,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Settings<'a>> {
-        let mut settings = Settings { values: Vec::with_capacity(block.lines.len() + defaults.values.len()) };
-        // Lists are added to and taken from as the lines come.
+        let count = (block.lines.len() + defaults.values.len()).min(attribute::FORMS.len());
+        let mut settings = Settings { values: Vec::with_capacity(count) };
+        // Lists are added to and taken from as the lines come. A long one is not copied for each service.
         let lists = defaults.values.iter().filter(|setting| is_cumulative(setting.form));
-        settings.values.extend(lists.cloned());
+        settings.values.extend(lists.map(|list| Setting::new(list.form, list.name, &list.values)));
         let is_good = settings.read(block, diagnostics);
         for setting in defaults.values.iter().filter(|setting| !is_cumulative(setting.form)) {
             if settings.get(setting.form.attribute).is_none() {
@@ -87,6 +88,7 @@ impl<'a> Settings<'a> {
         for line in &block.lines {
             is_good &= self.read_line(line, place, diagnostics);
         }
+        self.values.iter_mut().for_each(Setting::settle);
         is_good
     }
 
@@ -129,20 +131,20 @@ impl<'a> Settings<'a> {
             diagnostics.push(error("value-count", &line.name, message).expected(expected));
             return false;
         }
-        let values = Cow::Borrowed(values);
         match self.find(form.attribute) {
             None if line.operator == Operator::Remove => {
-                self.values.push(Setting { form, name: &line.name, values: Cow::Borrowed(&[]) });
-                self.remove(line, form, diagnostics);
+                let mut setting = Setting::new(form, &line.name, &[]);
+                setting.remove(line, diagnostics);
+                self.values.push(setting);
             }
-            None => self.values.push(Setting { form, name: &line.name, values }),
-            Some(_) if line.operator == Operator::Remove => self.remove(line, form, diagnostics),
+            None => self.values.push(Setting::new(form, &line.name, values)),
+            Some(known) if line.operator == Operator::Remove => known.remove(line, diagnostics),
             Some(known)
                 if line.operator == Operator::Add || place == Place::Defaults && is_cumulative(form) =>
             {
-                known.values.to_mut().extend(line.values.iter().cloned());
+                known.add(&line.values);
             }
-            Some(known) if is_cumulative(form) => *known = Setting { form, name: &line.name, values },
+            Some(known) if is_cumulative(form) => *known = Setting::new(form, &line.name, values),
             Some(_) => {
                 let message = format!("{} is set already", name());
                 let hint = "the first one is followed, as in xinetd";
@@ -151,42 +153,33 @@ impl<'a> Settings<'a> {
         }
         true
     }
+}
 
-    fn remove(&mut self, line: &Line, form: &Form, diagnostics: &mut Vec<Diagnostic>) {
-        let Some(setting) = self.find(form.attribute) else { return };
-        let parts = |word: &Word| parts(word, form.attribute);
-        let there: HashSet<Vec<u8>> = setting.values.iter().flat_map(parts).collect();
-        let gone: HashSet<Vec<u8>> = line.values.iter().flat_map(parts).collect();
-        let mut kept = Vec::with_capacity(setting.values.len());
-        for value in setting.values.iter() {
-            let parts = parts(value);
-            let left: Vec<_> = parts.iter().filter(|part| !gone.contains(*part)).collect();
-            if left.len() == parts.len() {
-                kept.push(value.clone());
-            } else {
-                kept.extend(left.into_iter().map(|part| Spanned::new(Text::from(&**part), value.span)));
-            }
+impl<'a> Setting<'a> {
+    fn new(form: &'static Form, name: &'a Word, values: &'a [Word]) -> Self {
+        Self { form, name, values: Cow::Borrowed(values), changing: None }
+    }
+
+    fn add(&mut self, values: &[Word]) {
+        match &mut self.changing {
+            Some(list) => list.add(values),
+            None => self.values.to_mut().extend_from_slice(values),
         }
-        setting.values = Cow::Owned(kept);
-        for value in line.values.iter().filter(|value| parts(value).iter().all(|part| !there.contains(part)))
-        {
+    }
+
+    fn remove(&mut self, line: &Line, diagnostics: &mut Vec<Diagnostic>) {
+        let list = self.changing.get_or_insert_with(|| List::new(self.form.attribute, &self.values));
+        for value in list.remove(&line.values) {
             let message = format!("{:?} is not in the list", printable(&value.value));
             diagnostics.push(warning("removes-nothing", value, message));
         }
     }
-}
 
-/// What a value of a list stands for, each part as it could be written alone: a net may be written `10.0.0.0` and
-/// `10.0.0.0/8`, and `10.0.{1,2}` is two of them.
-fn parts(word: &Word, attribute: Attribute) -> Vec<Vec<u8>> {
-    let is_of_callers = matches!(attribute, Attribute::OnlyFrom | Attribute::NoAccess);
-    let patterns = if is_of_callers { Pattern::parse(&word.value).ok() } else { None };
-    let net = |pattern: &Pattern| match pattern {
-        Pattern::Net(net) => Some(net.to_string().into_bytes()),
-        Pattern::Name(_) | Pattern::Domain(_) => None,
-    };
-    let nets = patterns.and_then(|patterns| patterns.iter().map(net).collect::<Option<Vec<_>>>());
-    nets.filter(|nets| !nets.is_empty()).unwrap_or_else(|| vec![word.value.to_ascii_lowercase()])
+    fn settle(&mut self) {
+        if let Some(list) = self.changing.take() {
+            self.values = Cow::Owned(list.into_words());
+        }
+    }
 }
 
 /// Whether each line in `defaults` adds to those before it, and the lines of a service to those.
