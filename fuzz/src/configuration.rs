@@ -3,7 +3,7 @@
 use usherd_model::config::inetd::{self, DialectName};
 use usherd_model::config::syntax::{Tree, Word};
 use usherd_model::config::{Defaults, Facts, Includes, Naming, check, xinetd};
-use usherd_model::diagnostic::Diagnostic;
+use usherd_model::diagnostic::Diagnostics;
 use usherd_model::service::{AtLimit, CallerVariables, Config, Limits, Rate, SourcePrefix, Stderr};
 use usherd_model::source::{FileId, Sources};
 
@@ -12,12 +12,13 @@ pub struct Read {
     pub sources: Sources,
     pub file: FileId,
     pub tree: Tree,
-    pub diagnostics: Vec<Diagnostic>,
+    pub diagnostics: Diagnostics,
 }
 
 /// Reads a text as one file of a dialect.
 pub fn read(dialect: DialectName, path: &str, text: &[u8]) -> Read {
-    let (mut sources, mut tree, mut diagnostics) = (Sources::default(), Tree::default(), Vec::new());
+    let (mut sources, mut tree, mut diagnostics) =
+        (Sources::default(), Tree::default(), Diagnostics::default());
     let file = sources.add(path, text.to_vec());
     inetd::parse(&mut sources, file, dialect.dialect(), &mut Itself, &mut tree, &mut diagnostics);
     Read { sources, file, tree, diagnostics }
@@ -25,12 +26,13 @@ pub fn read(dialect: DialectName, path: &str, text: &[u8]) -> Read {
 
 /// Reads a text as an `xinetd.conf`.
 pub fn read_xinetd(path: &str, text: &[u8]) -> Read {
-    let (mut sources, mut tree, mut diagnostics) = (Sources::default(), Tree::default(), Vec::new());
+    let (mut sources, mut tree, mut diagnostics) =
+        (Sources::default(), Tree::default(), Diagnostics::default());
     let file = sources.add(path, text.to_vec());
     let mut reading = xinetd::Reading::default();
     reading.read(&mut sources, file, &mut Itself, &mut diagnostics);
     reading.finish(&mut tree, &mut diagnostics);
-    tree.off.extend(reading.off(&mut Vec::new()));
+    tree.off.extend(reading.off(&mut Diagnostics::default()));
     Read { sources, file, tree, diagnostics }
 }
 
@@ -44,7 +46,7 @@ impl Includes for Itself {
         _: Naming,
         chain: &[FileId],
         sources: &mut Sources,
-        _: &mut Vec<Diagnostic>,
+        _: &mut Diagnostics,
     ) -> Vec<FileId> {
         let text = sources.text(chain[0]).to_vec();
         if chain.len() < 3 && text.len() < 300 { vec![sources.add("included", text)] } else { Vec::new() }

@@ -35,7 +35,7 @@ fn check_as(dialect: DialectName, text: &[u8]) {
         check_words(&read);
         let config = read.check(&mut Machine { is_root, has_ipv6 });
         let mut reports = Vec::new();
-        for diagnostic in &read.diagnostics {
+        for diagnostic in read.diagnostics.iter() {
             check_diagnostic(diagnostic, &read.sources);
             reports.push(diagnostic.severity);
         }

@@ -19,7 +19,7 @@ pub fn check(text: &[u8]) {
         let mut read = read_xinetd("xinetd.conf", text);
         check_words(&read);
         let config = read.check(&mut Machine { is_root, has_ipv6 });
-        for diagnostic in &read.diagnostics {
+        for diagnostic in read.diagnostics.iter() {
             check_diagnostic(diagnostic, &read.sources);
         }
         for service in &config.services {

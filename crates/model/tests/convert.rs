@@ -8,6 +8,7 @@ use usherd_model::config::NoIncludes;
 use usherd_model::config::convert::{Leniency, Piece, Subject, Target, Weight, convert};
 use usherd_model::config::inetd::DialectName;
 use usherd_model::config::xinetd::{Reading, Switch};
+use usherd_model::diagnostic::Diagnostics;
 use usherd_model::source::Sources;
 use world::{Files, Table, other_language, parse_as, parse_xinetd};
 
@@ -595,9 +596,9 @@ fn what_is_off_and_cannot_be_read_is_said() {
     for lines in ["disable = yes\n no operator", "disable = yes\n nice = 1 2", "disable = yes\n user += x"] {
         let mut sources = Sources::default();
         let file = sources.add("/etc/xinetd.conf", (block(lines) + &block("disable = yes")).into_bytes());
-        let (mut reading, mut diagnostics) = (Reading::default(), Vec::new());
+        let (mut reading, mut diagnostics) = (Reading::default(), Diagnostics::default());
         reading.read(&mut sources, file, &mut NoIncludes, &mut diagnostics);
-        assert_eq!(diagnostics, []);
+        assert_eq!(*diagnostics, []);
         assert_eq!(reading.off(&mut diagnostics).len(), 1, "{lines}");
         let codes: Vec<&str> = diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
         assert_eq!(codes, ["off-and-broken"], "{lines}");

@@ -14,7 +14,7 @@ use glob::{MatchOptions, Pattern, glob_with};
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use usherd_model::config::syntax::Word;
 use usherd_model::config::{Includes, Naming};
-use usherd_model::diagnostic::{Diagnostic, Place, printable};
+use usherd_model::diagnostic::{Diagnostic, Diagnostics, Place, printable};
 use usherd_model::source::{FileId, MAX_TEXT, Sources};
 
 use crate::errno;
@@ -49,7 +49,7 @@ impl ConfigFiles {
         &mut self,
         path: &str,
         sources: &mut Sources,
-        diagnostics: &mut Vec<Diagnostic>,
+        diagnostics: &mut Diagnostics,
     ) -> Vec<FileId> {
         self.read(path, sources, diagnostics).into_iter().collect()
     }
@@ -59,7 +59,7 @@ impl ConfigFiles {
         &mut self,
         path: &str,
         sources: &mut Sources,
-        diagnostics: &mut Vec<Diagnostic>,
+        diagnostics: &mut Diagnostics,
     ) -> Vec<FileId> {
         let names = match names(path) {
             Ok(names) => names,
@@ -105,7 +105,7 @@ impl ConfigFiles {
         &mut self,
         path: &str,
         sources: &mut Sources,
-        diagnostics: &mut Vec<Diagnostic>,
+        diagnostics: &mut Diagnostics,
     ) -> Option<FileId> {
         let (text, identity) = self.text_of(path, diagnostics)?;
         let file = sources.add(path, text);
@@ -113,12 +113,7 @@ impl ConfigFiles {
         Some(file)
     }
 
-    fn read(
-        &mut self,
-        path: &str,
-        sources: &mut Sources,
-        diagnostics: &mut Vec<Diagnostic>,
-    ) -> Option<FileId> {
+    fn read(&mut self, path: &str, sources: &mut Sources, diagnostics: &mut Diagnostics) -> Option<FileId> {
         let found = self.text_of(path, diagnostics)?;
         Some(self.add(path, found, sources, diagnostics))
     }
@@ -128,7 +123,7 @@ impl ConfigFiles {
         path: &str,
         (mut text, identity): (Vec<u8>, Identity),
         sources: &mut Sources,
-        diagnostics: &mut Vec<Diagnostic>,
+        diagnostics: &mut Diagnostics,
     ) -> FileId {
         if text.starts_with(BYTE_ORDER_MARK) {
             text.drain(..BYTE_ORDER_MARK.len());
@@ -144,11 +139,11 @@ impl ConfigFiles {
         file
     }
 
-    fn text_of(&mut self, path: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<(Vec<u8>, Identity)> {
+    fn text_of(&mut self, path: &str, diagnostics: &mut Diagnostics) -> Option<(Vec<u8>, Identity)> {
         configuration(self.path(path)).map_err(|problem| self.refuse(path, &problem, diagnostics)).ok()
     }
 
-    fn refuse(&mut self, path: &str, problem: &Problem, diagnostics: &mut Vec<Diagnostic>) {
+    fn refuse(&mut self, path: &str, problem: &Problem, diagnostics: &mut Diagnostics) {
         let why = problem.words();
         let (original, hint) = match problem {
             Problem::System(error) => {
@@ -164,12 +159,7 @@ impl ConfigFiles {
         self.unreadable.push(path.to_owned());
     }
 
-    fn paths_of_pattern(
-        &mut self,
-        pattern: &str,
-        word: &Word,
-        diagnostics: &mut Vec<Diagnostic>,
-    ) -> Vec<String> {
+    fn paths_of_pattern(&mut self, pattern: &str, word: &Word, diagnostics: &mut Diagnostics) -> Vec<String> {
         let place = Place::Text(word.span);
         let paths = match self.matches(pattern) {
             Ok(paths) => paths,
@@ -191,12 +181,7 @@ impl ConfigFiles {
 
     /// The files of a folder as xinetd's `includedir` takes them, in the order of their names. What it leaves out
     /// without a word is said.
-    fn paths_of_folder(
-        &mut self,
-        folder: &str,
-        word: &Word,
-        diagnostics: &mut Vec<Diagnostic>,
-    ) -> Vec<String> {
+    fn paths_of_folder(&mut self, folder: &str, word: &Word, diagnostics: &mut Diagnostics) -> Vec<String> {
         let listed =
             read_dir(self.path(folder)).and_then(|entries| entries.collect::<Result<Vec<DirEntry>, _>>());
         let entries = match listed {
@@ -267,7 +252,7 @@ impl Includes for ConfigFiles {
         naming: Naming,
         chain: &[FileId],
         sources: &mut Sources,
-        diagnostics: &mut Vec<Diagnostic>,
+        diagnostics: &mut Diagnostics,
     ) -> Vec<FileId> {
         let place = || Place::Text(word.span);
         let meant = self.meant(word, chain, sources);

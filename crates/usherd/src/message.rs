@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use usherd_model::access::Found;
 use usherd_model::config::Defaults;
 use usherd_model::config::inetd::DialectName;
-use usherd_model::diagnostic::Report;
+use usherd_model::diagnostic::Reports;
 use usherd_model::lookups::Question;
 use usherd_model::registry::{Refusal, Tidings};
 use usherd_model::service::Config;
@@ -128,14 +128,14 @@ pub struct Reply {
     /// All that could be used.
     pub config: Config,
     /// What is to be said about it.
-    pub reports: Vec<Report>,
+    pub reports: Reports,
     /// What the files of [`Config::tables`] were.
     pub stamps: Stamps,
 }
 
 /// Raised with every change of the types here. Core and helpers are one file, so this can only differ when something
 /// is very wrong.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// The most that a reply may take: some hundred thousand services.
 pub const MOST: usize = 64 << 20;

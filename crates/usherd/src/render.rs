@@ -1,7 +1,9 @@
 //! Diagnostics for people: the cited line with a mark under the place.
 
+use std::collections::BTreeMap;
+
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
-use usherd_model::diagnostic::{Report, Severity};
+use usherd_model::diagnostic::{Report, Reports, Severity};
 
 /// One finding as several lines of text.
 pub fn render(report: &Report, colours: Colours) -> String {
@@ -39,6 +41,15 @@ pub fn render(report: &Report, colours: Colours) -> String {
         Colours::Terminal => Renderer::styled(),
     };
     renderer.render(&[group])
+}
+
+/// Says of each file how much is not shown, where that is something.
+pub fn more(reports: &Reports) -> impl Iterator<Item = String> {
+    let mut files: BTreeMap<&str, usize> = BTreeMap::new();
+    for more in &reports.more {
+        *files.entry(&more.path).or_default() += more.count;
+    }
+    files.into_iter().map(|(path, count)| format!("and {count} more like these in {path}"))
 }
 
 /// Whether colours are used.

@@ -1,7 +1,7 @@
 //! Files that a configuration names, to be read as more of it.
 
 use super::syntax::Word;
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::source::{FileId, Sources};
 
 /// How files are named.
@@ -26,7 +26,7 @@ pub trait Includes {
         naming: Naming,
         chain: &[FileId],
         sources: &mut Sources,
-        diagnostics: &mut Vec<Diagnostic>,
+        diagnostics: &mut Diagnostics,
     ) -> Vec<FileId>;
 
     /// The files that a word means are not read: what came from them before goes on.
@@ -44,7 +44,7 @@ impl Includes for NoIncludes {
         _: Naming,
         _: &[FileId],
         _: &mut Sources,
-        _: &mut Vec<Diagnostic>,
+        _: &mut Diagnostics,
     ) -> Vec<FileId> {
         Vec::new()
     }
@@ -62,7 +62,7 @@ pub(super) fn included(
     naming: Naming,
     chain: &[FileId],
     sources: &mut Sources,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> Vec<FileId> {
     if chain.len() < DEEPEST {
         return includes.include(word, naming, chain, sources, diagnostics);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Defaults;
 use super::syntax::{Tree, Word};
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::service::{
     Builtin, Config, Extras, InetAddress, Limits, ListenAddress, Listener, ListenerKey, Protocol, Service,
     SocketKind, Task,
@@ -37,7 +37,7 @@ pub(super) fn complete(
     config: &mut Config,
     defaults: &Defaults,
     has_ipv6: bool,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) {
     let is_behind = |listener: &Listener| matches!(listener.key.address, ListenAddress::Mux(_));
     let good = config.services.iter().find(|service| service.listeners.iter().any(is_behind));

@@ -15,7 +15,7 @@ use usherd_model::config::inetd::{DialectName, parse};
 use usherd_model::config::syntax::{Tree, Word};
 use usherd_model::config::{Defaults, STARTS_WINDOW};
 use usherd_model::config::{Facts, HostError, Includes, Naming, NoAnswer, ProgramFault, User, check, xinetd};
-use usherd_model::diagnostic::Diagnostic;
+use usherd_model::diagnostic::{Diagnostic, Diagnostics};
 use usherd_model::event::{
     self, Action, ConnectionId, Ending, Errand, Event, Exit, Handed, Log, NotStarted, OpenError, Start,
     Traffic,
@@ -211,14 +211,14 @@ pub fn read_as(
     let (tree, mut diagnostics, sources) = parse_as(dialect, text, &mut Files(Vec::new()));
     other_language::assert_same(&tree, &sources, dialect);
     let config = check(&sources, &tree, defaults, facts, &mut diagnostics);
-    (config, diagnostics, sources)
+    (config, diagnostics.into(), sources)
 }
 
 /// Makes a tree of a text, with other files beside it.
-pub fn parse_as(dialect: DialectName, text: &[u8], files: &mut Files) -> (Tree, Vec<Diagnostic>, Sources) {
+pub fn parse_as(dialect: DialectName, text: &[u8], files: &mut Files) -> (Tree, Diagnostics, Sources) {
     let mut sources = Sources::default();
     let file = sources.add("/etc/inetd.conf", text.to_vec());
-    let (mut tree, mut diagnostics) = (Tree::default(), Vec::new());
+    let (mut tree, mut diagnostics) = (Tree::default(), Diagnostics::default());
     parse(&mut sources, file, dialect.dialect(), files, &mut tree, &mut diagnostics);
     (tree, diagnostics, sources)
 }
@@ -228,18 +228,18 @@ pub fn read_xinetd(text: &str, files: &mut Files) -> (Config, Vec<Diagnostic>, S
     let (tree, mut diagnostics, sources) = parse_xinetd(text.as_bytes(), files);
     other_language::assert_same(&tree, &sources, DialectName::Union);
     let config = check(&sources, &tree, &defaults(), &mut Table::default(), &mut diagnostics);
-    (config, diagnostics, sources)
+    (config, diagnostics.into(), sources)
 }
 
 /// Makes a tree of a text in the language of xinetd.conf.
-pub fn parse_xinetd(text: &[u8], files: &mut Files) -> (Tree, Vec<Diagnostic>, Sources) {
+pub fn parse_xinetd(text: &[u8], files: &mut Files) -> (Tree, Diagnostics, Sources) {
     let mut sources = Sources::default();
     let file = sources.add("/etc/xinetd.conf", text.to_vec());
-    let (mut tree, mut diagnostics) = (Tree::default(), Vec::new());
+    let (mut tree, mut diagnostics) = (Tree::default(), Diagnostics::default());
     let mut reading = xinetd::Reading::default();
     reading.read(&mut sources, file, files, &mut diagnostics);
     reading.finish(&mut tree, &mut diagnostics);
-    tree.off.extend(reading.off(&mut Vec::new()));
+    tree.off.extend(reading.off(&mut Diagnostics::default()));
     (tree, diagnostics, sources)
 }
 
@@ -279,7 +279,7 @@ impl Includes for Files {
         _: Naming,
         _: &[FileId],
         sources: &mut Sources,
-        _: &mut Vec<Diagnostic>,
+        _: &mut Diagnostics,
     ) -> Vec<FileId> {
         let meant = self.0.iter().filter(|(name, _)| pattern.value == name.as_bytes());
         meant.map(|(name, text)| sources.add(*name, text.as_bytes().to_vec())).collect()

@@ -9,7 +9,7 @@ use usherd_model::config::inetd::{self, DialectName};
 use usherd_model::config::syntax::{Entry, Tree};
 use usherd_model::config::xinetd::{self, Switch};
 use usherd_model::config::{Defaults, NoIncludes, check};
-use usherd_model::diagnostic::{Diagnostic, Severity};
+use usherd_model::diagnostic::{Diagnostic, Diagnostics, Severity};
 use usherd_model::policy::Policy;
 use usherd_model::service::{
     CallerVariables, Extras, Identity, InetAddress, ListenAddress, Origin, RpcAddress, Service, SocketKind,
@@ -200,15 +200,16 @@ fn written(tree: &Tree, sources: &Sources, target: Target, leniency: Leniency) -
     convert(tree, sources, target, leniency, &mut Table::default())
 }
 
-fn parsed(text: &[u8], target: Target) -> (Tree, Sources, Vec<Diagnostic>) {
-    let (mut sources, mut tree, mut diagnostics) = (Sources::default(), Tree::default(), Vec::new());
+fn parsed(text: &[u8], target: Target) -> (Tree, Sources, Diagnostics) {
+    let (mut sources, mut tree, mut diagnostics) =
+        (Sources::default(), Tree::default(), Diagnostics::default());
     let file = sources.add("converted", text.to_vec());
     match target {
         Target::Xinetd => {
             let mut reading = xinetd::Reading::default();
             reading.read(&mut sources, file, &mut NoIncludes, &mut diagnostics);
             reading.finish(&mut tree, &mut diagnostics);
-            tree.off.extend(reading.off(&mut Vec::new()));
+            tree.off.extend(reading.off(&mut Diagnostics::default()));
         }
         Target::Inetd(dialect) => {
             let dialect = dialect.dialect();
@@ -222,7 +223,7 @@ fn parsed(text: &[u8], target: Target) -> (Tree, Sources, Vec<Diagnostic>) {
 /// The typed services, with the same defaults in both languages.
 fn services(tree: &Tree, sources: &Sources) -> Vec<Service> {
     let defaults = Defaults { wraps_programs: None, wraps_builtins: None, ..defaults().of_xinetd() };
-    check(sources, tree, &defaults, &mut Table::default(), &mut Vec::new()).services
+    check(sources, tree, &defaults, &mut Table::default(), &mut Diagnostics::default()).services
 }
 
 fn errors(diagnostics: &[Diagnostic]) -> Vec<String> {

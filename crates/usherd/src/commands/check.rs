@@ -1,13 +1,12 @@
 //! `usherd check`: what is wrong with a configuration, and where.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::ArgMatches;
 use rustix::termios::isatty;
 use usherd_model::access::{Which, findings};
 use usherd_model::config::inetd::DialectName;
-use usherd_model::diagnostic::{Report, Severity};
+use usherd_model::diagnostic::{Diagnostics, Reports, Severity};
 use usherd_model::source::Sources;
 
 use super::load::{self, Compare};
@@ -17,11 +16,8 @@ use crate::exit_code::Exit;
 use crate::machine::Machine;
 use crate::message::{Request, SourceSpec};
 use crate::output::answer;
-use crate::render::{Colours, render};
+use crate::render::{Colours, more, render};
 use crate::tables::{OnDisk, TablePaths};
-
-/// Findings of one file that are shown. Whoever names a wrong file gets the idea.
-const SHOWN: usize = 200;
 
 pub(super) fn run(matches: &ArgMatches) -> Exit {
     let paths = matches.get_many::<String>("path").into_iter().flatten();
@@ -33,23 +29,19 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     let compare = if dialect == DialectName::Union { Compare::Originals } else { Compare::Nothing };
     let mut reply = load::load(&request, compare);
     for path in access {
-        reply.reports.extend(table(path).into_iter().flat_map(|which| findings_of(path, which)));
+        if let Some(which) = table(path) {
+            reply.reports.append(findings_of(path, which));
+        }
     }
     let colours = if isatty(rustix::stdio::stdout()) { Colours::Terminal } else { Colours::Plain };
     let mut text = String::new();
-    let mut found: BTreeMap<&str, usize> = BTreeMap::new();
-    for report in &reply.reports {
-        let found = found.entry(&report.path).or_default();
-        *found += 1;
-        if *found <= SHOWN {
-            text.push_str(&format!("{}\n\n", render(report, colours)));
-        }
+    for report in &reply.reports.shown {
+        text.push_str(&format!("{}\n\n", render(report, colours)));
     }
-    for (path, found) in found.iter().filter(|(_, found)| **found > SHOWN) {
-        text.push_str(&format!("{path}: {} more findings\n\n", found - SHOWN));
+    for line in more(&reply.reports) {
+        text.push_str(&format!("{line}\n\n"));
     }
-    let count = |severity| reply.reports.iter().filter(|report| report.severity == severity).count();
-    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let (errors, warnings) = (reply.reports.count(Severity::Error), reply.reports.count(Severity::Warning));
     let services = reply.config.services.len();
     text.push_str(&format!("{services} services, {errors} errors, {warnings} warnings\n"));
     let exit = match (errors, warnings, matches.get_flag("strict")) {
@@ -69,11 +61,11 @@ fn table(path: &str) -> Option<Which> {
     }
 }
 
-fn findings_of(path: &str, which: Which) -> Vec<Report> {
-    let (mut sources, mut diagnostics) = (Sources::default(), Vec::new());
+fn findings_of(path: &str, which: Which) -> Reports {
+    let (mut sources, mut diagnostics) = (Sources::default(), Diagnostics::default());
     if let Some(file) = ConfigFiles::default().read_as_it_is(path, &mut sources, &mut diagnostics) {
         let (files, accounts) = (&mut OnDisk::default(), &mut Machine::default());
-        diagnostics.extend(findings(&mut sources, file, which, files, accounts));
+        diagnostics.append(findings(&mut sources, file, which, files, accounts));
     }
-    diagnostics.iter().map(|diagnostic| diagnostic.report(&sources)).collect()
+    diagnostics.reports(&sources)
 }

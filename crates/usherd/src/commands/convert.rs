@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use usherd_model::config::convert::{Leniency, Piece, Target, convert};
-use usherd_model::diagnostic::Severity;
+use usherd_model::diagnostic::{Diagnostics, Severity};
 
 use super::dialect;
 use super::load::{self, Texts};
@@ -20,6 +20,7 @@ use crate::exit_code::Exit;
 use crate::machine::Machine;
 use crate::message::SourceSpec;
 use crate::output::{answer_bytes, complain};
+use crate::render::more;
 
 const FACE: &str = "usherd convert";
 
@@ -36,17 +37,19 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     };
     let leniency = if matches.get_flag("lossy") { Leniency::Lossy } else { Leniency::Strict };
     let Texts { sources, mut tree, mut diagnostics, xinetd, .. } = load::read(&specs, dialect);
-    let mut unread = Vec::new();
+    let mut unread = Diagnostics::default();
     tree.off.extend(xinetd.off(&mut unread));
     let is_all_read = unread.is_empty();
-    diagnostics.append(&mut unread);
-    load::sort(&mut diagnostics, &sources);
-    for diagnostic in &diagnostics {
-        complain(&diagnostic.report(&sources).line());
+    diagnostics.append(unread);
+    diagnostics.sort(&sources);
+    let reports = diagnostics.reports(&sources);
+    for report in &reports.shown {
+        complain(&report.line());
     }
+    more(&reports).for_each(|line| complain(&line));
     let pieces = convert(&tree, &sources, target, leniency, &mut Machine::default());
     pieces.iter().flat_map(|piece| piece.lines(&sources)).for_each(|line| complain(&line));
-    let is_wrong = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    let is_wrong = diagnostics.count(Severity::Error) > 0;
     let is_lossless = is_all_read && pieces.iter().all(|piece| piece.losses.is_empty());
     let exit = match (is_wrong, is_lossless) {
         (true, _) => Exit::Config,

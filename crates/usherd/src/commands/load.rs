@@ -9,7 +9,7 @@ use usherd_model::config::check;
 use usherd_model::config::inetd::DialectName;
 use usherd_model::config::syntax::Tree;
 use usherd_model::config::{inetd, xinetd};
-use usherd_model::diagnostic::{Diagnostic, Place};
+use usherd_model::diagnostic::Diagnostics;
 use usherd_model::source::Sources;
 use usherd_sys::signal::{self, Signal};
 
@@ -55,7 +55,7 @@ pub(super) enum Compare {
 pub(super) struct Texts {
     pub(super) sources: Sources,
     pub(super) tree: Tree,
-    pub(super) diagnostics: Vec<Diagnostic>,
+    pub(super) diagnostics: Diagnostics,
     /// What the tree has of xinetd's, and what is switched off there.
     pub(super) xinetd: xinetd::Reading,
     /// Files and folders that could not be read.
@@ -66,7 +66,7 @@ pub(super) struct Texts {
 pub(super) fn read(specs: &[SourceSpec], dialect: DialectName) -> Texts {
     let mut sources = Sources::default();
     let mut tree = Tree::default();
-    let mut diagnostics: Vec<Diagnostic> = Vec::new();
+    let mut diagnostics = Diagnostics::default();
     let mut files = ConfigFiles::default();
     let mut xinetd = xinetd::Reading::default();
     let dialect = dialect.dialect();
@@ -120,17 +120,9 @@ pub(super) fn load(request: &Request, compare: Compare) -> Reply {
         config.tables = Some(stamped.tables);
         stamps = stamped.stamps;
     }
-    sort(&mut diagnostics, &sources);
-    let reports = diagnostics.iter().map(|diagnostic| diagnostic.report(&sources)).collect();
+    diagnostics.sort(&sources);
+    let reports = diagnostics.reports(&sources);
     // The process ends next: what was made on the way is not taken apart first.
     std::mem::forget((sources, tree, xinetd));
     Reply { config, reports, stamps }
-}
-
-/// In the order of the files, whichever pass found them.
-pub(super) fn sort(diagnostics: &mut [Diagnostic], sources: &Sources) {
-    diagnostics.sort_by_key(|diagnostic| match &diagnostic.place {
-        Place::File(_) => (0, 0),
-        Place::Text(span) => (sources.position(span.file) + 1, span.start),
-    });
 }

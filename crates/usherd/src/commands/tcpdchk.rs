@@ -18,6 +18,7 @@ use usherd_model::access::{
 use usherd_model::config::NoIncludes;
 use usherd_model::config::inetd::{DialectName, parse};
 use usherd_model::config::syntax::{Tree, Word};
+use usherd_model::diagnostic::Diagnostics;
 use usherd_model::diagnostic::printable;
 use usherd_model::lookups::Question;
 use usherd_model::source::Sources;
@@ -133,7 +134,7 @@ impl Wrapped {
         let file = sources.add(path, text);
         let mut tree = Tree::default();
         let dialect = DialectName::Openbsd.dialect();
-        parse(&mut sources, file, dialect, &mut NoIncludes, &mut tree, &mut Vec::new());
+        parse(&mut sources, file, dialect, &mut NoIncludes, &mut tree, &mut Diagnostics::default());
         for entry in &tree.entries {
             let line = sources.locate(entry.span).line;
             let program = text_of(&entry.program);

@@ -240,10 +240,12 @@ impl Daemon {
         }
         // Before a listener that waits for a descriptor takes what the load has used.
         self.reserve.fill();
-        let shown = &reports[..reports.len().min(FINDINGS)];
+        let shown = &reports.shown[..reports.shown.len().min(FINDINGS)];
         self.diagnostics = shown.iter().map(Report::line).collect();
-        if reports.len() > shown.len() {
-            let more = format!("{} more findings; usherd check shows all", reports.len() - shown.len());
+        let uncounted: usize = reports.more.iter().map(|more| more.count).sum();
+        let more = reports.shown.len() - shown.len() + uncounted;
+        if more > 0 {
+            let more = format!("{more} more findings; usherd check shows those that matter most");
             self.logger.log(&Record::new(Level::Warning, "configuration", more.clone()));
             self.diagnostics.push(more);
         }
@@ -262,7 +264,7 @@ impl Daemon {
             self.logger.log(&record);
         }
         let listeners = config.services.iter().map(|service| service.listeners.len()).sum();
-        match first_load::answered(self.stage(), config, &reports) {
+        match first_load::answered(self.stage(), config, &reports.shown) {
             Ok(event) => {
                 let low_numbers = LowNumbers::take(listeners);
                 self.raise(event);

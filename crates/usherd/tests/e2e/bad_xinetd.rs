@@ -47,6 +47,33 @@ fn start() -> Daemon {
 }
 
 #[test]
+fn hundreds_of_thousands_of_wrong_lines_cost_themselves_only() {
+    sandbox::run(|| {
+        let inetd = format!("127.0.0.1:2001 stream tcp nowait {} {PROBE} probe say main\n", user());
+        // A brace takes the next one with it.
+        for (good, wrong, lines, errors) in
+            [(service("main", 2001), "}\n", 800_000, 400_000), (inetd, "a b c\n", 100_000, 100_000)]
+        {
+            // A message is made of it, and each byte takes three when it is shown.
+            let novel = [b"novel ".as_slice(), &b"\xff".repeat(4 << 20), b"\n"].concat();
+            let text = [good.as_bytes(), wrong.repeat(lines).as_bytes(), &novel].concat();
+            fs::write(CONFIG, text).expect("write");
+            let (status, said) = check(CONFIG);
+            assert_eq!(status, Some(78), "{said}");
+            assert!(said.ends_with(&format!("1 services, {} errors, 0 warnings\n", errors + 1)), "{said}");
+            assert!(
+                said.contains(&format!("and {} more like these in {CONFIG}\n", errors + 1 - 200)),
+                "{said}"
+            );
+            let daemon = start();
+            assert_eq!(listen(at(2001)), "main", "{wrong}");
+            let more = &daemon.status()["diagnostics"][200];
+            assert!(more.to_string().contains(&format!("{} more findings", errors + 1 - 200)), "{more}");
+        }
+    });
+}
+
+#[test]
 fn a_folder_of_everything_that_is_no_file() {
     sandbox::run(|| {
         folder();

@@ -19,7 +19,7 @@ use crate::sandbox::{self, USHERD, need_users};
 use crate::wait;
 
 /// Before each message.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// As in the program's `message`.
 #[derive(Serialize)]

@@ -14,7 +14,7 @@ use super::list::{is_except, placed_words, words};
 use super::option::{self, Accounts, chop};
 use super::pattern::{split_at_sign, split_outside_brackets};
 use super::table::{Files, Which};
-use crate::diagnostic::{Diagnostic, Place, printable};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, printable};
 use crate::source::{FileId, Sources, Span, offset};
 
 /// What libwrap reads of a line, in bytes.
@@ -30,14 +30,14 @@ pub fn findings(
     which: Which,
     files: &mut dyn Files,
     accounts: &mut dyn Accounts,
-) -> Vec<Diagnostic> {
+) -> Diagnostics {
     let text = sources.text(file).clone();
     let mut found = Findings {
         sources,
         files,
         file,
         which,
-        diagnostics: Vec::new(),
+        diagnostics: Diagnostics::default(),
         looked_through: BTreeSet::new(),
         open: Vec::new(),
     };
@@ -64,7 +64,7 @@ struct Findings<'a> {
     /// The one that is looked through: the table, or a file that it names.
     file: FileId,
     which: Which,
-    diagnostics: Vec<Diagnostic>,
+    diagnostics: Diagnostics,
     /// Paths of files whose words were looked at.
     looked_through: BTreeSet<Box<[u8]>>,
     /// Those that are being looked through, each named by the one before it.
@@ -220,8 +220,7 @@ impl Findings<'_> {
     }
 
     fn push(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
-        self.diagnostics.push(diagnostic);
-        self.diagnostics.last_mut().expect("one was just pushed")
+        self.diagnostics.add(diagnostic)
     }
 }
 

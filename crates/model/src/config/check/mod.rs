@@ -20,7 +20,7 @@ use self::task::look_names_up;
 use super::facts::Facts;
 use super::syntax::{Entry, Tree, Word};
 use super::{Defaults, lints, mux};
-use crate::diagnostic::{Diagnostic, Place, quoted};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, quoted};
 use crate::service::{
     Broken, Config, Handover, ListenAddress, ListenerKey, Origin, Service, SocketKind, Task,
 };
@@ -32,7 +32,7 @@ pub fn check(
     tree: &Tree,
     defaults: &Defaults,
     facts: &mut dyn Facts,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> Config {
     let xinetd = defaults.of_xinetd();
     let mut checker = Checker {
@@ -65,17 +65,7 @@ pub fn check(
     config.garbled = garbled(sources, tree);
     let has_ipv6 = checker.facts.has_ipv6();
     mux::complete(tree, &mut config, defaults, has_ipv6, diagnostics);
-    say_once(diagnostics);
     config
-}
-
-/// What is wrong with a word of defaults is found again for each service for which they hold.
-fn say_once(diagnostics: &mut Vec<Diagnostic>) {
-    let mut said: HashSet<(&'static str, Span, String)> = HashSet::new();
-    diagnostics.retain(|diagnostic| match diagnostic.place {
-        Place::Text(span) => said.insert((diagnostic.code, span, diagnostic.message.clone())),
-        Place::File(_) => true,
-    });
 }
 
 /// Files in which there is no entry, and something that was meant to be one or never was.
@@ -100,7 +90,7 @@ struct Checker<'a> {
     sources: &'a Sources,
     defaults: &'a Defaults,
     facts: &'a mut dyn Facts,
-    diagnostics: &'a mut Vec<Diagnostic>,
+    diagnostics: &'a mut Diagnostics,
     /// Which service of the result, and which text, has a socket already.
     seen: HashMap<ListenerKey, Seen>,
 }
@@ -225,7 +215,6 @@ impl Checker<'_> {
     }
 
     fn push(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
-        self.diagnostics.push(diagnostic);
-        self.diagnostics.last_mut().expect("one was just pushed")
+        self.diagnostics.add_once(diagnostic)
     }
 }

@@ -7,6 +7,7 @@ use crate::config::syntax::{
     Account, Entry, FileWords, LimitWord, LimitWords, Numeral, Transport, Tree, WaitMeaning, Word, Zero,
 };
 use crate::config::xinetd::{self, Switch};
+use crate::diagnostic::Diagnostics;
 use crate::source::{Sources, Spanned};
 
 /// The text of an entry, or what in it cannot be written.
@@ -30,7 +31,8 @@ pub(super) fn text(entry: &Entry, target: Target) -> Result<Vec<u8>, Mismatch> {
 
 /// The only service of a text.
 fn read(text: &[u8], target: Target) -> Option<Entry> {
-    let (mut sources, mut tree, mut diagnostics) = (Sources::default(), Tree::default(), Vec::new());
+    let (mut sources, mut tree, mut diagnostics) =
+        (Sources::default(), Tree::default(), Diagnostics::default());
     let file = sources.add("converted", text.to_vec());
     match target {
         Target::Xinetd => {

@@ -16,7 +16,7 @@ use super::{BareArgv, Dialect, Limited, ProtocolWord, Split, WaitLimit, WaitRule
 use crate::config::syntax::{
     Account, Entry, FileWords, LimitWord, LimitWords, Numeral, Transport, Tree, WaitMeaning, Word, Zero, base,
 };
-use crate::diagnostic::{Diagnostic, Place, printable};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, printable};
 use crate::service::Handover;
 use crate::source::{Span, Spanned};
 
@@ -40,7 +40,7 @@ impl<'a> Columns<'a> {
     }
 
     /// Makes an entry of one line, or changes the default address.
-    pub(super) fn read(&mut self, line: Line, tree: &mut Tree, diagnostics: &mut Vec<Diagnostic>) {
+    pub(super) fn read(&mut self, line: Line, tree: &mut Tree, diagnostics: &mut Diagnostics) {
         let span = line.span();
         let mut words = line.words.into_iter();
         let first = words.next().expect("a line is never empty");
@@ -110,7 +110,7 @@ impl<'a> Columns<'a> {
     pub(super) fn read_off(&mut self, line: Line, tree: &mut Tree) {
         let mut own = Tree::default();
         let hosts = self.default_hosts.clone();
-        self.read(line, &mut own, &mut Vec::new());
+        self.read(line, &mut own, &mut Diagnostics::default());
         self.default_hosts = hosts;
         tree.off.append(&mut own.entries);
     }
@@ -120,7 +120,7 @@ impl<'a> Columns<'a> {
         &self,
         mut definition: Definition,
         tree: &mut Tree,
-        diagnostics: &mut Vec<Diagnostic>,
+        diagnostics: &mut Diagnostics,
     ) {
         let hosts = match split_host(&definition.name) {
             None => self.default_hosts.clone(),
@@ -145,7 +145,7 @@ impl<'a> Columns<'a> {
         &self,
         entry: &mut Entry,
         first: &Word,
-        diagnostics: &mut Vec<Diagnostic>,
+        diagnostics: &mut Diagnostics,
     ) -> Result<(), Box<Diagnostic>> {
         self.take_apart_protocol(entry, diagnostics)?;
         if entry.transport == Some(Transport::Unix) {
@@ -167,7 +167,7 @@ impl<'a> Columns<'a> {
     fn take_apart_protocol(
         &self,
         entry: &mut Entry,
-        diagnostics: &mut Vec<Diagnostic>,
+        diagnostics: &mut Diagnostics,
     ) -> Result<(), Box<Diagnostic>> {
         let protocol = entry.protocol.clone();
         let mut parts = split(&protocol, b',').into_iter();
@@ -190,7 +190,7 @@ impl<'a> Columns<'a> {
     }
 
     /// `stream,children:filter`, which is NetBSD's.
-    fn take_apart_type(&self, entry: &mut Entry, diagnostics: &mut Vec<Diagnostic>) {
+    fn take_apart_type(&self, entry: &mut Entry, diagnostics: &mut Diagnostics) {
         let word = entry.socket_type.clone();
         // Without a type in front of it a mark is part of a wrong word.
         let mark = |mark: u8| word.value.iter().position(|byte| *byte == mark).filter(|at| *at > 0);
@@ -243,7 +243,7 @@ pub(super) fn name_of(word: Word) -> Word {
 
 impl Dialect {
     /// What a protocol word means. A word that is not the dialect's own is read as in the others, and said.
-    pub(super) fn transport(&self, word: &Word, diagnostics: &mut Vec<Diagnostic>) -> Option<Transport> {
+    pub(super) fn transport(&self, word: &Word, diagnostics: &mut Diagnostics) -> Option<Transport> {
         if word.value == b"unix" {
             return Some(Transport::Unix);
         }

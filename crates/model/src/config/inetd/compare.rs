@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use super::{DialectName, parse};
 use crate::config::includes::NoIncludes;
 use crate::config::syntax::{Entry, Families, LimitWord, Transport, Tree, WaitMeaning, Word, Zero};
-use crate::diagnostic::{Diagnostic, Place, printable};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, printable};
 use crate::source::{FileId, Sources};
 
 /// One part of an entry that originals can disagree about.
@@ -67,7 +67,7 @@ fn compare_file(sources: &mut Sources, file: FileId, entries: &[Entry]) -> Vec<D
 fn read(sources: &mut Sources, file: FileId, name: DialectName) -> Tree {
     let mut tree = Tree::default();
     // What is included is compared by itself.
-    parse(sources, file, name.dialect(), &mut NoIncludes, &mut tree, &mut Vec::new());
+    parse(sources, file, name.dialect(), &mut NoIncludes, &mut tree, &mut Diagnostics::default());
     tree
 }
 

@@ -10,7 +10,7 @@ use super::{Dialect, unsupported};
 use crate::config::syntax::{
     Account, Entry, FileWords, LimitWord, LimitWords, Numeral, WaitMeaning, Word, Zero, base,
 };
-use crate::diagnostic::{Diagnostic, Place, printable};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, printable};
 use crate::service::Handover;
 use crate::source::{FileId, Span, Spanned, offset};
 
@@ -40,7 +40,7 @@ pub(super) fn read(
     file: FileId,
     text: &[u8],
     start: usize,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> (Result<Definition, Word>, usize) {
     let mut cursor = Cursor { file, text, at: start };
     let name = cursor.head();
@@ -80,7 +80,7 @@ impl Definition {
         mut self,
         hosts: Vec<Word>,
         dialect: &Dialect,
-        diagnostics: &mut Vec<Diagnostic>,
+        diagnostics: &mut Diagnostics,
     ) -> Result<Entry, Box<Diagnostic>> {
         self.refuse_unknown_keys()?;
         if let Some(ipsec) = self.take(b"ipsec") {

@@ -8,7 +8,7 @@ use super::keys::{self, Definition};
 use super::words::part;
 use super::{Comments, Continuation, Dialect, Quotes, unsupported};
 use crate::config::syntax::Word;
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::source::{FileId, Sources, Span, Spanned, Text, offset};
 
 /// What a file consists of.
@@ -76,7 +76,7 @@ impl<'a> Lines<'a> {
     }
 
     /// The next piece of the file. Comments and empty lines are none.
-    pub(super) fn piece(&mut self, diagnostics: &mut Vec<Diagnostic>) -> Option<Piece> {
+    pub(super) fn piece(&mut self, diagnostics: &mut Diagnostics) -> Option<Piece> {
         let start = self.at;
         let line = match self.next(diagnostics)? {
             Ok(line) => line,
@@ -109,7 +109,7 @@ impl<'a> Lines<'a> {
     }
 
     /// The next entry's words; of an entry that holds a NUL only the first, up to there.
-    fn next(&mut self, diagnostics: &mut Vec<Diagnostic>) -> Option<Result<Line, Word>> {
+    fn next(&mut self, diagnostics: &mut Diagnostics) -> Option<Result<Line, Word>> {
         let mut line: Option<Line> = None;
         let mut has_nul = false;
         while self.at < self.text.len() {

@@ -30,7 +30,7 @@ use self::columns::Columns;
 use self::lines::{Lines, Piece};
 use super::includes::{Includes, Naming, included};
 use super::syntax::{Families, Numeral, Tree, Word, Zero};
-use crate::diagnostic::{Diagnostic, Place, printable};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, printable};
 use crate::source::{FileId, Sources};
 
 /// Which original a file is read like.
@@ -237,7 +237,7 @@ pub fn parse(
     dialect: &Dialect,
     includes: &mut dyn Includes,
     tree: &mut Tree,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) {
     tree.adds_tcpmux |= dialect.adds_tcpmux;
     let mut reader = Reader { sources, dialect, includes, tree, diagnostics, chain: Vec::new() };
@@ -249,7 +249,7 @@ struct Reader<'a> {
     dialect: &'a Dialect,
     includes: &'a mut dyn Includes,
     tree: &'a mut Tree,
-    diagnostics: &'a mut Vec<Diagnostic>,
+    diagnostics: &'a mut Diagnostics,
     /// The files that are being read, each included by the one before it.
     chain: Vec<FileId>,
 }

@@ -12,16 +12,21 @@ mod shell_on_a_port;
 
 use super::facts::Facts;
 use super::syntax::Entry;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::Diagnostics;
 use crate::service::Service;
 
 /// Runs all lints over one service.
-pub fn run(entry: &Entry, service: &Service, facts: &mut dyn Facts, diagnostics: &mut Vec<Diagnostic>) {
-    diagnostics.extend(shell_on_a_port::check(entry, service));
-    diagnostics.extend(amplifier::check(entry, service));
-    diagnostics.extend(many_arguments::check(entry));
-    diagnostics.extend(datagram_nowait::check(entry, service));
-    diagnostics.extend(relative_program::check(entry, service));
-    diagnostics.extend(program_fault::check(entry, service, facts));
-    diagnostics.extend(redirect_to_itself::check(entry, service));
+pub fn run(entry: &Entry, service: &Service, facts: &mut dyn Facts, diagnostics: &mut Diagnostics) {
+    let found = [
+        shell_on_a_port::check(entry, service),
+        amplifier::check(entry, service),
+        many_arguments::check(entry),
+        datagram_nowait::check(entry, service),
+        relative_program::check(entry, service),
+        program_fault::check(entry, service, facts),
+        redirect_to_itself::check(entry, service),
+    ];
+    for diagnostic in found.into_iter().flatten() {
+        diagnostics.add_once(diagnostic);
+    }
 }

@@ -13,7 +13,7 @@
 use super::attribute::is_like;
 use crate::config::includes::Naming;
 use crate::config::syntax::Word;
-use crate::diagnostic::{Diagnostic, Place, printable};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, printable};
 use crate::source::{FileId, Sources, Span, Spanned, Text, offset};
 
 /// What a file consists of.
@@ -134,7 +134,7 @@ impl Blocks {
     }
 
     /// The next piece of the file.
-    pub(super) fn piece(&mut self, diagnostics: &mut Vec<Diagnostic>) -> Option<Piece> {
+    pub(super) fn piece(&mut self, diagnostics: &mut Diagnostics) -> Option<Piece> {
         let mut words = Vec::new();
         loop {
             self.line(&mut words, diagnostics)?;
@@ -181,16 +181,26 @@ impl Blocks {
         start: Span,
         head: &Word,
         behind: &[Word],
-        diagnostics: &mut Vec<Diagnostic>,
+        diagnostics: &mut Diagnostics,
     ) -> Piece {
         if !self.opens(head, behind, diagnostics) {
             self.skip();
             return Piece::Broken(kind, head.clone());
         }
+        let mut found = Diagnostics::default();
+        let piece = self.lines(kind, start, head, &mut found);
+        // Of what is switched off nothing else is looked at.
+        if !matches!(&piece, Piece::Block(block) if kind == Kind::Service && block.is_off()) {
+            diagnostics.append(found);
+        }
+        piece
+    }
+
+    /// The lines of a block, up to its closing brace.
+    fn lines(&mut self, kind: Kind, start: Span, head: &Word, diagnostics: &mut Diagnostics) -> Piece {
         let mut lines = Vec::with_capacity(USUAL_LINES);
         let mut is_whole = true;
         let mut words = Vec::new();
-        let before_lines = diagnostics.len();
         loop {
             let before = self.at;
             if self.line(&mut words, diagnostics).is_none() {
@@ -211,13 +221,11 @@ impl Blocks {
                 }
                 let span = start.to(first.span);
                 let block = Block { head: head.clone(), kind, span, lines, is_whole };
-                // Of what is switched off nothing else is looked at.
-                if kind == Kind::Service && block.is_off() {
-                    diagnostics.truncate(before_lines);
-                } else if !is_whole {
-                    return Piece::Broken(kind, known_as(head, &block.lines));
-                }
-                return Piece::Block(block);
+                let is_off = kind == Kind::Service && block.is_off();
+                return match is_whole || is_off {
+                    true => Piece::Block(block),
+                    false => Piece::Broken(kind, known_as(head, &block.lines)),
+                };
             }
             if begins_another(&words) {
                 let message = "the block does not end before the next one begins";
@@ -233,7 +241,7 @@ impl Blocks {
     }
 
     /// Whether the block is opened, on its first line or on the next one.
-    fn opens(&mut self, head: &Word, behind: &[Word], diagnostics: &mut Vec<Diagnostic>) -> bool {
+    fn opens(&mut self, head: &Word, behind: &[Word], diagnostics: &mut Diagnostics) -> bool {
         match behind {
             [brace] if brace.value == b"{" => {
                 diagnostics.push(
@@ -268,7 +276,7 @@ impl Blocks {
         let mut words = Vec::new();
         loop {
             let before = self.at;
-            if self.line(&mut words, &mut Vec::new()).is_none() {
+            if self.line(&mut words, &mut Diagnostics::default()).is_none() {
                 return;
             }
             match words.as_slice() {
@@ -284,7 +292,7 @@ impl Blocks {
 
     /// Reads the words of the next line that has some; none of one that holds a NUL, which is said. `None` when there
     /// is no such line.
-    fn line(&mut self, words: &mut Vec<Word>, diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
+    fn line(&mut self, words: &mut Vec<Word>, diagnostics: &mut Diagnostics) -> Option<()> {
         words.clear();
         while self.at < self.text.len() {
             let start = self.at;
@@ -336,7 +344,7 @@ fn known_as(head: &Word, lines: &[Line]) -> Word {
 }
 
 /// `name operator value…`
-fn attribute_line(first: &Word, rest: &[Word], diagnostics: &mut Vec<Diagnostic>) -> Option<Line> {
+fn attribute_line(first: &Word, rest: &[Word], diagnostics: &mut Diagnostics) -> Option<Line> {
     let (name, operator, value, values) = match rest {
         [word, values @ ..] if Operator::at_start(&word.value).is_some() => {
             let operator = Operator::at_start(&word.value)?;

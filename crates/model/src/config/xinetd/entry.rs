@@ -12,17 +12,13 @@ use crate::config::syntax::{
     Account, Attributes, Entry, Families, FileWords, Flags, LimitWord, LimitWords, Numeral, Transport,
     WaitMeaning, Word, Words, Zero, base,
 };
-use crate::diagnostic::{Diagnostic, Place, printable, quoted};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, printable, quoted};
 use crate::process_settings::Resource;
 use crate::service::{Handover, Protocol};
 use crate::source::{Spanned, Text};
 
 /// Makes an entry; `None` when a diagnostic says why it cannot be used.
-pub(super) fn entry(
-    block: &Block,
-    settings: &Settings<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Option<Entry> {
+pub(super) fn entry(block: &Block, settings: &Settings<'_>, diagnostics: &mut Diagnostics) -> Option<Entry> {
     let mut reader = Reader { block, settings, diagnostics, is_good: true };
     // One that says yes does not come here.
     reader.flag_word(Attribute::Disable);
@@ -31,7 +27,7 @@ pub(super) fn entry(
 }
 
 /// Makes an entry of inetd.conf one of these: the defaults hold for it, and it has an id of name and type.
-pub(super) fn of_inetd(entry: &mut Entry, defaults: &Settings<'_>, diagnostics: &mut Vec<Diagnostic>) {
+pub(super) fn of_inetd(entry: &mut Entry, defaults: &Settings<'_>, diagnostics: &mut Diagnostics) {
     let (head, span) = (entry.name.clone(), entry.span);
     let block = Block { head, kind: Kind::Service, span, lines: Vec::new(), is_whole: true };
     let mut reader = Reader { block: &block, settings: defaults, diagnostics, is_good: true };
@@ -53,7 +49,7 @@ pub(super) fn of_inetd(entry: &mut Entry, defaults: &Settings<'_>, diagnostics: 
 struct Reader<'a> {
     block: &'a Block,
     settings: &'a Settings<'a>,
-    diagnostics: &'a mut Vec<Diagnostic>,
+    diagnostics: &'a mut Diagnostics,
     /// Whether nothing was wrong so far. All is looked at, so that one run shows all that is.
     is_good: bool,
 }
@@ -429,11 +425,12 @@ impl<'a> Reader<'a> {
 
     fn error(&mut self, code: &'static str, word: &Word, message: impl Into<String>, expected: &str) {
         self.is_good = false;
-        self.diagnostics.push(Diagnostic::error(code, Place::Text(word.span), message).expected(expected));
+        self.diagnostics
+            .add_once(Diagnostic::error(code, Place::Text(word.span), message).expected(expected));
     }
 
     fn warning(&mut self, code: &'static str, word: &Word, message: impl Into<String>, hint: &str) {
-        self.diagnostics.push(Diagnostic::warning(code, Place::Text(word.span), message).hint(hint));
+        self.diagnostics.add_once(Diagnostic::warning(code, Place::Text(word.span), message).hint(hint));
     }
 }
 

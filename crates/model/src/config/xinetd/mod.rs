@@ -28,7 +28,7 @@ use self::blocks::{Block, Blocks, Kind, Piece};
 use self::settings::Settings;
 use super::includes::{Includes, included};
 use super::syntax::{Entry, Families, Transport, Tree, Word};
-use crate::diagnostic::{Diagnostic, Place, printable};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, printable};
 use crate::source::{FileId, Sources, Spanned, Text};
 
 /// What was read of a configuration so far.
@@ -76,7 +76,7 @@ impl Reading {
         sources: &mut Sources,
         file: FileId,
         includes: &mut dyn Includes,
-        diagnostics: &mut Vec<Diagnostic>,
+        diagnostics: &mut Diagnostics,
     ) {
         Reader { reading: self, sources, includes, diagnostics, chain: Vec::new() }.read(file);
     }
@@ -88,7 +88,7 @@ impl Reading {
     }
 
     /// Makes entries of all that was read.
-    pub fn finish(&mut self, tree: &mut Tree, diagnostics: &mut Vec<Diagnostic>) {
+    pub fn finish(&mut self, tree: &mut Tree, diagnostics: &mut Diagnostics) {
         tree.broken.append(&mut self.of_inetd.broken);
         let mut defaults = Settings::default();
         let mut defaults_are_wrong = self.defaults_are_wrong;
@@ -136,15 +136,15 @@ impl Reading {
 
     /// Services that are switched off. Those that cannot be read are said; what else is wrong with them is nobody's
     /// concern.
-    pub fn off(&self, diagnostics: &mut Vec<Diagnostic>) -> Vec<Entry> {
+    pub fn off(&self, diagnostics: &mut Diagnostics) -> Vec<Entry> {
         let mut defaults = Settings::default();
         for block in &self.defaults {
-            defaults.add_defaults(block, &mut Vec::new());
+            defaults.add_defaults(block, &mut Diagnostics::default());
         }
         let choice = Choice::new(&defaults);
         let mut entries = Vec::new();
         for block in &self.services {
-            let mut unheard = Vec::new();
+            let mut unheard = Diagnostics::default();
             let settings = Settings::of_service(block, &defaults, &mut unheard);
             let id = settings.as_ref().and_then(|settings| settings.word(Attribute::Id));
             if !block.is_off() && choice.is_on(id.unwrap_or(&block.head)) {
@@ -193,7 +193,7 @@ impl Choice {
 
 /// Gives each service an id of its own. Those of one name that say none are told apart by their socket types, as xinetd
 /// does, then by their ports, their addresses and their families; of two that say the same one the first is followed.
-fn tell_apart(entries: &mut Vec<Entry>, diagnostics: &mut Vec<Diagnostic>) {
+fn tell_apart(entries: &mut Vec<Entry>, diagnostics: &mut Diagnostics) {
     let mut ids = HashSet::with_capacity(entries.len());
     if entries.iter().all(|entry| ids.insert(&entry.id().value)) {
         return;
@@ -249,7 +249,7 @@ struct Reader<'a> {
     reading: &'a mut Reading,
     sources: &'a mut Sources,
     includes: &'a mut dyn Includes,
-    diagnostics: &'a mut Vec<Diagnostic>,
+    diagnostics: &'a mut Diagnostics,
     /// The files that are being read, each included by the one before it.
     chain: Vec<FileId>,
 }

@@ -6,7 +6,7 @@ use super::attribute::{self, Attribute, Form, Operators, Place, Values};
 use super::blocks::{Block, Kind, Line, Operator, error, warning};
 use super::list::List;
 use crate::config::syntax::Word;
-use crate::diagnostic::{Diagnostic, printable};
+use crate::diagnostic::{Diagnostic, Diagnostics, printable};
 
 /// What is set. There are few of them, so they are looked for one after the other.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +37,7 @@ impl<'a> Settings<'a> {
     }
 
     /// Adds what the first `defaults` of a file say; false when something in it is wrong.
-    pub(super) fn add_defaults(&mut self, block: &'a Block, diagnostics: &mut Vec<Diagnostic>) -> bool {
+    pub(super) fn add_defaults(&mut self, block: &'a Block, diagnostics: &mut Diagnostics) -> bool {
         let mut own = Settings::default();
         let is_good = own.read(block, diagnostics);
         for setting in own.values {
@@ -62,7 +62,7 @@ impl<'a> Settings<'a> {
     pub(super) fn of_service(
         block: &'a Block,
         defaults: &'a Settings<'a>,
-        diagnostics: &mut Vec<Diagnostic>,
+        diagnostics: &mut Diagnostics,
     ) -> Option<Settings<'a>> {
         let count = (block.lines.len() + defaults.values.len()).min(attribute::FORMS.len());
         let mut settings = Settings { values: Vec::with_capacity(count) };
@@ -82,7 +82,7 @@ impl<'a> Settings<'a> {
         self.values.iter_mut().find(|setting| setting.form.attribute == attribute)
     }
 
-    fn read(&mut self, block: &'a Block, diagnostics: &mut Vec<Diagnostic>) -> bool {
+    fn read(&mut self, block: &'a Block, diagnostics: &mut Diagnostics) -> bool {
         let place = if block.kind == Kind::Service { Place::Service } else { Place::Defaults };
         let mut is_good = true;
         for line in &block.lines {
@@ -93,7 +93,7 @@ impl<'a> Settings<'a> {
     }
 
     /// False when the line is wrong in a way that matters.
-    fn read_line(&mut self, line: &'a Line, place: Place, diagnostics: &mut Vec<Diagnostic>) -> bool {
+    fn read_line(&mut self, line: &'a Line, place: Place, diagnostics: &mut Diagnostics) -> bool {
         let name = || printable(&line.name.value);
         let Some(form) = attribute::form(&line.name.value).filter(|form| form.can_stand_in(place)) else {
             let (diagnostic, is_good) = unknown(line, place);
@@ -167,7 +167,7 @@ impl<'a> Setting<'a> {
         }
     }
 
-    fn remove(&mut self, line: &Line, diagnostics: &mut Vec<Diagnostic>) {
+    fn remove(&mut self, line: &Line, diagnostics: &mut Diagnostics) {
         let list = self.changing.get_or_insert_with(|| List::new(self.form.attribute, &self.values));
         for value in list.remove(&line.values) {
             let message = format!("{:?} is not in the list", printable(&value.value));
