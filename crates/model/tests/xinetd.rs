@@ -719,6 +719,16 @@ fn a_hundred_thousand_lines_that_are_nothing() {
 }
 
 #[test]
+fn a_name_is_left_out_once() {
+    let (config, _) = read(&"service x\nservice y\n".repeat(50_000));
+    let names: Vec<&[u8]> = config.broken.iter().map(|broken| &*broken.name).collect();
+    assert_eq!(names, [b"x", b"y"]);
+    let (config, _, _) = world::read(&"x y\nz\n".repeat(50_000));
+    let names: Vec<&[u8]> = config.broken.iter().map(|broken| &*broken.name).collect();
+    assert_eq!(names, [b"x", b"z"]);
+}
+
+#[test]
 fn a_service_that_is_meant_to_be_off_is_not_on() {
     for line in ["disable = yes # for now", "disable = YES #", "disable=yes # for now"] {
         let (config, diagnostics) = read(&with(line));

@@ -24,7 +24,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Place, quoted};
 use crate::service::{
     Broken, Config, Handover, ListenAddress, ListenerKey, Origin, Service, SocketKind, Task,
 };
-use crate::source::{FileId, Sources, Span};
+use crate::source::{FileId, Sources, Span, Text};
 
 /// Makes the typed configuration of a tree.
 pub fn check(
@@ -41,10 +41,11 @@ pub fn check(
         facts,
         diagnostics,
         seen: HashMap::with_capacity(2 * tree.entries.len()),
+        left_out: HashSet::new(),
     };
     let mut config = Config { files: sources.paths().map(str::to_owned).collect(), ..Config::default() };
     for name in &tree.broken {
-        config.broken.push(checker.broken(name));
+        checker.leave_out(name, &mut config);
     }
     for entry in &tree.entries {
         let is_of_xinetd = entry.attributes.is_some();
@@ -58,7 +59,7 @@ pub fn check(
                 }
                 config.services.push(service);
             }
-            None => config.broken.push(checker.broken(entry.id())),
+            None => checker.leave_out(entry.id(), &mut config),
         }
     }
     config.services.retain(|service| !service.listeners.is_empty());
@@ -93,6 +94,8 @@ struct Checker<'a> {
     diagnostics: &'a mut Diagnostics,
     /// Which service of the result, and which text, has a socket already.
     seen: HashMap<ListenerKey, Seen>,
+    /// Names of services that cannot be used, each with its file.
+    left_out: HashSet<(FileId, Text)>,
 }
 
 impl Checker<'_> {
@@ -198,8 +201,12 @@ impl Checker<'_> {
         }
     }
 
-    fn broken(&self, name: &Word) -> Broken {
-        Broken { origin: self.origin(name.span), name: name.value.as_slice().into() }
+    /// Once for each name of a file: that is what a reload looks for, and a file may have millions of wrong lines.
+    fn leave_out(&mut self, name: &Word, config: &mut Config) {
+        if self.left_out.insert((name.span.file, name.value.clone())) {
+            let origin = self.origin(name.span);
+            config.broken.push(Broken { origin, name: name.value.as_slice().into() });
+        }
     }
 
     fn origin(&self, span: Span) -> Origin {
