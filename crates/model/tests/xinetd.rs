@@ -305,6 +305,14 @@ fn the_first_of_two_services_has_the_socket() {
     let names: Vec<String> = config.services.iter().map(Service::display_name).collect();
     assert_eq!((names, codes(&text)), (vec!["first".to_owned()], vec!["socket-taken"]));
     assert!(config.services[0].policy.is_some());
+    // The kernel would not let them have both either.
+    let both = |one: &str, other: &str| {
+        codes(&(with(&format!("{one}\n id = a")) + &with(&format!("{other}\n id = b"))))
+    };
+    assert_eq!(both("bind = 127.0.0.1", ""), ["socket-taken"]);
+    assert_eq!(both("", "flags = IPv4"), ["socket-taken"]);
+    assert_eq!(both("flags = IPv6\n v6only = yes", "flags = IPv4"), [""; 0]);
+    assert_eq!(both("bind = 127.0.0.1", "bind = 127.0.0.2"), [""; 0]);
 }
 
 #[test]

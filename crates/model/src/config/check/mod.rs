@@ -3,6 +3,7 @@
 //! Names are looked up, defaults resolved, every wrong word gets its diagnostic. An entry with an error is left out
 //! and remembered as broken, so that a reload can go on with what it replaced.
 
+mod duplicates;
 mod guard;
 mod limits;
 mod policy;
@@ -13,17 +14,16 @@ mod sockets;
 mod task;
 mod wrapped;
 
-use std::collections::{HashMap, HashSet, hash_map};
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use self::duplicates::Taken;
 use self::task::look_names_up;
 use super::facts::Facts;
 use super::syntax::{Entry, Tree, Word};
 use super::{Defaults, lints, mux};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, quoted};
-use crate::service::{
-    Broken, Config, Handover, ListenAddress, ListenerKey, Origin, Service, SocketKind, Task,
-};
+use crate::service::{Broken, Config, Handover, Origin, Service, SocketKind, Task};
 use crate::source::{FileId, Sources, Span, Text};
 
 /// Makes the typed configuration of a tree.
@@ -35,14 +35,8 @@ pub fn check(
     diagnostics: &mut Diagnostics,
 ) -> Config {
     let xinetd = defaults.of_xinetd();
-    let mut checker = Checker {
-        sources,
-        defaults,
-        facts,
-        diagnostics,
-        seen: HashMap::with_capacity(2 * tree.entries.len()),
-        left_out: HashSet::new(),
-    };
+    let mut checker =
+        Checker { sources, defaults, facts, diagnostics, taken: Taken::default(), left_out: HashSet::new() };
     let mut config = Config { files: sources.paths().map(str::to_owned).collect(), ..Config::default() };
     for name in &tree.broken {
         checker.leave_out(name, &mut config);
@@ -52,7 +46,7 @@ pub fn check(
         checker.defaults = if is_of_xinetd { &xinetd } else { defaults };
         match checker.service(entry) {
             Some(mut service) => {
-                checker.forget_duplicates(entry, &mut service, &mut config);
+                checker.take_sockets(entry, &mut service, &mut config);
                 lints::run(entry, &service, checker.facts, checker.diagnostics);
                 if checker.defaults.names {
                     look_names_up(&mut service);
@@ -78,22 +72,13 @@ fn garbled(sources: &Sources, tree: &Tree) -> Vec<String> {
     broken.iter().map(|file| sources.path(*file).to_owned()).collect()
 }
 
-/// Who has a socket, so far.
-#[derive(Clone, Copy)]
-struct Seen {
-    /// Its place among the services.
-    index: usize,
-    span: Span,
-    is_of_xinetd: bool,
-}
-
 struct Checker<'a> {
     sources: &'a Sources,
     defaults: &'a Defaults,
     facts: &'a mut dyn Facts,
     diagnostics: &'a mut Diagnostics,
     /// Which service of the result, and which text, has a socket already.
-    seen: HashMap<ListenerKey, Seen>,
+    taken: Taken,
     /// Names of services that cannot be used, each with its file.
     left_out: HashSet<(FileId, Text)>,
 }
@@ -155,50 +140,6 @@ impl Checker<'_> {
         self.error("no-selinux", &word, message).hint =
             "without the flag the program has the daemon's".to_owned();
         None
-    }
-
-    /// Sockets that stand twice. The last line of inetd.conf has them, as with the originals; with xinetd the first
-    /// service does, and may be there for few callers only.
-    fn forget_duplicates(&mut self, entry: &Entry, service: &mut Service, config: &mut Config) {
-        let own =
-            Seen { index: config.services.len(), span: entry.span, is_of_xinetd: entry.attributes.is_some() };
-        let mut taken: Vec<ListenerKey> = Vec::new();
-        for listener in &service.listeners {
-            let earlier = match self.seen.entry(listener.key.clone()) {
-                hash_map::Entry::Vacant(place) => {
-                    place.insert(own);
-                    continue;
-                }
-                hash_map::Entry::Occupied(place) if place.get().index == own.index => continue,
-                hash_map::Entry::Occupied(mut place) => {
-                    let earlier = *place.get();
-                    if !(own.is_of_xinetd || earlier.is_of_xinetd) {
-                        place.insert(own);
-                    }
-                    earlier
-                }
-            };
-            let first = self.sources.locate(earlier.span);
-            let on = if matches!(listener.key.address, ListenAddress::Mux(_)) { "" } else { "on " };
-            let what = format!("{} {on}{}", service.label(listener), listener.key.address.display());
-            let place = Place::Text(entry.name.span);
-            if own.is_of_xinetd || earlier.is_of_xinetd {
-                taken.push(listener.key.clone());
-                let message = format!("{what} is another service's already");
-                let hint = format!("{}:{} has it, and is followed, as in xinetd", first.path, first.line);
-                self.diagnostics.push(Diagnostic::error("socket-taken", place, message).hint(hint));
-            } else {
-                let others = &mut config.services[earlier.index].listeners;
-                *others = others.iter().filter(|other| other.key != listener.key).cloned().collect();
-                let message = format!("{what} stands twice");
-                let hint = format!("this line is followed, not {}:{}", first.path, first.line);
-                self.diagnostics.push(Diagnostic::warning("duplicate", place, message).hint(hint));
-            }
-        }
-        if !taken.is_empty() {
-            let left = service.listeners.iter().filter(|listener| !taken.contains(&listener.key));
-            service.listeners = left.cloned().collect();
-        }
     }
 
     /// Once for each name of a file: that is what a reload looks for, and a file may have millions of wrong lines.
