@@ -53,6 +53,8 @@ fn said(entry: Entry, like: &Entry) -> Entry {
     let wait = entry.wait.value.to_ascii_lowercase();
     entry.wait.value = wait.as_slice().into();
     if let Some(attributes) = &mut entry.attributes {
+        // Whose name is that of others depends on the others.
+        attributes.shared_id = None;
         for words in attributes.lists_mut() {
             let name = words.name.value.to_ascii_lowercase();
             words.name.value = name.as_slice().into();
