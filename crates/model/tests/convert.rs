@@ -313,6 +313,7 @@ fn addresses_are_bound() {
     assert_eq!(bound("localhost:2000 stream tcp"), expected(Some("localhost"), "", 0));
     assert_eq!(lost(to_xinetd("localhost:2000 stream tcp nowait root /bin/x x\n", Strict)), []);
     assert_eq!(bound("[::]:2000 stream tcp6"), expected(Some("::"), "IPv6", 1));
+    assert_eq!(bound("[fe80::1%3]:2000 stream tcp"), expected(Some("fe80::1%3"), "", 0));
     assert!(line("bind = localhost").starts_with("localhost:9000\tstream\ttcp\t"));
     assert!(line("bind = ::").starts_with("[::]:9000\tstream\ttcp46\t"));
 }

@@ -5,6 +5,8 @@
 //! and everything later are written once. Where dialects disagree about what a word means, the reader of the dialect
 //! has put its meaning beside the word.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use crate::numeral;
 use crate::process_settings::Resource;
 use crate::service::{Handover, Protocol};
@@ -371,6 +373,16 @@ pub struct FileWords {
     pub mode: Option<Word>,
     /// The mode of this dialect's sockets when none is written.
     pub default_mode: u32,
+}
+
+/// The address that a word in front of a service's name, or behind `bind`, is; `None` for a host name. The interface behind
+/// an IPv6 address says where it is valid, and nothing of the family.
+pub(super) fn literal(host: &Word) -> Option<IpAddr> {
+    let text = std::str::from_utf8(&host.value).ok()?;
+    match text.split_once('%') {
+        None => text.parse().ok(),
+        Some((address, _)) => address.parse::<Ipv6Addr>().ok().map(IpAddr::from),
+    }
 }
 
 /// The last part of a path.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::{Checker, quoted};
 use crate::config::facts::{Facts, HostError};
 use crate::config::mux;
-use crate::config::syntax::{Attributes, Entry, Families, Numeral, Transport, Word};
+use crate::config::syntax::{Attributes, Entry, Families, Numeral, Transport, Word, literal};
 use crate::diagnostic::printable;
 use crate::service::{
     Extras, FileAccess, InetAddress, ListenAddress, Listener, ListenerKey, Protocol, RpcAddress, SocketKind,
@@ -198,11 +198,7 @@ impl Checker<'_> {
         let bind = self.defaults.bind.as_deref().unwrap_or("*");
         let any = Spanned::new(bind.as_bytes().into(), entry.name.span);
         let hosts = if entry.hosts.is_empty() { std::slice::from_ref(&any) } else { entry.hosts.as_slice() };
-        // A scope is behind IPv6 addresses only.
-        let is_v6 = |host: &Word| {
-            let text = std::str::from_utf8(&host.value).unwrap_or_default();
-            text.split_once('%').map_or(text, |(address, _)| address).parse::<Ipv6Addr>().is_ok()
-        };
+        let is_v6 = |host: &Word| literal(host).is_some_and(|address| address.is_ipv6());
         let has_ipv6 = self.facts.has_ipv6();
         let (v4, v6, dual) = match families {
             Families::V4(v4) => (Some(v4), None, false),

@@ -1,6 +1,6 @@
 //! A service of inetd.conf as xinetd.conf has it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use super::loss::{Losses, Subject, Weight};
 use super::{Converted, limit_number, other_group};
@@ -8,7 +8,7 @@ use crate::config::facts::{Facts, NoAnswer};
 use crate::config::mux;
 use crate::config::syntax::{
     Account, Attributes, Entry, Families, Flags, LimitWord, LimitWords, Numeral, Transport, WaitMeaning,
-    Word, Zero,
+    Word, Zero, literal,
 };
 use crate::service::{Builtin, Handover, Protocol};
 use crate::source::Spanned;
@@ -268,12 +268,6 @@ fn written(number: u32, like: &Word) -> LimitWord {
         numeral: Numeral::Decimal,
         refuses: true,
     }
-}
-
-fn literal(host: &Word) -> Option<IpAddr> {
-    let text = std::str::from_utf8(&host.value).ok()?;
-    let v6 = || text.parse::<Ipv6Addr>().map(IpAddr::from).ok();
-    text.parse::<Ipv4Addr>().map(IpAddr::from).ok().or_else(v6)
 }
 
 fn is_number(word: &Word) -> bool {

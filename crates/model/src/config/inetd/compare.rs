@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use super::{DialectName, parse};
 use crate::config::includes::NoIncludes;
-use crate::config::syntax::{Entry, Families, LimitWord, Transport, Tree, WaitMeaning, Word, Zero};
+use crate::config::syntax::{Entry, Families, LimitWord, Transport, Tree, WaitMeaning, Word, Zero, literal};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, printable};
 use crate::source::{FileId, Sources};
 
@@ -147,11 +147,7 @@ impl Part {
 /// Which sockets are opened, in the families of the addresses that are written.
 fn sockets(entry: &Entry) -> Option<String> {
     let Transport::Inet { families, .. } = entry.transport? else { return None };
-    let literals: Vec<IpAddr> = entry
-        .hosts
-        .iter()
-        .filter_map(|host| std::str::from_utf8(&host.value).ok().and_then(|host| host.parse().ok()))
-        .collect();
+    let literals: Vec<IpAddr> = entry.hosts.iter().filter_map(literal).collect();
     let all_literal = !entry.hosts.is_empty() && literals.len() == entry.hosts.len();
     let written = |v6: bool| !all_literal || literals.iter().any(|address| address.is_ipv6() == v6);
     let (v4, v6, dual) = match families {

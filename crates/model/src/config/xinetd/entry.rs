@@ -10,7 +10,7 @@ use super::blocks::{Block, Kind, part};
 use super::settings::{Setting, Settings};
 use crate::config::syntax::{
     Account, Attributes, Entry, Families, FileWords, Flags, LimitWord, LimitWords, Numeral, Transport,
-    WaitMeaning, Word, Words, Zero, base,
+    WaitMeaning, Word, Words, Zero, base, literal,
 };
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, printable, quoted};
 use crate::process_settings::Resource;
@@ -438,16 +438,13 @@ impl<'a> Reader<'a> {
 /// one address of a name, the first that it is told.
 pub(super) fn families_of(bind: Option<&Word>, protocol: Protocol) -> Families {
     let Some(bind) = bind else { return Families::Dual(protocol) };
-    let text = std::str::from_utf8(&bind.value).unwrap_or_default();
-    // A scope is behind IPv6 addresses only.
-    let address = text.split_once('%').map_or(text, |(address, _)| address);
-    match address.parse() {
-        Ok(IpAddr::V4(_)) => Families::V4(protocol),
-        Ok(IpAddr::V6(v6)) if v6.is_unspecified() || v6.to_ipv4_mapped().is_some() => {
+    match literal(bind) {
+        Some(IpAddr::V4(_)) => Families::V4(protocol),
+        Some(IpAddr::V6(v6)) if v6.is_unspecified() || v6.to_ipv4_mapped().is_some() => {
             Families::Dual(protocol)
         }
-        Ok(IpAddr::V6(_)) => Families::V6(protocol),
-        Err(_) => Families::Both(protocol, protocol),
+        Some(IpAddr::V6(_)) => Families::V6(protocol),
+        None => Families::Both(protocol, protocol),
     }
 }
 
