@@ -12,13 +12,14 @@ pub fn c_number(digits: &[u8]) -> Option<u32> {
     }
 }
 
-/// Digits, and what they count: ones, or what K or M behind them says.
-pub fn counted(text: &[u8]) -> (&[u8], u64) {
-    match text {
+/// As xinetd reads sizes: K or M may stand behind.
+pub fn size(text: &[u8]) -> Option<u64> {
+    let (digits, factor) = match text {
         [digits @ .., b'k' | b'K'] => (digits, 1 << 10),
         [digits @ .., b'm' | b'M'] => (digits, 1 << 20),
         digits => (digits, 1),
-    }
+    };
+    xinetd::<u64>(digits)?.checked_mul(factor)
 }
 
 /// As xinetd reads numbers, in decimal: a plus may stand in front.

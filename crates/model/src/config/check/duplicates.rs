@@ -12,11 +12,11 @@ use crate::service::{Config, InetAddress, ListenAddress, ListenerKey, Service, S
 use crate::source::Span;
 
 /// Who has which socket, so far.
-#[derive(Default)]
 pub(super) struct Taken {
     sockets: HashMap<ListenerKey, Holder>,
-    /// The same by port, of those that are for callers of one address or of all.
-    ports: HashMap<u16, Vec<(InetAddress, Holder)>>,
+    /// The same by port, of those that are for callers of one address or of all; `None` where no service is of xinetd, and
+    /// nobody asks.
+    ports: Option<HashMap<u16, Vec<(InetAddress, Holder)>>>,
 }
 
 #[derive(Clone, Copy)]
@@ -28,9 +28,18 @@ struct Holder {
 }
 
 impl Taken {
+    /// Nobody has one yet.
+    pub(super) fn of(entries: &[Entry]) -> Self {
+        let has_xinetd = entries.iter().any(|entry| entry.attributes.is_some());
+        Self {
+            sockets: HashMap::with_capacity(2 * entries.len()),
+            ports: if has_xinetd { Some(HashMap::with_capacity(entries.len())) } else { None },
+        }
+    }
+
     fn take(&mut self, key: &ListenerKey, holder: Holder) {
-        if let Some(address) = of_connections(key) {
-            self.ports.entry(address.port()).or_default().push((address, holder));
+        if let (Some(ports), Some(address)) = (&mut self.ports, of_connections(key)) {
+            ports.entry(address.port()).or_default().push((address, holder));
         }
         self.sockets.insert(key.clone(), holder);
     }
@@ -41,7 +50,7 @@ impl Taken {
             return Some(*holder).filter(|holder| holder.index != own.index);
         }
         let address = of_connections(key)?;
-        let others = self.ports.get(&address.port()).into_iter().flatten();
+        let others = self.ports.as_ref()?.get(&address.port()).into_iter().flatten();
         // An inetd tries it, and says what the kernel says.
         let mut others =
             others.filter(|(_, holder)| holder.index != own.index && follows_first(*holder, own));

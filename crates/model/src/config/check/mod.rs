@@ -35,8 +35,14 @@ pub fn check(
     diagnostics: &mut Diagnostics,
 ) -> Config {
     let xinetd = defaults.of_xinetd();
-    let mut checker =
-        Checker { sources, defaults, facts, diagnostics, taken: Taken::default(), left_out: HashSet::new() };
+    let mut checker = Checker {
+        sources,
+        defaults,
+        facts,
+        diagnostics,
+        taken: Taken::of(&tree.entries),
+        left_out: HashSet::new(),
+    };
     let mut config = Config { files: sources.paths().map(str::to_owned).collect(), ..Config::default() };
     for name in &tree.broken {
         checker.leave_out(name, &mut config);

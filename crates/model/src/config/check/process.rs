@@ -84,8 +84,7 @@ impl Checker<'_> {
 
     fn amount(&mut self, resource: Resource, word: &Word) -> Option<u64> {
         let takes_units = resource != Resource::Cpu;
-        let (digits, factor) = if takes_units { numeral::counted(&word.value) } else { (&*word.value, 1) };
-        let most = numeral::xinetd::<u64>(digits).and_then(|number| number.checked_mul(factor));
+        let most = if takes_units { numeral::size(&word.value) } else { numeral::xinetd(&word.value) };
         let most = most.filter(|most| *most < u64::MAX);
         if most.is_none() {
             let units = if takes_units { ", with K or M behind it" } else { "" };

@@ -95,9 +95,7 @@ impl Checker<'_> {
             self.say_unlimited(word);
             return Some(u64::MAX);
         }
-        let (digits, factor) = numeral::counted(&word.value);
-        let bytes = numeral::xinetd::<u64>(digits).and_then(|number| number.checked_mul(factor));
-        let bytes = bytes.filter(|bytes| *bytes < u64::MAX);
+        let bytes = numeral::size(&word.value).filter(|bytes| *bytes < u64::MAX);
         if bytes.is_none() {
             let message = format!("{} is no size", quoted(word));
             self.error("bad-log-limit", word, message).expected =
