@@ -3,7 +3,6 @@
 
 use std::net::SocketAddr;
 
-use super::trouble::Holding;
 use super::{ListenerId, Supervisor};
 use crate::admission::{Claim, Gate, Pool};
 use crate::event::{Action, Handed, Log, Reason, Start};
@@ -63,13 +62,11 @@ impl Supervisor {
         let claim = Claim { pool, service, source: peer.map(|peer| peer.ip()) };
         let limits = &state.service.limits;
         if let Gate::Closed(limit, _) = self.admission.gate(pool, limits, &state.usage, now) {
-            self.dismiss(id, handed, Reason::Limit(limit), peer, actions);
-            self.refused(id, limit, peer, now, actions);
+            self.refuse(id, handed, limit, peer, now, actions);
             return;
         }
         if let Err(limit) = self.admission.begin(claim, limits, &mut state.usage, now) {
-            self.dismiss(id, handed, Reason::Limit(limit), peer, actions);
-            self.hold_back(id, Holding::refused(limit, 1, peer), now, actions);
+            self.refuse(id, handed, limit, peer, now, actions);
             return;
         }
         self.admission.end(claim, limits, &mut state.usage);

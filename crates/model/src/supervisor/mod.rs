@@ -401,8 +401,7 @@ impl Supervisor {
             }
             (Gate::Closed(limit, _), AtLimit::Refuse) => {
                 self.answer_offer(id);
-                self.dismiss(id, Handed::Listener, Reason::Limit(limit), None, actions);
-                self.refused(id, limit, None, now, actions);
+                self.refuse(id, Handed::Listener, limit, None, now, actions);
             }
         }
     }
@@ -458,11 +457,10 @@ impl Supervisor {
         };
         if let Some(limit) = limit {
             self.answer_offer(id);
-            self.dismiss(id, Handed::Connection(connection), Reason::Limit(limit), peer, actions);
-            self.refused(id, limit, peer, now, actions);
+            self.refuse(id, handed, limit, peer, now, actions);
             return;
         }
-        self.grant(id, Handed::Connection(connection), peer, now, actions);
+        self.grant(id, handed, peer, now, actions);
     }
 
     /// Starts what the listener is for, unless the caller's source has had enough.
@@ -481,8 +479,7 @@ impl Supervisor {
         let claim = Claim { pool: pool(&state.service.task), service, source: peer.map(|peer| peer.ip()) };
         let begun = self.admission.begin(claim, &state.service.limits, &mut state.usage, now);
         if let Err(limit) = begun {
-            self.dismiss(id, handed, Reason::Limit(limit), peer, actions);
-            self.hold_back(id, Holding::refused(limit, 1, peer), now, actions);
+            self.refuse(id, handed, limit, peer, now, actions);
             return;
         }
         let start = Start { service, listener: id, handed, peer };

@@ -137,16 +137,18 @@ impl Supervisor {
         }
     }
 
-    /// A limit of the service, or of all, has turned a caller away. Where more than may come in a stretch of time end the
-    /// service for a while, that begins here.
-    pub(super) fn refused(
+    /// Turns a caller away for a limit of the service, of its source, or of all. Where more than may come in a stretch of
+    /// time end the service for a while, that begins here.
+    pub(super) fn refuse(
         &mut self,
         id: ListenerId,
+        handed: Handed,
         limit: Limit,
         peer: Option<SocketAddr>,
         now: Tick,
         actions: &mut Vec<Action>,
     ) {
+        self.dismiss(id, handed, Reason::Limit(limit), peer, actions);
         let rest = self.service_of(id).and_then(|service| service.limits.rest);
         let rest = rest.filter(|_| limit == Limit::Starts);
         let service = self.listeners.get(id).map(|listener| listener.service);
